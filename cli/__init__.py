@@ -1,0 +1,1 @@
+"""The `lsp-keras` command line."""

@@ -1,0 +1,78 @@
+"""The command group; every other file in this folder is one command."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import lsp_keras
+from lsp_keras.validation import InputError
+
+
+class CommandFiles(click.Group):
+    """Group whose commands are the files beside this one, imported only when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """File stems, less those with a leading underscore and this one."""
+        stems = (path.stem for path in Path(__file__).parent.glob("*.py"))
+        return sorted(stem for stem in stems if not stem.startswith("_") and stem != "main")
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command that `cli/NAME.py` defines as `command`."""
+        if name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"cli.{name}").command
+        return command
+
+
+@click.group(
+    cls=CommandFiles,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--verbose", is_flag=True, help="Show TensorFlow's own messages.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(lsp_keras.__version__, prog_name="lsp-keras")
+@click.pass_context
+def group(ctx: click.Context, verbose: bool, debug: bool) -> None:
+    """From an image dataset to an adversarially robust classifier in production.
+
+    \b
+    lsp-keras fit --dataset digits --adv     train with LSP+
+    lsp-keras attack RUN                     measure its robustness
+    lsp-keras export RUN --to models/digits  write a SavedModel
+    lsp-keras serve models/digits            serve it over REST
+    """
+    ctx.obj = {"debug": debug}
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+
+
+def main() -> None:
+    """Runs the command line: exit 2 for wrong input, 1 for a failure, 130 after Ctrl-C."""
+    debug = "--debug" in sys.argv
+    try:
+        sys.exit(group.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except InputError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+        click.echo("Run with `lsp-keras --debug ...` for the traceback.", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

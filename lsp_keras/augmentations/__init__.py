@@ -1,0 +1,1 @@
+"""Random changes of training images: drawing the values and applying them are two functions."""

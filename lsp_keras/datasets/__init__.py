@@ -1,0 +1,1 @@
+"""Image datasets as arrays in memory, and the batches made from them."""

@@ -1,0 +1,1 @@
+"""Clean and robust accuracy, and the records they are reported in."""

@@ -1,0 +1,1 @@
+"""SavedModels in the layout that TensorFlow Serving reads."""

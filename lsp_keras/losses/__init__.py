@@ -1,0 +1,1 @@
+"""Pure formulas that return one value per example."""

@@ -1,0 +1,1 @@
+"""Mining of each training image's neighbors in a feature space."""

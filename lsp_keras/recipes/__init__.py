@@ -1,0 +1,1 @@
+"""Training runs as typed records, read from TOML and carried out."""

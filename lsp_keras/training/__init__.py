@@ -1,0 +1,1 @@
+"""Training methods and what they need: callbacks, schedules, checkpoints."""

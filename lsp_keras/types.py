@@ -1,0 +1,148 @@
+"""Records that packages hand to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lsp_keras.validation import InputError, check_choice, check_epsilon, parse_fraction
+
+Images = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+Norm = Literal["linf", "l2", "l1"]
+NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a dataset is.
+
+    Attributes:
+        name: As on the command line.
+        class_names: One for each label, in label order.
+        image_shape: `(height, width, channels)`.
+        split_sizes: Number of images in each split of the source, as its own info states them.
+        mean: Of each channel over the training images, on the [0, 1] scale.
+        std: Likewise.
+        augmentation: Name of the augmentation that suits the images, or `None`.
+        citation: BibTeX or a plain reference.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    split_sizes: Mapping[str, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augmentation: str | None
+    citation: str
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels."""
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one split, in memory or memory-mapped.
+
+    Attributes:
+        images: uint8 `(n, height, width, channels)`.
+        labels: int64 `(n,)`.
+        indices: int64 `(n,)`, each image's position in the source split it was cut from.
+    """
+
+    images: Images
+    labels: Integers
+    indices: Integers
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, count: int | None) -> "Split":
+        """The first `count` images, or all where `count` is `None` or larger."""
+        return self.select(np.arange(len(self))[:count])
+
+    def select(self, rows: Integers) -> "Split":
+        """The images at these rows, in this order."""
+        return Split(self.images[rows], self.labels[rows], self.indices[rows])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset with a validation split cut from its training images."""
+
+    info: DatasetInfo
+    train: Split
+    validation: Split
+    test: Split
+
+
+@dataclass(frozen=True)
+class ThreatModel:
+    """What the attacker may do: move an image by at most `epsilon` in `norm`, inside [0, 1].
+
+    Attributes:
+        norm: `"linf"`, `"l2"` or `"l1"`.
+        epsilon: Radius on the [0, 1] pixel scale.
+        epsilon_text: As the user wrote it, for example `"8/255"`.
+    """
+
+    norm: Norm
+    epsilon: float
+    epsilon_text: str
+
+    @classmethod
+    def parse(cls, epsilon: str | float, norm: str = "linf") -> "ThreatModel":
+        """Threat model from an epsilon such as `"8/255"` and the name of a norm."""
+        check_choice("norm", norm, NORMS)
+        number = check_epsilon(parse_fraction(epsilon), norm)
+        return cls(norm, number, str(epsilon))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class NeighborTable:
+    """For each training image its nearest others.
+
+    Attributes:
+        indices: int64 `(n, m)`, rows of the training split, nearest first, never the row itself.
+        distances: float32 `(n, m)`, Euclidean distances in the feature space.
+        provenance: What the table was made from and how; see `lsp_keras.neighbors`.
+    """
+
+    indices: Integers
+    distances: Floats
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.indices.shape != self.distances.shape or self.indices.ndim != 2:
+            raise InputError(
+                "`indices` and `distances` must have the same shape (n, m). Received: "
+                f"{self.indices.shape} and {self.distances.shape}."
+            )
+
+    @property
+    def num_neighbors(self) -> int:
+        """Neighbors of each image."""
+        return self.indices.shape[1]
+
+    def take(self, num_neighbors: int) -> "NeighborTable":
+        """The table with the nearest `num_neighbors` of each image only.
+
+        Raises:
+            InputError: The table holds fewer.
+        """
+        if not 0 < num_neighbors <= self.num_neighbors:
+            raise InputError(
+                f"The neighbor table holds {self.num_neighbors} neighbors per image, "
+                f"{num_neighbors} were asked for. Mine again with a larger --num-neighbors."
+            )
+        return replace(
+            self,
+            indices=self.indices[:, :num_neighbors],
+            distances=self.distances[:, :num_neighbors],
+        )

@@ -1,0 +1,1 @@
+"""Server and client for SavedModels, with the API of TensorFlow Serving."""

@@ -1,0 +1,33 @@
+"""What every test shares: quiet TensorFlow, few threads, a fixed seed, no user folders."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Caches go to the test's own folder; Keras's global state is fresh."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path):
+    """Runs `lsp-keras` as a user would, in a subprocess; returns the completed process."""
+    import subprocess
+    import sys
+
+    def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, timeout=250, **options
+        )
+
+    return run
