@@ -20,7 +20,7 @@ HEAVY = {
     "matplotlib",
 }
 
-ALLOWED: dict[str, set[str]] = {name: FOUNDATION for name in FOUNDATION}
+ALLOWED: dict[str, set[str]] = dict.fromkeys(FOUNDATION, FOUNDATION)
 ALLOWED |= {"ops": FOUNDATION | {"ops"}}
 ALLOWED |= {name: FOUNDATION | {"ops", name} for name in LEAVES}
 ALLOWED |= {name: FOUNDATION | LEAVES | {"ops", name} for name in COMBINERS}

@@ -1,0 +1,46 @@
+"""Records."""
+
+import numpy as np
+import pytest
+
+from lsp_keras.types import NeighborTable, Split, ThreatModel
+from lsp_keras.validation import InputError
+
+
+def make_split(count: int) -> Split:
+    images = np.arange(count * 3, dtype=np.uint8).reshape(count, 1, 1, 3)
+    return Split(images, np.arange(count) % 2, np.arange(count) + 100)
+
+
+def test_select_keeps_rows_together() -> None:
+    split = make_split(4).select(np.array([3, 1]))
+    assert split.images[:, 0, 0, 0].tolist() == [9, 3]
+    assert split.labels.tolist() == [1, 1]
+    assert split.indices.tolist() == [103, 101]
+
+
+def test_take_more_than_there_is_takes_all() -> None:
+    assert len(make_split(4).take(9)) == len(make_split(4).take(None)) == 4
+    assert len(make_split(4).take(2)) == 2
+
+
+def test_threat_model_keeps_number_and_text() -> None:
+    threat = ThreatModel.parse("8/255")
+    assert (threat.norm, threat.epsilon, threat.epsilon_text) == ("linf", 8 / 255, "8/255")
+    with pytest.raises(InputError, match="did you mean 8/255"):
+        ThreatModel.parse("8")
+    with pytest.raises(InputError, match="`norm` must be one of"):
+        ThreatModel.parse("8/255", "linfinity")
+
+
+def test_neighbor_table_takes_the_nearest() -> None:
+    table = NeighborTable(np.array([[1, 2], [0, 2]]), np.array([[0.5, 1.0], [0.5, 2.0]]), {})
+    assert table.take(1).indices.tolist() == [[1], [0]]
+    assert table.take(1).distances.tolist() == [[0.5], [0.5]]
+    with pytest.raises(InputError, match="holds 2 neighbors per image, 3 were asked for"):
+        table.take(3)
+
+
+def test_neighbor_table_shapes_must_agree() -> None:
+    with pytest.raises(InputError, match=r"same shape \(n, m\)"):
+        NeighborTable(np.zeros((2, 2), np.int64), np.zeros((2, 3), np.float32), {})
