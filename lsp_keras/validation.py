@@ -31,9 +31,9 @@ def parse_fraction(text: str | float) -> float:
     """
     try:
         if isinstance(text, str):
-            numerator, separator, denominator = text.partition("/")
-            if separator:
-                return float(Fraction(numerator.strip()) / Fraction(denominator.strip()))
+            parts = [part.strip() for part in text.split("/")]
+            if len(parts) == 2:
+                return float(Fraction(parts[0]) / Fraction(parts[1]))
         return float(text)
     except (ValueError, ZeroDivisionError, TypeError) as error:
         raise InputError(
