@@ -40,8 +40,8 @@ def names(kind: str) -> list[str]:
     return sorted(path.stem for path in files if not path.stem.startswith("_"))
 
 
-def get(kind: str, name: str) -> Any:
-    """The class or function of that kind and name.
+def check(kind: str, name: str) -> str:
+    """The file stem that a name stands for.
 
     Raises:
         InputError: There is none; the message lists the names and the nearest match.
@@ -52,6 +52,16 @@ def get(kind: str, name: str) -> Any:
         raise InputError(
             f"Unknown {kind}: {name!r}.{nearest(stem, choices)} It must be {listing(choices)}."
         )
+    return stem
+
+
+def get(kind: str, name: str) -> Any:
+    """The class or function of that kind and name.
+
+    Raises:
+        InputError: There is none.
+    """
+    stem = check(kind, name)
     module = importlib.import_module(f"lsp_keras.{_PACKAGES[kind]}.{stem}")
     return getattr(module, module.__all__[0])
 
