@@ -67,7 +67,9 @@ def test_files_that_are_not_recipes(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("width = = 3")
     with pytest.raises(InputError, match=r"bad\.toml is not a TOML file"):
         find_recipe(str(tmp_path / "bad.toml"))
-    with pytest.raises(InputError, match="Unknown recipe: 'cifar10_lps'. Did you mean 'cifar10_lsp'"):
+    with pytest.raises(
+        InputError, match=r"Unknown recipe: 'cifar10_lps'\. Did you mean 'cifar10_lsp'"
+    ):
         find_recipe("cifar10_lps")
 
 
