@@ -1,0 +1,84 @@
+"""Every registered model: parameters, range, type, memory and reload."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from lsp_keras import registry
+
+PUBLISHED_PARAMETERS = {"resnet18": 11_173_962, "preact_resnet18": 11_172_170}
+NAMES = registry.names("model")
+SHAPE = (16, 16, 3)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request: pytest.FixtureRequest) -> keras.Model:
+    return registry.get("model", request.param)(7, input_shape=SHAPE, width=4, seed=3)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).random((5, *SHAPE), dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_at_width_64_are_the_published_ones(name: str) -> None:
+    weights = registry.get("model", name)(10).trainable_weights
+    assert (
+        sum(weight.value.shape.num_elements() for weight in weights) == PUBLISHED_PARAMETERS[name]
+    )
+
+
+def test_logits_are_float32_and_one_per_class(model: keras.Model, images: np.ndarray) -> None:
+    logits = model(images)
+    assert logits.dtype == "float32"
+    assert logits.shape == (5, 7)
+    assert np.asarray(logits).std() > 0.01
+
+
+def test_inference_treats_each_image_alone(model: keras.Model, images: np.ndarray) -> None:
+    alone = np.concatenate([model(image[None], training=False) for image in images])
+    np.testing.assert_allclose(alone, model(images, training=False), rtol=1e-4, atol=1e-5)
+
+
+def test_logits_are_a_linear_map_of_the_features(model: keras.Model, images: np.ndarray) -> None:
+    features = keras.Model(model.input, model.get_layer("features").output)(images)
+    kernel, bias = (np.asarray(weight) for weight in model.get_layer("logits").weights)
+    assert model.layers[-1].name == "logits"
+    np.testing.assert_allclose(features @ kernel + bias, model(images), rtol=1e-4, atol=1e-5)
+
+
+def test_seed_fixes_the_weights(model: keras.Model) -> None:
+    build = registry.get("model", model.name)
+    same, other = (build(7, input_shape=SHAPE, width=4, seed=seed) for seed in (3, 4))
+    kernel = np.asarray(model.get_layer("stem_conv").kernel)
+    np.testing.assert_array_equal(kernel, same.get_layer("stem_conv").kernel)
+    assert np.abs(kernel - np.asarray(other.get_layer("stem_conv").kernel)).max() > 0.01
+
+
+def test_saved_model_loads_in_safe_mode(
+    model: keras.Model, images: np.ndarray, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_weights_and_logits_in_float32(
+    name: str, policy: str, images: np.ndarray
+) -> None:
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = registry.get("model", name)(7, input_shape=SHAPE, width=4, seed=3)
+    finally:
+        keras.config.set_dtype_policy(previous)
+    exact = registry.get("model", name)(7, input_shape=SHAPE, width=4, seed=3)
+    assert mixed.get_layer("stem_conv").compute_dtype == policy.removeprefix("mixed_")
+    assert {weight.dtype for weight in mixed.trainable_weights} == {"float32"}
+    assert mixed(images).dtype == "float32"
+    np.testing.assert_allclose(mixed(images), exact(images), atol=0.05)
