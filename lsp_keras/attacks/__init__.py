@@ -1,1 +1,13 @@
-"""Adversarial attacks under one contract."""
+"""Adversarial attacks under one contract: each file without an underscore is one attack.
+
+Example:
+    >>> from lsp_keras.attacks.pgd import PGD
+    >>> attack = PGD(epsilon=8 / 255, num_steps=10)
+    >>> result = attack(model, images, labels, seed=0)      # doctest: +SKIP
+    >>> result.success.mean()                               # doctest: +SKIP
+"""
+
+from lsp_keras.attacks._base import Attack, AttackResult
+from lsp_keras.attacks._checks import NonFiniteError
+
+__all__ = ["Attack", "AttackResult", "NonFiniteError"]

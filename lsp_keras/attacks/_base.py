@@ -1,0 +1,184 @@
+"""The contract of every attack: what is checked before, enforced after, and never left to it."""
+
+import abc
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lsp_keras.attacks._checks import check_batch, check_finite, check_labels
+from lsp_keras.attacks._program import LogitsFn, Program, inference_logits
+from lsp_keras.ops.norms import norm_of
+from lsp_keras.ops.projections import project
+from lsp_keras.types import Floats, Norm
+from lsp_keras.validation import check_choice, check_epsilon, parse_fraction
+
+_MODELS_KEPT = 4
+_FINAL = ("__call__", "perturb")
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack found.
+
+    Attributes:
+        images: float32 `(n, height, width, channels)`, inside the ball and the pixel box. The
+            clean image where that is misclassified already.
+        success: bool `(n,)`, whether `images` is misclassified; recomputed, never reported by
+            the attack itself.
+        logits: float32 `(n, classes)` of `images`.
+        distances: float32 `(n,)`, norm of the perturbation.
+    """
+
+    images: Floats
+    success: npt.NDArray[np.bool_]
+    logits: Floats
+    distances: Floats
+
+
+class Attack(abc.ABC):
+    """Finds a misclassified image within `epsilon` of each given one.
+
+    Subclasses write `run` and a constructor with keyword-only arguments that keeps each as an
+    attribute of the same name. `perturb` and `__call__` are final, so that no subclass can
+    leave its budget or report a success that is none.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] pixel scale, a number or text such as "8/255".
+        norm: `"linf"`, `"l2"` or `"l1"`, one of `supported_norms`.
+    """
+
+    supported_norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+
+    def __init__(self, *, epsilon: float | str, norm: Norm = "linf") -> None:
+        self.norm = norm
+        check_choice("norm", norm, self.supported_norms)
+        self.epsilon = check_epsilon(parse_fraction(epsilon), norm)
+        # Programs are kept by the model they were compiled for; the bound frees old models.
+        self._program = functools.lru_cache(maxsize=_MODELS_KEPT)(
+            functools.partial(Program, self.perturb)
+        )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        overridden = [name for name in _FINAL if name in cls.__dict__]
+        if overridden:
+            raise TypeError(
+                f"{cls.__name__} must not override {overridden[0]!r}: it enforces the budget "
+                "and recomputes success. Write `run` instead."
+            )
+
+    @abc.abstractmethod
+    def run(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+    ) -> tf.Tensor:
+        """Adversarial candidates, in graph operations only.
+
+        Args:
+            logits_fn: Float32 logits of images, in inference mode.
+            images: float32 `(batch, height, width, channels)` in [0, 1].
+            labels: int64 `(batch,)`.
+            seed: int64 scalar.
+            indices: int64 `(batch,)`, the key of each image's random draws.
+
+        Returns:
+            float32, as `images`; whatever lies outside the budget is projected back.
+        """
+
+    @final
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: int | tf.Tensor,
+        indices: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Adversarial images for use inside a training step: no values are checked.
+
+        Args:
+            logits_fn: A Keras model, called with `training=False`, or images -> logits.
+            images: float32 `(batch, height, width, channels)` in [0, 1].
+            labels: int `(batch,)`.
+            seed: Integer or integer scalar tensor.
+            indices: int `(batch,)`, the key of each image's draws; default its place.
+
+        Returns:
+            float32, as `images`, inside the ball and the box. No gradient flows through it.
+        """
+        images = tf.convert_to_tensor(images, tf.float32)
+        if indices is None:
+            indices = tf.range(tf.shape(images)[0])
+        candidates = self.run(
+            inference_logits(logits_fn),
+            images,
+            tf.cast(labels, tf.int64),
+            seed=tf.cast(seed, tf.int64),
+            indices=tf.cast(indices, tf.int64),
+        )
+        return tf.stop_gradient(project(candidates, images, self.epsilon, self.norm))
+
+    @final
+    def __call__(
+        self,
+        logits_fn: LogitsFn,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        seed: int,
+        indices: npt.ArrayLike | None = None,
+    ) -> AttackResult:
+        """Attacks a batch and measures what came of it.
+
+        Compiled once for each model and image shape, whatever the number of images.
+
+        Args:
+            logits_fn: A Keras model, called with `training=False`, or images -> logits.
+            images: float `(batch, height, width, channels)` in [0, 1].
+            labels: int `(batch,)`.
+            seed: Integer.
+            indices: int `(batch,)`, the key of each image's draws; default its place.
+
+        Raises:
+            InputError: Images or labels are not what the model expects.
+            NonFiniteError: The model's logits or the attack's images are not finite: such an
+                attack has failed and says nothing about robustness.
+        """
+        batch = check_batch(images, labels, indices)
+        program = self._program(logits_fn, batch.images.shape[1:])
+        clean_logits = program.predict(batch.images)
+        check_labels(batch.labels, clean_logits.shape[1])
+        check_finite(clean_logits, "logits of the clean images")
+        clean_correct = clean_logits.argmax(axis=1) == batch.labels
+        candidates = program.perturb(batch.images, batch.labels, seed, batch.indices)
+        check_finite(candidates, f"images found by {type(self).__name__}")
+        # A clean mistake is broken at distance 0; an attack may only move it to a correct one.
+        adversarial = np.where(clean_correct[:, None, None, None], candidates, batch.images)
+        logits = program.predict(adversarial)
+        check_finite(logits, "logits of the adversarial images")
+        return AttackResult(
+            images=adversarial,
+            success=logits.argmax(axis=1) != batch.labels,
+            logits=logits,
+            distances=norm_of(adversarial - batch.images, self.norm).numpy(),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments: `type(attack)(**attack.get_config())` is its equal."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"

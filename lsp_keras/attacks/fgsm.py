@@ -1,0 +1,60 @@
+"""Fast gradient method: one step of full length."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
+
+from lsp_keras.attacks._base import Attack
+from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS
+from lsp_keras.ops import objectives
+from lsp_keras.types import Norm
+
+__all__ = ["FGSM"]
+
+
+class FGSM(Attack):
+    """One step of length `epsilon` along the sign (L-inf) or direction (L2) of the gradient.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
+        norm: `"linf"` or `"l2"`.
+        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES` or a function
+            `(labels, logits) -> (batch,)`.
+
+    References:
+        Goodfellow, Shlens and Szegedy, Explaining and Harnessing Adversarial Examples, 2015.
+        CleverHans 4.0, `cleverhans.tf2.attacks.fast_gradient_method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        objective: str | objectives.Objective = "cross_entropy",
+    ) -> None:
+        super().__init__(epsilon=epsilon, norm=norm)
+        objectives.get(objective)
+        self.objective = objective
+
+    def run(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+    ) -> tf.Tensor:
+        """See `Attack.run`."""
+        return fast_gradient_method(
+            logits_fn,
+            images,
+            self.epsilon,
+            CLEVERHANS_ORDERS[self.norm],
+            loss_fn=objectives.get(self.objective),
+            clip_min=0.0,
+            clip_max=1.0,
+            y=labels,
+        )

@@ -1,0 +1,86 @@
+"""Norms of a whole image, one value per example."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from lsp_keras.types import NORMS, Norm
+from lsp_keras.validation import check_choice
+
+_SMALLEST_SQUARE = 1e-24
+
+
+def linf_norm(values: tf.Tensor) -> tf.Tensor:
+    """Largest absolute entry of each example.
+
+    Args:
+        values: `(batch, ...)`.
+
+    Returns:
+        `(batch,)`.
+    """
+    return tf.reduce_max(tf.abs(_flat(values)), axis=1)
+
+
+def l2_norm(values: tf.Tensor) -> tf.Tensor:
+    """Euclidean length of each example; its gradient at zero is zero, not NaN.
+
+    Args:
+        values: `(batch, ...)`.
+
+    Returns:
+        `(batch,)`.
+    """
+    squares = tf.reduce_sum(tf.square(_flat(values)), axis=1)
+    positive = squares > _SMALLEST_SQUARE
+    # The inner `where` keeps the derivative of the root finite where the outer one drops it.
+    return tf.where(positive, tf.sqrt(tf.where(positive, squares, 1.0)), 0.0)
+
+
+def l1_norm(values: tf.Tensor) -> tf.Tensor:
+    """Sum of absolute entries of each example.
+
+    Args:
+        values: `(batch, ...)`.
+
+    Returns:
+        `(batch,)`.
+    """
+    return tf.reduce_sum(tf.abs(_flat(values)), axis=1)
+
+
+_BY_NAME: dict[Norm, Callable[[tf.Tensor], tf.Tensor]] = {
+    "linf": linf_norm,
+    "l2": l2_norm,
+    "l1": l1_norm,
+}
+
+
+def norm_of(values: tf.Tensor, norm: Norm) -> tf.Tensor:
+    """Norm of each example, by name.
+
+    Args:
+        values: `(batch, ...)`.
+        norm: `"linf"`, `"l2"` or `"l1"`.
+
+    Returns:
+        `(batch,)`.
+
+    Raises:
+        InputError: There is no such norm.
+
+    Example:
+        >>> float(norm_of(tf.constant([[3.0, -4.0]]), "l2")[0])
+        5.0
+    """
+    check_choice("norm", norm, NORMS)
+    return _BY_NAME[norm](values)
+
+
+def expand(per_example: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """`(batch,)` reshaped to `(batch, 1, ..., 1)`, so that it broadcasts against `like`."""
+    return tf.reshape(per_example, [-1] + [1] * (like.shape.rank - 1))
+
+
+def _flat(values: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(values, [tf.shape(values)[0], -1])
