@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._checks import check_batch, check_finite, check_labels
-from lsp_keras.attacks._program import LogitsFn, Program, inference_logits
+from lsp_keras.attacks._program import LogitsFn, Program, attackable_logits
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Floats, Norm
@@ -122,7 +122,7 @@ class Attack(abc.ABC):
         if indices is None:
             indices = tf.range(tf.shape(images)[0])
         candidates = self.run(
-            inference_logits(logits_fn),
+            attackable_logits(logits_fn),
             images,
             tf.cast(labels, tf.int64),
             seed=tf.cast(seed, tf.int64),

@@ -19,9 +19,10 @@ def project_linf(delta: tf.Tensor, epsilon: float | tf.Tensor) -> tf.Tensor:
 
     Args:
         delta: Perturbations `(batch, ...)`.
-        epsilon: Radius, scalar or broadcastable to `delta`.
+        epsilon: Radius, scalar or `(batch,)`.
     """
-    return tf.clip_by_value(delta, -epsilon, epsilon)
+    radii = expand(_radii(epsilon, delta), delta)
+    return tf.clip_by_value(delta, -radii, radii)
 
 
 def project_l2(delta: tf.Tensor, epsilon: float | tf.Tensor) -> tf.Tensor:
@@ -70,7 +71,7 @@ def project_ball(delta: tf.Tensor, epsilon: float | tf.Tensor, norm: Norm) -> tf
 
     Args:
         delta: Perturbations `(batch, ...)`.
-        epsilon: Radius on the [0, 1] scale, scalar or (L2 and L1) `(batch,)`.
+        epsilon: Radius on the [0, 1] scale, scalar or `(batch,)`.
         norm: `"linf"`, `"l2"` or `"l1"`.
 
     Raises:

@@ -1,0 +1,69 @@
+"""Models whose best perturbation is known, and one that is none of that."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+IMAGE_SHAPE = (6, 6, 3)
+
+
+class LinearProblem:
+    """Two classes that meet in a plane through the gray image, and two that lie far below.
+
+    An image `gray + scale * direction` lies at a distance from the plane that is exactly
+    proportional to `scale`, so images can be put at any distance wanted.
+    """
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(3)
+        self.weights = rng.normal(size=np.prod(IMAGE_SHAPE)).astype(np.float32)
+        sides = np.resize([1.0, -1.0], (8, 1))
+        lengths = rng.uniform(0.3, 1.0, size=(8, self.weights.size))
+        directions = sides * lengths * np.sign(self.weights)
+        self._directions = directions.astype(np.float32).reshape(8, *IMAGE_SHAPE)
+
+    def logits_fn(self, images: tf.Tensor) -> tf.Tensor:
+        flat = tf.reshape(images - 0.5, [-1, self.weights.size])
+        score = tf.linalg.matvec(flat, tf.constant(self.weights))
+        low = tf.zeros_like(score) - 30.0
+        return tf.stack([score, -score, low, low - 1.0], axis=1)
+
+    def images_at(self, distance: float, norm: str) -> tuple[np.ndarray, np.ndarray]:
+        """Eight images at this distance from the decision plane, and their labels."""
+        dual = {"linf": 1, "l2": 2, "l1": np.inf}[norm]
+        scores = self._directions.reshape(8, -1) @ self.weights
+        distances = np.abs(scores) / np.linalg.norm(self.weights, dual)
+        scale = (distance / distances).reshape(-1, 1, 1, 1)
+        images = (0.5 + scale * self._directions).astype(np.float32)
+        return images, np.where(scores > 0, 0, 1)
+
+
+@pytest.fixture(scope="session")
+def linear() -> LinearProblem:
+    return LinearProblem()
+
+
+@pytest.fixture(scope="session")
+def small_model() -> keras.Model:
+    """A convolutional network with BatchNorm and dropout, both different in training mode."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input(IMAGE_SHAPE),
+            keras.layers.Conv2D(8, 3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(5),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def batch(small_model) -> tuple[np.ndarray, np.ndarray]:
+    """Twelve random images with the labels that the model gives them, the last one wrong."""
+    images = np.random.default_rng(0).random((12, *IMAGE_SHAPE), dtype=np.float32)
+    labels = small_model(images, training=False).numpy().argmax(axis=1)
+    labels[-1] = (labels[-1] + 1) % 5
+    return images, labels

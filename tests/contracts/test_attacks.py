@@ -1,0 +1,149 @@
+"""What every registered attack must hold to, in every norm it supports."""
+
+import inspect
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsp_keras import registry
+from lsp_keras.attacks import Attack, NonFiniteError
+from lsp_keras.ops.projections import rounding_tolerance
+from lsp_keras.validation import InputError
+
+SHAPE = (5, 5, 3)
+EPSILONS = {"linf": 0.05, "l2": 0.3, "l1": 2.0}
+CASES = [
+    pytest.param(name, norm, id=f"{name}-{norm}")
+    for name in registry.names("attack")
+    for norm in registry.get("attack", name).supported_norms
+]
+
+
+def build(name: str, norm: str, **options) -> Attack:
+    return registry.get("attack", name)(epsilon=EPSILONS[norm], norm=norm, **options)
+
+
+def logits_fn(images: tf.Tensor) -> tf.Tensor:
+    """A smooth random classifier of four classes."""
+    rng = np.random.default_rng(5)
+    hidden = tf.constant(rng.normal(size=(75, 12)), tf.float32)
+    output = tf.constant(rng.normal(size=(12, 4)), tf.float32)
+    flat = tf.reshape(images - 0.5, [-1, 75])
+    return tf.tanh(flat @ hidden) @ output
+
+
+def plane_logits(images: tf.Tensor) -> tf.Tensor:
+    """Two classes that meet in a plane through the gray image, and two far below."""
+    score = tf.linalg.matvec(tf.reshape(images - 0.5, [-1, 75]), PLANE)
+    low = tf.zeros_like(score) - 30.0
+    return tf.stack([score, -score, low, low - 1.0], axis=1)
+
+
+PLANE = tf.constant(np.random.default_rng(7).normal(size=75), tf.float32)
+
+
+def images_at(distance: float, norm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Six images at exactly this distance from the plane, and their labels."""
+    weights = PLANE.numpy()
+    lengths = np.random.default_rng(8).uniform(0.3, 1.0, size=(6, 75))
+    directions = np.resize([1.0, -1.0], (6, 1)) * lengths * np.sign(weights)
+    dual = np.linalg.norm(weights, {"linf": 1, "l2": 2, "l1": np.inf}[norm])
+    scale = distance * dual / np.abs(directions @ weights)
+    images = 0.5 + scale[:, np.newaxis] * directions
+    return images.reshape(6, *SHAPE).astype(np.float32), np.resize([0, 1], 6)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Random images with the model's labels; the first is wrong already."""
+    images = np.random.default_rng(6).random((9, *SHAPE), dtype=np.float32)
+    labels = logits_fn(images).numpy().argmax(axis=1)
+    labels[0] = (labels[0] + 1) % 4
+    return images, labels
+
+
+@pytest.fixture(scope="module")
+def results(batch):
+    """Each attack's result on the batch, computed once."""
+    found = {}
+
+    def result(name, norm):
+        if (name, norm) not in found:
+            found[name, norm] = build(name, norm)(logits_fn, *batch, seed=4)
+        return found[name, norm]
+
+    return result
+
+
+@pytest.mark.parametrize("name", registry.names("attack"))
+def test_constructors_take_keywords_only(name) -> None:
+    parameters = inspect.signature(registry.get("attack", name)).parameters.values()
+    assert {parameter.kind for parameter in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_the_config_rebuilds_the_attack(name, norm) -> None:
+    attack = build(name, norm)
+    again = type(attack)(**attack.get_config())
+    assert again.get_config() == attack.get_config()
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_images_stay_in_ball_and_box(name, norm, batch, results) -> None:
+    images, _ = batch
+    found = results(name, norm).images
+    assert found.min() >= 0.0
+    assert found.max() <= 1.0
+    delta = (found.astype(np.float64) - images).reshape(len(images), -1)
+    distances = np.linalg.norm(delta, {"linf": np.inf, "l2": 2, "l1": 1}[norm], axis=1)
+    tolerance = rounding_tolerance(EPSILONS[norm], norm, delta.shape[1])
+    assert distances.max() <= EPSILONS[norm] + tolerance
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_success_is_the_truth_and_clean_mistakes_count(name, norm, batch, results) -> None:
+    images, labels = batch
+    result = results(name, norm)
+    predictions = logits_fn(result.images).numpy().argmax(axis=1)
+    np.testing.assert_array_equal(result.success, predictions != labels)
+    assert result.success[0]
+    np.testing.assert_array_equal(result.images[0], images[0])
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_verdicts_do_not_depend_on_batch_size_or_order(name, norm, batch, results) -> None:
+    images, labels = batch
+    together = results(name, norm)
+    attack = build(name, norm)
+    order = np.random.default_rng(0).permutation(len(images))
+    for rows in (order[:4], order[4:]):
+        part = attack(logits_fn, images[rows], labels[rows], seed=4, indices=rows)
+        np.testing.assert_array_equal(part.success, together.success[rows])
+        np.testing.assert_allclose(part.images, together.images[rows], atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_a_plane_is_crossed_just_above_its_distance_and_not_below(name, norm) -> None:
+    attack = build(name, norm)
+    near = images_at(attack.epsilon / 1.02, norm)
+    far = images_at(attack.epsilon / 0.98, norm)
+    assert attack(plane_logits, *near, seed=0).success.all()
+    assert not attack(plane_logits, *far, seed=0).success.any()
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_not_a_number_is_never_robust(name, norm, batch) -> None:
+    images, labels = batch
+
+    def broken(pixels: tf.Tensor) -> tf.Tensor:
+        return logits_fn(pixels) + tf.constant(np.nan)
+
+    with pytest.raises(NonFiniteError, match="not finite"):
+        build(name, norm)(broken, images, labels, seed=0)
+
+
+@pytest.mark.parametrize("name", registry.names("attack"))
+def test_a_budget_on_the_wrong_scale_is_refused(name) -> None:
+    with pytest.raises(InputError, match="did you mean 8/255"):
+        registry.get("attack", name)(epsilon=8, norm="linf")
