@@ -125,7 +125,9 @@ def test_verdicts_do_not_depend_on_batch_size_or_order(name, norm, batch, result
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
 def test_a_plane_is_crossed_just_above_its_distance_and_not_below(name, norm) -> None:
-    attack = build(name, norm)
+    # Ten L2 steps from a random start end 10 degrees off the normal, 1.5 % too far away.
+    default = inspect.signature(registry.get("attack", name)).parameters.get("num_steps")
+    attack = build(name, norm, **({"num_steps": max(50, default.default)} if default else {}))
     near = images_at(attack.epsilon / 1.02, norm)
     far = images_at(attack.epsilon / 0.98, norm)
     assert attack(plane_logits, *near, seed=0).success.all()
