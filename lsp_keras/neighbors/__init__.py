@@ -1,1 +1,32 @@
-"""Mining of each training image's neighbors in a feature space."""
+"""Neighbor tables: mining, files, cache, diagnosis, pictures. Knows no model.
+
+A table's provenance is a JSON record: `source` (dataset, split, where the features come from),
+`images` (fingerprint), `num_images`, `num_dimensions`, `metric`, `settings`, `space`, and for
+mined tables `index` (name, version, parameters, effort) and `recall` (value, sample).
+"""
+
+from lsp_keras.neighbors._features import FeatureSource, embeddings_source, image_features
+from lsp_keras.neighbors.cache import SPACES, find_or_mine, table_path
+from lsp_keras.neighbors.diagnosis import diagnose, knn_accuracy, mutual_share
+from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
+from lsp_keras.neighbors.sheet import draw_sheet
+from lsp_keras.neighbors.table import check_belongs, load_table, save_table
+
+__all__ = [
+    "SPACES",
+    "FeatureSource",
+    "MiningSettings",
+    "check_belongs",
+    "diagnose",
+    "draw_sheet",
+    "embeddings_source",
+    "find_or_mine",
+    "image_features",
+    "knn_accuracy",
+    "load_table",
+    "mine",
+    "mutual_share",
+    "random_neighbors",
+    "save_table",
+    "table_path",
+]
