@@ -1,0 +1,95 @@
+"""The contract of every regularizer: named per-example terms that any method can add."""
+
+import abc
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Batch = Mapping[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where a method's regularizers start from.
+
+    Attributes:
+        images: float32 `(batch, height, width, channels)`, the images that the method trains on:
+            clean ones, or adversarial ones for `at`.
+        logits: float32 `(batch, classes)` of `images`, in training mode.
+        riders: By a regularizer's name, the logits of the images it sent along in the same pass.
+    """
+
+    images: tf.Tensor
+    logits: tf.Tensor
+    riders: Mapping[str, tf.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step, as regularizers see it.
+
+    Attributes:
+        classifier: The model being trained.
+        batch: What the pipeline yielded: `images`, `labels`, `indices` and more.
+        anchor: Images that the method trained on, and their logits.
+        seed: int64 scalar, different in every step.
+        iteration: int64 scalar, number of steps before this one.
+    """
+
+    classifier: keras.Model
+    batch: Batch
+    anchor: Anchor
+    seed: tf.Tensor
+    iteration: tf.Tensor
+
+
+class Regularizer(abc.ABC):
+    """Adds named per-example terms to the loss of any method.
+
+    Subclasses write `term_weights`, `terms` and a constructor with keyword-only arguments that
+    keeps each as an attribute of the same name; `name` is one of them.
+
+    Args:
+        name: Tells two regularizers of one kind apart; the terms are logged under it.
+    """
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+
+    @abc.abstractmethod
+    def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float | tf.Tensor]:
+        """What each term is multiplied by.
+
+        Args:
+            iteration: Number of steps done, for weights that warm up.
+
+        Returns:
+            The same names in every step. Under a weight of the Python number 0 the term is
+            measured and logged, and the gradient does not see it.
+        """
+
+    @abc.abstractmethod
+    def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
+        """The terms before weighting, float32 `(batch,)`, under the names of `term_weights`."""
+
+    def riders(self, batch: Batch) -> tf.Tensor | None:
+        """Images that must pass the classifier in one batch with the anchor's.
+
+        They share its BatchNorm statistics; their logits come back in `Anchor.riders`.
+
+        Returns:
+            float32 `(count, height, width, channels)`, or `None`.
+        """
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments: `type(self)(**self.get_config())` is its equal."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"

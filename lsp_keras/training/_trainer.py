@@ -1,0 +1,224 @@
+"""The one training step that all methods share."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.regularizers import Anchor, Batch, Regularizer, Step
+from lsp_keras.training._batches import unpack
+from lsp_keras.training._finite import check_finite, clear_errors
+from lsp_keras.training._units import deserialize_unit, serialize_unit
+from lsp_keras.validation import InputError
+
+Terms = Mapping[str, tf.Tensor]
+Weights = Mapping[str, float | tf.Tensor]
+
+_SEED_STRIDE = 2**32
+
+
+class RobustTrainer(keras.Model):
+    """A Keras model that trains a classifier: `compile`, `fit`, `evaluate`, `predict`, `save`.
+
+    Calling it calls the classifier. A method is a subclass that writes `compute_terms`, and
+    overrides `perturb`, `term_weights` and `after_step` where it needs to. `compile` takes no
+    loss, since the method is the loss; its metrics see the labels and the logits of the images
+    trained on. Batches are dictionaries, as `lsp_keras.datasets.make_batches` yields them, or
+    `(images, labels)`. Logs hold `loss`, every term before weighting, and the metrics.
+
+    A step whose loss is not finite raises `NonFiniteLossError` and leaves the weights alone.
+
+    Args:
+        classifier: Maps float images in [0, 1] to logits.
+        regularizers: Terms to add; their names must differ.
+        seed: Of all random draws in training; with the number of steps done it fixes them, so
+            that a resumed run draws what an uninterrupted one would.
+        name: Of the model.
+
+    Raises:
+        InputError: Two terms have the same name.
+    """
+
+    train_function: Any
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        *,
+        regularizers: Sequence[Regularizer] = (),
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self.classifier = classifier
+        self.regularizers = list(regularizers)
+        self.seed = seed
+        self.built = classifier.built
+        names = _unique([term for weights in self._all_weights(0) for term in weights])
+        self._term_trackers = {term: keras.metrics.Mean(name=term) for term in names}
+
+    def perturb(self, batch: Batch) -> Any:
+        """What is made of the batch before the gradient tape starts; default nothing.
+
+        Returns:
+            Whatever `compute_terms` expects, such as adversarial images.
+        """
+        return None
+
+    def compute_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
+        """The method's loss, inside the gradient tape.
+
+        Args:
+            batch: `images`, `labels`, `indices` and what else the pipeline yields.
+            perturbed: What `perturb` returned.
+
+        Returns:
+            The terms before weighting, float32 `(batch,)`, under the names of `term_weights`;
+            and the images trained on with their logits, as `anchor_pass` returns them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must write `compute_terms`.")
+
+    def term_weights(self, iteration: int | tf.Tensor) -> Weights:
+        """What each of the method's own terms is multiplied by.
+
+        Args:
+            iteration: Number of steps done.
+        """
+        return {"cross_entropy": 1.0}
+
+    def after_step(self) -> None:
+        """Runs in the graph after each update of the weights; default nothing."""
+
+    def anchor_pass(self, images: tf.Tensor, batch: Batch) -> Anchor:
+        """The classifier in training mode, on the images that regularizers start from.
+
+        Whatever images a regularizer sends along pass in the same batch.
+
+        Args:
+            images: float32 `(batch, height, width, channels)`.
+            batch: Handed to the regularizers.
+        """
+        asked = {item.name: item.riders(batch) for item in self.regularizers}
+        riders = {name: rider for name, rider in asked.items() if rider is not None}
+        if not riders:
+            return Anchor(images, self.classifier(images, training=True))
+        groups = [images, *riders.values()]
+        logits = self.classifier(tf.concat(groups, axis=0), training=True)
+        sizes = [tf.shape(group)[0] for group in groups]
+        anchor_logits, *rider_logits = tf.split(logits, sizes)
+        return Anchor(images, anchor_logits, dict(zip(riders, rider_logits, strict=True)))
+
+    def iteration(self) -> tf.Tensor:
+        """Number of updates done, int64 scalar."""
+        return tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
+
+    def step_seed(self) -> tf.Tensor:
+        """int64 scalar, different for every seed and step."""
+        return tf.constant(self.seed * _SEED_STRIDE, tf.int64) + self.iteration()
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One update of the classifier; see the class."""
+        batch = unpack(data)
+        perturbed = self.perturb(batch)
+        with tf.GradientTape() as tape:
+            terms, anchor = self._all_terms(batch, perturbed)
+            loss = self._total(terms, batch)
+            # Replicas sum their gradients.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            scaled_loss = self.optimizer.scale_loss(loss / replicas)
+        variables = self.classifier.trainable_variables
+        gradients = tape.gradient(scaled_loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.after_step()
+        self._track(loss, batch)
+        for name, values in terms.items():
+            self._term_trackers[name].update_state(values)
+        return self._metrics_of(batch, anchor.logits)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Cross-entropy, as `loss`, and metrics on the images as they are, in inference mode."""
+        batch = unpack(data)
+        logits = self.classifier(batch["images"], training=False)
+        self._track(tf.reduce_mean(cross_entropy(batch["labels"], logits)), batch)
+        results = self._metrics_of(batch, logits)
+        return {name: value for name, value in results.items() if name not in self._term_trackers}
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Logits of images, or of a batch's `images`."""
+        images = inputs["images"] if isinstance(inputs, Mapping) else inputs
+        return self.classifier(images, training=training)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Keras's, with a failed check of the loss as one clear error."""
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            train_function = self.train_function
+
+            def checked(iterator: Any) -> Any:
+                with clear_errors():
+                    return train_function(iterator)
+
+            self.train_function = checked
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values."""
+        return {
+            "classifier": keras.saving.serialize_keras_object(self.classifier),
+            "regularizers": [serialize_unit("regularizer", item) for item in self.regularizers],
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """The trainer that `get_config` described."""
+        units = [deserialize_unit("regularizer", item) for item in config["regularizers"]]
+        classifier = keras.saving.deserialize_keras_object(config["classifier"], custom_objects)
+        return cls(**{**config, "classifier": classifier, "regularizers": units})
+
+    def _all_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
+        """Terms of the method and of all regularizers."""
+        terms, anchor = self.compute_terms(batch, perturbed)
+        step = Step(self.classifier, batch, anchor, self.step_seed(), self.iteration())
+        for regularizer in self.regularizers:
+            terms = {**terms, **regularizer.terms(step)}
+        return terms, anchor
+
+    def _all_weights(self, iteration: int | tf.Tensor) -> list[Weights]:
+        theirs = [item.term_weights(iteration) for item in self.regularizers]
+        return [self.term_weights(iteration), *theirs]
+
+    def _total(self, terms: Terms, batch: Batch) -> tf.Tensor:
+        """Weighted sum of the terms, averaged once, and the classifier's own penalties."""
+        weights = {k: v for group in self._all_weights(self.iteration()) for k, v in group.items()}
+        total = tf.add_n(
+            [
+                weight * check_finite(terms[name], name)
+                for name, weight in weights.items()
+                # Even 0 times NaN is NaN: a term that is only measured stays out.
+                if tf.is_tensor(weight) or weight != 0
+            ]
+        )
+        total *= batch.get("sample_weight", 1.0)
+        return tf.add_n([tf.reduce_mean(total), *self.classifier.losses])
+
+    def _track(self, loss: tf.Tensor, batch: Batch) -> None:
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(batch["labels"])[0])
+
+    def _metrics_of(self, batch: Batch, logits: tf.Tensor) -> dict[str, Any]:
+        return self.compute_metrics(
+            batch["images"], batch["labels"], logits, batch.get("sample_weight")
+        )
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(
+            f"Terms of the loss must have different names. Received twice: {', '.join(repeated)}. "
+            "Pass `name=` to one of the regularizers."
+        )
+    return list(names)

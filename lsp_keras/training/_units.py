@@ -1,0 +1,30 @@
+"""Attacks and regularizers as plain values, so that a trainer can be saved in safe mode."""
+
+from typing import Any
+
+from lsp_keras import registry
+from lsp_keras.validation import InputError
+
+
+def serialize_unit(kind: str, unit: Any) -> dict[str, Any]:
+    """Registered name and constructor arguments of an attack or regularizer.
+
+    Args:
+        kind: `"attack"` or `"regularizer"`.
+        unit: What to describe; it has a `get_config`.
+
+    Raises:
+        InputError: It is not one of the registered ones.
+    """
+    name = type(unit).__module__.rpartition(".")[2]
+    if name not in registry.names(kind) or registry.get(kind, name) is not type(unit):
+        raise InputError(
+            f"A trainer with an own {kind} ({type(unit).__name__}) cannot be saved. "
+            "Save `trainer.classifier`, which holds all weights."
+        )
+    return {"name": name, "config": unit.get_config()}
+
+
+def deserialize_unit(kind: str, description: dict[str, Any]) -> Any:
+    """The attack or regularizer that `serialize_unit` described."""
+    return registry.get(kind, description["name"])(**description["config"])
