@@ -1,0 +1,114 @@
+"""From the name of a dataset to its images."""
+
+from pathlib import Path
+
+from lsp_keras import registry
+from lsp_keras.datasets._base import Folders, OpenSource, Source
+from lsp_keras.datasets._cut import Counts, choose_rows
+from lsp_keras.datasets._memory import channel_statistics, map_split, read_split
+from lsp_keras.datasets._tfds import TFDSSource
+from lsp_keras.storage import cache_dir as find_cache_dir
+from lsp_keras.types import Dataset, DatasetInfo
+from lsp_keras.validation import InputError, check_positive
+
+# Sources that take what follows the colon, for example "tfds:cifar100".
+SCHEMES = {"tfds": TFDSSource}
+MEMORY_LIMIT = 4 * 2**30
+
+
+def load(
+    name: str,
+    *,
+    data_dir: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+    download: bool = True,
+    num_train: int | None = None,
+    num_test: int | None = None,
+    validation_size: int | None = None,
+    seed: int = 0,
+    memory_limit: int = MEMORY_LIMIT,
+) -> Dataset:
+    """Loads a dataset, with a validation split cut from its training images.
+
+    Args:
+        name: A registered name such as `"cifar10"`, `"tfds:NAME"` for any TFDS dataset for
+            image classification, or `"folder:PATH"` for a folder with one folder of images per
+            class. `@SIZE` at the end, as in `"stl10@32"`, resizes the images.
+        data_dir: Folder of prepared TFDS datasets; default `$TFDS_DATA_DIR` or
+            `~/tensorflow_datasets`. It is only read where it is not writable.
+        cache_dir: Folder for what is prepared; default as in `lsp_keras.storage.cache_dir`.
+        download: Whether a dataset that is not there may be downloaded.
+        num_train: Limits the training images, after the validation split was cut.
+        num_test: Limits the test images.
+        validation_size: Default a tenth of the training images, at most 1,000.
+        seed: Of the validation cut and of the choice where images are limited. The same seed
+            gives the same images, and fewer of them are a subset of more.
+        memory_limit: Bytes. Images that take more are kept in memory-mapped files in the cache.
+
+    Returns:
+        uint8 images and int64 labels; mean and std are those of the training images.
+
+    Raises:
+        InputError: Unknown name, missing or unfit data, or a limit out of range.
+
+    Example:
+        >>> import lsp_keras.datasets
+        >>> lsp_keras.datasets.load("digits", num_train=500).train.images.shape
+        (500, 16, 16, 3)
+    """
+    check_positive("seed", seed, allow_zero=True)
+    source, size = find_source(name)
+    folders = Folders(Path(data_dir) if data_dir else None, find_cache_dir(cache_dir), download)
+    opened = source.open(folders, size)
+    counts = Counts(num_train, validation_size, num_test)
+    rows = choose_rows(len(opened.train.positions), len(opened.test.positions), counts, seed)
+    height, width, channels = opened.image_shape
+    num_bytes = sum(map(len, rows)) * height * width * channels
+    pairs = zip((opened.train, opened.train, opened.test), rows, strict=True)
+    if num_bytes > memory_limit:
+        folder = folders.cache / "images"
+        splits = [map_split(opened, split, chosen, folder) for split, chosen in pairs]
+    else:
+        splits = [read_split(opened, split, chosen) for split, chosen in pairs]
+    train, validation, test = splits
+    mean, std = channel_statistics(train.images)
+    return Dataset(_info(name, source, opened, mean, std), train, validation, test)
+
+
+def find_source(name: str) -> tuple[Source, int | None]:
+    """The source that a name stands for, and the size after its `@`.
+
+    Raises:
+        InputError: There is none.
+    """
+    base, separator, suffix = name.rpartition("@")
+    sized = bool(separator) and suffix.isdecimal()
+    if not sized:
+        base = name
+    elif int(suffix) < 1:
+        raise InputError(f"The size after @ must be at least 1. Received: {name!r}.")
+    scheme, separator, rest = base.partition(":")
+    if separator and scheme in SCHEMES:
+        source: Source = SCHEMES[scheme](rest)
+    else:
+        source = registry.get("dataset", base)
+    return source, int(suffix) if sized else None
+
+
+def _info(
+    name: str,
+    source: Source,
+    opened: OpenSource,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> DatasetInfo:
+    return DatasetInfo(
+        name=name,
+        class_names=opened.class_names,
+        image_shape=opened.image_shape,
+        split_sizes=opened.split_sizes,
+        mean=mean,
+        std=std,
+        augmentation=source.augmentation,
+        citation=opened.citation,
+    )

@@ -1,0 +1,228 @@
+"""Batches of a split: what they hold is a function of the seed, the epoch and the image alone."""
+
+import functools
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from lsp_keras.types import Integers, NeighborTable, Split
+from lsp_keras.validation import InputError, check_positive
+
+# Keeps the draws for neighbors apart from those for the images themselves.
+_NEIGHBOR_STRIDE = 2**40
+
+
+class Augment(Protocol):
+    """Changes a batch of images, each by draws of its own; see `lsp_keras.augmentations`."""
+
+    def __call__(
+        self, images: tf.Tensor, *, seed: int, indices: tf.Tensor, counter: tf.Tensor
+    ) -> tf.Tensor:
+        """float32 images `(batch, height, width, channels)`, changed."""
+
+
+def make_batches(
+    split: Split,
+    *,
+    batch_size: int,
+    shuffle: bool = False,
+    seed: int = 0,
+    epoch: int = 0,
+    num_epochs: int = 1,
+    augment: Augment | None = None,
+    neighbors: NeighborTable | None = None,
+    augment_neighbors: bool = False,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Batches of one or more epochs.
+
+    Epoch `e` has the same batches whether it is asked for alone or within a row of epochs, so
+    that a resumed run sees what an uninterrupted one would have seen. Images are gathered from
+    the split's array while the batches are made; the array may be memory-mapped.
+
+    Args:
+        split: uint8 images with labels.
+        batch_size: Images in a batch.
+        shuffle: Whether each epoch has an order of its own; else the split's order.
+        seed: Of order and augmentation.
+        epoch: The first epoch.
+        num_epochs: Epochs one after the other, for `fit(..., steps_per_epoch=...)`.
+        augment: Applied to the images, in the [0, 1] scale.
+        neighbors: Table for this split; adds the two entries below.
+        augment_neighbors: Whether `augment` is applied to the neighbors too, by other draws.
+        drop_remainder: Whether an incomplete last batch of an epoch is left out.
+
+    Returns:
+        Dictionaries of `images`, float32 `(batch, height, width, channels)` in [0, 1]; `labels`,
+        int64 `(batch,)`; `indices`, int64 `(batch,)`, the rows of the split; with `neighbors`
+        also `neighbor_images`, float32 `(batch, m, height, width, channels)`, and
+        `neighbor_distances`, float32 `(batch, m)`.
+
+    Raises:
+        InputError: A number is out of range, or the table does not belong to the split.
+
+    Example:
+        >>> import lsp_keras.datasets
+        >>> split = lsp_keras.datasets.load("digits").train
+        >>> batches = make_batches(split, batch_size=32, shuffle=True, seed=1, epoch=3)
+        >>> next(iter(batches))["images"].shape
+        TensorShape([32, 16, 16, 3])
+    """
+    num_batches = count_batches(len(split), batch_size, drop_remainder)
+    for name, value in (("seed", seed), ("epoch", epoch)):
+        check_positive(name, value, allow_zero=True)
+    check_positive("num_epochs", num_epochs)
+    if neighbors is not None:
+        _check_table(neighbors, len(split))
+    rows = functools.partial(_batch_rows, len(split), batch_size, num_batches, shuffle, seed)
+    static_size = batch_size if drop_remainder or len(split) % batch_size == 0 else None
+    gather = _Gather(split, neighbors, rows, static_size)
+    finish = _Finish(augment, augment_neighbors, seed)
+    steps = tf.data.Dataset.range(epoch * num_batches, (epoch + num_epochs) * num_batches)
+    batches = steps.map(
+        lambda step: finish(gather(step), step // num_batches),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def count_batches(num_images: int, batch_size: int, drop_remainder: bool) -> int:
+    """Batches in one epoch.
+
+    Raises:
+        InputError: There would be none.
+    """
+    check_positive("batch_size", batch_size)
+    num_batches = num_images // batch_size if drop_remainder else -(-num_images // batch_size)
+    if num_batches == 0:
+        raise InputError(
+            f"`batch_size` must be at most the number of images, {num_images}. "
+            f"Received: batch_size={batch_size}."
+        )
+    return num_batches
+
+
+def _check_table(neighbors: NeighborTable, num_images: int) -> None:
+    """Refuses a table of other data; wrong rows would gather wrong images without a word."""
+    indices = neighbors.indices
+    if len(indices) != num_images or indices.min() < 0 or indices.max() >= num_images:
+        raise InputError(
+            f"The neighbor table does not belong to this split of {num_images} images: it has "
+            f"{len(indices)} rows, with neighbors in [{indices.min()}, {indices.max()}]. "
+            "Mine the neighbors of this split."
+        )
+
+
+@functools.lru_cache(maxsize=4)
+def _epoch_order(num_images: int, seed: int, epoch: int) -> Integers:
+    """Permutation of the rows for one epoch."""
+    order = np.random.default_rng([seed, epoch]).permutation(num_images)
+    order.flags.writeable = False
+    return order
+
+
+def _batch_rows(
+    num_images: int, batch_size: int, num_batches: int, shuffle: bool, seed: int, step: int
+) -> Integers:
+    """Rows of the batch that is the `step`-th counted from the start of epoch 0."""
+    epoch, position = divmod(step, num_batches)
+    start = position * batch_size
+    stop = min(start + batch_size, num_images)
+    if shuffle:
+        return _epoch_order(num_images, seed, epoch)[start:stop]
+    return np.arange(start, stop)
+
+
+class _Gather:
+    """Takes the images of a batch out of the split's array.
+
+    NumPy does it, not `tf.gather`: the array then stays what it is, of any size, in memory or
+    memory-mapped, and is not copied into the graph.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        neighbors: NeighborTable | None,
+        rows: functools.partial[Integers],
+        static_size: int | None,
+    ) -> None:
+        self.split = split
+        self.neighbors = neighbors
+        self.rows = rows
+        self.static_size = static_size
+
+    def __call__(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The batch as stored: uint8 images, no augmentation."""
+        shapes = self._shapes()
+        dtypes = [dtype for dtype, _ in shapes.values()]
+        tensors = tf.numpy_function(self._arrays, [step], dtypes, stateful=False)
+        for tensor, (_, shape) in zip(tensors, shapes.values(), strict=True):
+            tensor.set_shape((self.static_size, *shape))
+        return dict(zip(shapes, tensors, strict=True))
+
+    def _arrays(self, step: np.int64) -> list[Any]:
+        rows = self.rows(int(step))
+        arrays: list[Any] = [self.split.images[rows], self.split.labels[rows], rows]
+        if self.neighbors is not None:
+            arrays += [
+                self.split.images[self.neighbors.indices[rows]],
+                self.neighbors.distances[rows],
+            ]
+        return arrays
+
+    def _shapes(self) -> dict[str, tuple[tf.DType, tuple[int, ...]]]:
+        image_shape = self.split.images.shape[1:]
+        shapes: dict[str, tuple[tf.DType, tuple[int, ...]]] = {
+            "images": (tf.uint8, image_shape),
+            "labels": (tf.int64, ()),
+            "indices": (tf.int64, ()),
+        }
+        if self.neighbors is not None:
+            count = self.neighbors.num_neighbors
+            shapes["neighbor_images"] = (tf.uint8, (count, *image_shape))
+            shapes["neighbor_distances"] = (tf.float32, (count,))
+        return shapes
+
+
+class _Finish:
+    """Brings images to the [0, 1] scale and augments them."""
+
+    def __init__(self, augment: Augment | None, augment_neighbors: bool, seed: int) -> None:
+        self.augment = augment
+        self.augment_neighbors = augment_neighbors
+        self.seed = seed
+
+    def __call__(self, batch: dict[str, tf.Tensor], epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The batch with float32 images."""
+        batch = dict(batch)
+        indices = batch["indices"]
+        batch["images"] = self._change(_to_unit(batch["images"]), indices, epoch)
+        if "neighbor_images" in batch:
+            batch["neighbor_images"] = self._change_neighbors(
+                _to_unit(batch["neighbor_images"]), indices, epoch
+            )
+        return batch
+
+    def _change(self, images: tf.Tensor, indices: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        if self.augment is None:
+            return images
+        changed = self.augment(images, seed=self.seed, indices=indices, counter=epoch)
+        return tf.ensure_shape(changed, images.shape)
+
+    def _change_neighbors(
+        self, images: tf.Tensor, indices: tf.Tensor, epoch: tf.Tensor
+    ) -> tf.Tensor:
+        if not self.augment_neighbors:
+            return images
+        count, *image_shape = images.shape[1:]
+        places = tf.range(1, count + 1, dtype=tf.int64) * _NEIGHBOR_STRIDE
+        keys = tf.reshape(indices[:, tf.newaxis] + places, [-1])
+        changed = self._change(tf.reshape(images, [-1, *image_shape]), keys, epoch)
+        return tf.reshape(changed, [-1, count, *image_shape])
+
+
+def _to_unit(images: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32) / 255.0

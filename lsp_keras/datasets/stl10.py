@@ -1,0 +1,7 @@
+"""STL-10: animals and vehicles in ten classes, 96x96, few labels (TFDS)."""
+
+from lsp_keras.datasets._tfds import TFDSSource
+
+__all__ = ["stl10"]
+
+stl10 = TFDSSource("stl10", augmentation="crop_flip")
