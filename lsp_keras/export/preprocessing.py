@@ -1,0 +1,53 @@
+"""Graph functions that turn what a client sends into the images a classifier takes."""
+
+import tensorflow as tf
+
+RANGE_MESSAGE = (
+    "`images` must hold finite pixel values in [0, 1]. Divide by 255, or send uint8 images to "
+    "the signature serving_uint8. Smallest and largest value received:"
+)
+
+
+def check_pixels(images: tf.Tensor) -> tf.Tensor:
+    """The images, or an error where a pixel is NaN or outside [0, 1].
+
+    Args:
+        images: float32 `(batch, height, width, channels)`.
+
+    Returns:
+        The same tensor; evaluating it fails with `InvalidArgumentError` for bad pixels.
+    """
+    # NaN compares false, so it fails here too.
+    inside = tf.reduce_all((images >= 0.0) & (images <= 1.0))
+    extremes = [tf.reduce_min(images), tf.reduce_max(images)]
+    with tf.control_dependencies([tf.debugging.Assert(inside, [RANGE_MESSAGE, *extremes])]):
+        return tf.identity(images)
+
+
+def scale_pixels(images: tf.Tensor) -> tf.Tensor:
+    """uint8 images on the [0, 1] scale as float32."""
+    return tf.cast(images, tf.float32) / 255.0
+
+
+def decode_images(image_bytes: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
+    """Images from encoded files.
+
+    Args:
+        image_bytes: string `(batch,)`, each a PNG or JPEG file.
+        image_shape: `(height, width, channels)` of the result; a file of another size is
+            resized bilinearly (with a wider filter when shrinking), channels are converted.
+
+    Returns:
+        float32 `(batch, height, width, channels)` in [0, 1].
+    """
+    height, width, channels = image_shape
+
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        pixels = tf.io.decode_image(contents, channels=channels, expand_animations=False)
+        pixels.set_shape((None, None, channels))
+        resized = tf.image.resize(scale_pixels(pixels), (height, width), antialias=True)
+        # Interpolation may leave [0, 1] by a rounding error.
+        return tf.clip_by_value(resized, 0.0, 1.0)
+
+    spec = tf.TensorSpec(image_shape, tf.float32)
+    return tf.map_fn(decode, image_bytes, fn_output_signature=spec)

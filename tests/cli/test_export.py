@@ -1,0 +1,41 @@
+"""`lsp-keras export` as a user runs it."""
+
+import json
+from pathlib import Path
+
+import keras
+import pytest
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    """A run as far as the export reads it."""
+    folder = tmp_path_factory.mktemp("runs") / "toy"
+    folder.mkdir()
+    images = keras.Input((8, 8, 3))
+    logits = keras.layers.Dense(2)(keras.layers.Flatten()(images))
+    keras.Model(images, logits).save(folder / "model.keras")
+    dataset = {"name": "toy", "class_names": ["cat", "dog"], "image_shape": [8, 8, 3]}
+    (folder / "dataset.json").write_text(json.dumps(dataset))
+    return folder
+
+
+def test_a_run_becomes_a_version_with_the_datasets_class_names(
+    run_cli, run_folder, tmp_path
+) -> None:
+    result = run_cli("export", run_folder, "--to", "models/toy", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == {"path": "models/toy/1", "version": 1}
+    names = tmp_path / "models/toy/1/assets/class_names.txt"
+    assert names.read_text() == "cat\ndog\n"
+
+
+def test_wrong_input_is_one_line_and_exit_code_2(run_cli, run_folder, tmp_path) -> None:
+    missing = run_cli("export", "nowhere", "--to", "models/toy")
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("Error: There is no model at nowhere.")
+    lone = tmp_path / "lone.keras"
+    lone.write_bytes((run_folder / "model.keras").read_bytes())
+    nameless = run_cli("export", lone, "--to", "models/toy")
+    assert nameless.returncode == 2
+    assert "--class-names cat,dog" in nameless.stderr

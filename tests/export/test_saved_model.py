@@ -1,0 +1,170 @@
+"""A SavedModel answers what the Keras model answers."""
+
+import io
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from lsp_keras.export import export_model
+from lsp_keras.validation import InputError
+
+NAMES = ("cat", "dog", "ship")
+SHAPE = (8, 8, 3)
+
+
+def make_classifier() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    images = keras.Input(SHAPE)
+    features = keras.layers.Conv2D(4, 3, activation="relu")(images)
+    features = keras.layers.BatchNormalization()(features)
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(features))
+    model = keras.Model(images, logits)
+    model.layers[2].moving_mean.assign([0.1, 0.2, 0.3, 0.4])
+    return model
+
+
+@pytest.fixture(scope="module")
+def classifier() -> keras.Model:
+    return make_classifier()
+
+
+@pytest.fixture(scope="module")
+def signatures(classifier, tmp_path_factory):
+    folder = export_model(classifier, tmp_path_factory.mktemp("m") / "toy", class_names=NAMES)
+    loaded = tf.saved_model.load(str(folder))
+    # The loaded object owns the variables, so it must live as long as its signatures.
+    return {name: (function, loaded) for name, function in loaded.signatures.items()}
+
+
+def call(signatures, name: str, **inputs) -> dict[str, np.ndarray]:
+    function, _ = signatures[name]
+    tensors = {key: tf.constant(value) for key, value in inputs.items()}
+    return {key: value.numpy() for key, value in function(**tensors).items()}
+
+
+def encode(image: np.ndarray, file_format: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, file_format)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_floats_give_the_keras_models_results(signatures, classifier, batch: int) -> None:
+    images = np.random.default_rng(0).random((batch, *SHAPE), dtype=np.float32)
+    outputs = call(signatures, "serving_default", images=images)
+    expected = np.asarray(classifier(images, training=False))
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+    exponentials = np.exp(expected - expected.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=1e-5)
+    np.testing.assert_array_equal(outputs["classes"], expected.argmax(axis=1))
+    assert outputs["class_names"].tolist() == [NAMES[i].encode() for i in outputs["classes"]]
+
+
+def test_uint8_images_are_divided_by_255(signatures, classifier) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (4, *SHAPE), dtype=np.uint8)
+    outputs = call(signatures, "serving_uint8", images=images)
+    expected = classifier(images.astype("float32") / 255.0, training=False)
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+
+
+def test_png_bytes_of_the_right_size_are_decoded_exactly(signatures, classifier) -> None:
+    images = np.random.default_rng(2).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
+    files = [encode(image, "PNG") for image in images]
+    outputs = call(signatures, "serving_bytes", image_bytes=files)
+    expected = classifier(images.astype("float32") / 255.0, training=False)
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+
+
+def test_files_of_another_size_and_mode_are_resized_and_converted(signatures, classifier) -> None:
+    gray = np.full((31, 17), 102, np.uint8)
+    color = np.full((4, 9, 3), 102, np.uint8)
+    files = [encode(gray, "JPEG"), encode(color, "PNG")]
+    outputs = call(signatures, "serving_bytes", image_bytes=files)
+    flat = np.full((1, *SHAPE), 0.4, np.float32)
+    expected = np.repeat(np.asarray(classifier(flat, training=False)), 2, axis=0)
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-4)
+
+
+def test_shrinking_averages_over_all_pixels(signatures, classifier) -> None:
+    checkerboard = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    files = [encode(checkerboard.astype(np.uint8), "PNG")]
+    outputs = call(signatures, "serving_bytes", image_bytes=files)
+    gray = np.full((1, *SHAPE), 0.5, np.float32)
+    np.testing.assert_allclose(outputs["logits"], classifier(gray, training=False), atol=0.02)
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01, 255.0, np.nan, np.inf, -np.inf])
+def test_bad_pixels_are_an_error_not_a_class(signatures, bad: float) -> None:
+    images = np.zeros((2, *SHAPE), np.float32)
+    images[1, 2, 3, 0] = bad
+    with pytest.raises(tf.errors.InvalidArgumentError, match="finite pixel values in \\[0, 1\\]"):
+        call(signatures, "serving_default", images=images)
+
+
+def test_bytes_that_are_no_image_are_an_error(signatures) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+        call(signatures, "serving_bytes", image_bytes=[b"no image"])
+
+
+def test_inputs_and_outputs_have_readable_names(signatures) -> None:
+    for name, input_name in [
+        ("serving_default", "images"),
+        ("serving_uint8", "images"),
+        ("serving_bytes", "image_bytes"),
+    ]:
+        function, _ = signatures[name]
+        assert list(function.structured_input_signature[1]) == [input_name]
+        outputs = ["class_names", "classes", "logits", "probabilities"]
+        assert sorted(function.structured_outputs) == outputs
+
+
+def test_half_precision_models_answer_float32(tmp_path: Path) -> None:
+    images = keras.Input(SHAPE)
+    logits = keras.layers.Dense(3, dtype="mixed_float16")(keras.layers.Flatten()(images))
+    folder = export_model(keras.Model(images, logits), tmp_path / "half", class_names=NAMES)
+    loaded = tf.saved_model.load(str(folder))
+    outputs = loaded.signatures["serving_default"].structured_outputs
+    assert {outputs["logits"].dtype, outputs["probabilities"].dtype} == {tf.float32}
+
+
+def test_versions_count_up_and_are_never_overwritten(classifier, tmp_path: Path) -> None:
+    base = tmp_path / "toy"
+    (base / "007").mkdir(parents=True)
+    (base / "notes").mkdir()
+    assert export_model(classifier, base, class_names=NAMES) == base / "8"
+    assert (base / "8/assets/class_names.txt").read_text() == "cat\ndog\nship\n"
+    with pytest.raises(InputError, match="Version 8 exists already"):
+        export_model(classifier, base, class_names=NAMES, version=8)
+    with pytest.raises(InputError, match="`version` must be 1 or more"):
+        export_model(classifier, base, class_names=NAMES, version=0)
+    assert sorted(path.name for path in base.iterdir()) == ["007", "8", "notes"]
+
+
+def test_a_failed_export_leaves_nothing(classifier, tmp_path: Path, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export_model(classifier, tmp_path / "toy", class_names=NAMES)
+    assert list((tmp_path / "toy").iterdir()) == []
+
+
+def test_what_is_no_classifier_is_refused(classifier, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="3 classes but 2 class names"):
+        export_model(classifier, tmp_path, class_names=("a", "b"))
+    with pytest.raises(InputError, match="Class names must differ"):
+        export_model(classifier, tmp_path, class_names=("a", "b", "b"))
+    vector = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(InputError, match="`input_shape` must have shape"):
+        export_model(vector, tmp_path, class_names=NAMES)
+    flexible = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    with pytest.raises(InputError, match="images of one size"):
+        export_model(flexible, tmp_path, class_names=NAMES)

@@ -1,0 +1,209 @@
+"""REST as TensorFlow Serving answers it, over a real socket."""
+
+import gzip
+import json
+import math
+
+import pytest
+import requests
+
+PREDICT = "/v1/models/affine:predict"
+
+
+def test_rows_of_one_input_need_no_names(post) -> None:
+    answer = post(PREDICT, {"instances": [[1.0, 2.0, 3.0], [0, 0, -1]]})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == {"predictions": [[2.5, 4.5, 6.5], [0.5, 0.5, -1.5]]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [{"x": [1, 2, 3]}]},
+        {"signature_name": "serving_default", "instances": [[1, 2, 3]]},
+    ],
+)
+def test_rows_by_name_and_signature(post, body) -> None:
+    assert post(PREDICT, body).json() == {"predictions": [[2.5, 4.5, 6.5]]}
+
+
+@pytest.mark.parametrize(
+    "inputs", [[[1, 2, 3]], {"x": [[1, 2, 3]]}, {"x": [[1, 2, 3]], "unknown": 1}]
+)
+def test_columns(post, inputs) -> None:
+    assert post(PREDICT, {"inputs": inputs}).json() == {"outputs": [[2.5, 4.5, 6.5]]}
+
+
+def test_several_outputs_are_objects_and_bytes_are_base64(post) -> None:
+    row = {"floats": 0.1, "integers": -(2**63), "text": "Größe"}
+    answer = post(PREDICT, {"signature_name": "echo", "instances": [row]})
+    expected = {**row, "raw_bytes": {"b64": "R3LDtsOfZQ=="}}
+    assert answer.json() == {"predictions": [expected]}
+
+
+def test_columns_may_have_different_batch_sizes_and_scalars(post) -> None:
+    inputs = {"floats": [1.5, 2.0], "integers": 7, "text": [["a"], ["b"], ["c"]]}
+    answer = post(PREDICT, {"signature_name": "echo", "inputs": inputs}).json()["outputs"]
+    assert {key: answer[key] for key in inputs} == inputs
+    summed = post(PREDICT, {"signature_name": "positive", "inputs": [1, 2]})
+    assert summed.json() == {"outputs": {"rows": [1.0, 2.0], "y": 3.0}}
+
+
+def test_infinities_and_nan_go_in_and_out(post) -> None:
+    body = '{"instances": [[NaN, Infinity, -Infinity], [1e39, -1e39, 0]]} and some text'
+    answer = post(PREDICT, body)
+    assert answer.text == '{"predictions":[[NaN,Infinity,-Infinity],[Infinity,-Infinity,0.5]]}'
+    assert math.isnan(json.loads(answer.text)["predictions"][0][0])
+
+
+def test_bytes_are_decoded(post) -> None:
+    body = {"signature_name": "lengths", "instances": [{"b64": "AAEC"}, {"b64": "AA"}, "text"]}
+    assert post(PREDICT, body).json() == {"predictions": [3, 1, 4]}
+
+
+def test_gzip_bodies_are_inflated_and_the_content_type_is_ignored(post) -> None:
+    body = gzip.compress(b'{"instances": [[0, 0, 0]]}')
+    headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain"}
+    answer = post(PREDICT, body, headers=headers)
+    assert answer.json() == {"predictions": [[0.5, 0.5, 0.5]]}
+    assert "content-encoding" not in answer.headers
+    broken = post(PREDICT, b"no gzip", headers=headers)
+    assert (broken.status_code, "gzip" in broken.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "JSON Parse error: The document is empty"),
+        ("{", "JSON Parse error: Missing a name for object member. at offset: 1"),
+        ('{"instances": [1e400]}', "Number too big to be stored in double."),
+        ("[1]", "JSON Value: [1] Is not object"),
+        ("{}", "Missing 'inputs' or 'instances' key"),
+        ('{"inputs": 1, "instances": [1]}', "expecting only one of 'inputs' or 'instances'"),
+        ('{"instances": 1}', "Excepting 'instances' to be an list/array"),
+        ('{"instances": []}', "No values in 'instances' array"),
+        ('{"instances": [[1, 2, "3"]]}', 'JSON Value: "3" Type: String is not of expected'),
+        ('{"instances": [[1, 2, true]]}', "JSON Value: true Type: True is not of expected"),
+        ('{"instances": [[1, 2, null]]}', "Type: Null is not of expected type: float"),
+        ('{"instances": [[1, 2, 3], [1, 2]]}', "Expecting tensor size: 3 but got: 2"),
+        ('{"instances": [[1, 2]]}', "has shape [1,2]; the signature expects [-1,3]"),
+        ('{"instances": [{"z": [1, 2, 3]}]}', "does not have named input: z"),
+        ('{"inputs": {"z": [1, 2, 3]}}', "Missing named input: x in 'inputs' object."),
+        ('{"signature_name": 1, "instances": [1]}', "must be a string value"),
+        ('{"signature_name": "no", "instances": [1]}', '"no" not found in signature def'),
+        ('{"signature_name": "half", "instances": [1]}', "JSON value for tensor type: half"),
+        ('{"signature_name": "positive", "instances": [1]}', "Tensor name: y has no shape"),
+        ('{"signature_name": "positive", "instances": [-1]}', "x must be positive"),
+        ('{"signature_name": "slow", "inputs": 1.0}', "is not of expected type: int32"),
+        ('{"signature_name": "lengths", "instances": [{"b64": "A-_A"}]}', "base64 decode"),
+        ("[" * 500_000, "JSON Parse error"),
+    ],
+)
+def test_wrong_bodies_are_400_in_upstreams_words(post, body: str, message: str) -> None:
+    answer = post(PREDICT, body)
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["error"]
+    assert message in answer.json()["error"]
+
+
+def test_the_models_own_error_hides_paths_and_tracebacks(post) -> None:
+    error = post(PREDICT, {"signature_name": "positive", "instances": [-1]}).json()["error"]
+    assert "x must be positive" in error
+    assert ".py" not in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("/v1/models/other:predict", 404, "Servable not found for request: Latest(other)"),
+        (
+            "/v1/models/affine/versions/9:predict",
+            404,
+            "Servable not found for request: Specific(affine, 9)",
+        ),
+        ("/v1/models/affine/labels/no:predict", 400, "Unrecognized servable version label: no"),
+        ("/v1/models/affine:guess", 400, "Malformed request: POST /v1/models/affine:guess"),
+        ("/v1/models/affine:predict?a=1", 400, "Malformed request: POST"),
+        ("/v1/models/a/versions/x:predict", 400, "Malformed request: POST"),
+        (f"/v1/models/affine/versions/{2**63}:predict", 400, "Failed to convert version"),
+        ("/elsewhere", 404, "Not found"),
+    ],
+)
+def test_wrong_urls(post, path: str, status: int, message: str) -> None:
+    answer = post(path, {"instances": [[1, 2, 3]]})
+    assert answer.status_code == status
+    assert message in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/V1/Models/affine:PREDICT",
+        "/v1/models/affine/versions/1:predict",
+        "/v1/models/%61ffine:predict",
+    ],
+)
+def test_other_spellings_of_the_url(post, path: str) -> None:
+    assert post(path, {"instances": [[0, 0, 0]]}).json() == {"predictions": [[0.5, 0.5, 0.5]]}
+
+
+def test_other_methods_are_malformed(server) -> None:
+    url = f"http://127.0.0.1:{server.rest_port}{PREDICT}"
+    for method in ("PUT", "DELETE", "OPTIONS", "GET"):
+        answer = requests.request(method, url, timeout=30)
+        assert answer.status_code == 400
+        assert answer.json()["error"] == f"Malformed request: {method} {PREDICT}"
+
+
+@pytest.mark.parametrize("path", ["", "/versions/1"])
+def test_status(get, path: str) -> None:
+    answer = get(f"/v1/models/affine{path}")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "model_version_status": [
+            {
+                "version": "1",
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("/v1/models/other", 404, "Could not find any versions of model other"),
+        ("/v1/models/affine/versions/9", 404, "Could not find version 9 of model affine"),
+        ("/v1/models", 400, "Missing model name in request."),
+        ("/v1/models/affine?a=1", 400, "Malformed request: GET /v1/models/affine?a=1"),
+        ("/v1/other", 400, "Malformed request: GET /v1/other"),
+        ("/v1/models/other/metadata", 404, "Servable not found for request: Latest(other)"),
+    ],
+)
+def test_wrong_status_urls(get, path: str, status: int, message: str) -> None:
+    answer = get(path)
+    assert (answer.status_code, answer.json()["error"]) == (status, message)
+
+
+def test_metadata_is_snake_case_proto_json(get) -> None:
+    answer = get("/v1/models/affine/metadata").json()
+    assert answer["model_spec"] == {"name": "affine", "signature_name": "", "version": "1"}
+    signatures = answer["metadata"]["signature_def"]["signature_def"]
+    assert sorted(signatures) == [
+        "echo",
+        "half",
+        "lengths",
+        "positive",
+        "serving_default",
+        "slow",
+    ]
+    default = signatures["serving_default"]
+    assert default["method_name"] == "tensorflow/serving/predict"
+    assert default["inputs"]["x"]["dtype"] == "DT_FLOAT"
+    assert default["inputs"]["x"]["tensor_shape"] == {
+        "dim": [{"size": "-1", "name": ""}, {"size": "3", "name": ""}],
+        "unknown_rank": False,
+    }
