@@ -15,6 +15,8 @@ from serving.signatures import Array
 _LARGEST_EXACT_POWER = 22
 # Numbers of 17 digits, which no float32 becomes; chosen anew if a float64 tensor holds one.
 _PLACEHOLDERS = (1.2345678901234567e-301, 1.2345678901234567e-302, 1.2345678901234567e-303)
+# Up to so many numbers a loop is faster than the fixed cost of NumPy calls.
+_FEW = 64
 _TOKENS = (b"NaN", b"Infinity", b"-Infinity")
 
 
@@ -51,11 +53,21 @@ def shortest_decimals(array: Array) -> Array:
     """For each finite float32 the float64 nearest to its decimal of six or nine digits."""
     flat = array.reshape(-1)
     values = flat.astype(np.float64)
+    if values.size <= _FEW:
+        return np.array([_shortest_decimal(number) for number in values.tolist()]).reshape(
+            array.shape
+        )
     six = round_significant(values, 6)
     reads_back = six.astype(np.float32) == flat
     if not reads_back.all():
         six[~reads_back] = round_significant(values[~reads_back], 9)
     return six.reshape(array.shape)
+
+
+def _shortest_decimal(number: float) -> float:
+    """The same for one number."""
+    six = float(f"{number:.6g}")
+    return six if np.float32(six) == number else float(f"{number:.9g}")
 
 
 def round_significant(values: Array, digits: int) -> Array:

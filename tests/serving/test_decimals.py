@@ -51,8 +51,10 @@ def test_numbers_near_ties_and_powers_match_the_slow_rule(generator: str) -> Non
         (float("-inf"), b"-Infinity"),
     ],
 )
-def test_known_numbers(value: float, text: bytes) -> None:
+def test_known_numbers_alone_and_among_many(value: float, text: bytes) -> None:
     assert dump_numbers(np.array([value], np.float32)) == b"[" + text + b"]"
+    many = dump_numbers(np.full(100, value, np.float32))
+    assert many == b"[" + b",".join([text] * 100) + b"]"
 
 
 def test_doubles_read_back_as_themselves() -> None:
