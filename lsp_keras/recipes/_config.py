@@ -11,7 +11,9 @@ from typing import Any
 from lsp_keras import registry
 from lsp_keras.storage import atomic_path
 from lsp_keras.types import ThreatModel
-from lsp_keras.validation import InputError, check_positive, nearest, parse_fraction
+from lsp_keras.validation import InputError, check_choice, check_positive, nearest, parse_fraction
+
+_NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -58,11 +60,13 @@ class FitConfig:
     neighbor_gradient: bool = _setting(True, "Let gradients flow into the neighbors' logits.")
     normalize_logits: bool = _setting(False, "L2-normalize logits before their distances.")
     augment_neighbors: bool = _setting(False, "Augment neighbor images like training images.")
-    features: str = _setting("pixels", "Where neighbors are looked for: pixels.")
-    encoder: str | None = _setting(None, "A .keras encoder whose output is the feature space.")
+    encoder: str | None = _setting(
+        None, "A .keras encoder whose output is the feature space. Default: the pixels."
+    )
     embeddings: str | None = _setting(
         None, "An .npy file with one row for each image of the whole training split."
     )
+    normalize_features: bool = _setting(True, "Divide features by their length before mining.")
     neighbors: str | None = _setting(None, "A neighbor table made by `lsp-keras mine`.")
     space: str = _setting("local", "local: nearest images; global: random ones (Table 3).")
     epsilon: str = _setting("8/255", "L-inf radius of the attack in training.")
@@ -99,6 +103,11 @@ class FitConfig:
                 f"--adv is short for --method at. Received both --adv and --method {self.method}; "
                 "leave one out."
             )
+        given = [name for name in _NEIGHBOR_SOURCES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError(f"Neighbors have one source. Received: {', '.join(given)}.")
+        check_choice("space", self.space, ("local", "global"))
+        check_choice("select_by", self.select_by, ("robust", "clean"))
         ThreatModel.parse(self.epsilon)
         if self.validation_epsilon is not None:
             ThreatModel.parse(self.validation_epsilon)

@@ -1,0 +1,69 @@
+"""`lsp-keras fit`: train a classifier."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli._config_options import config_from_options, config_options
+from cli._options import cache_option
+
+
+@click.command()
+@config_options
+@click.option("--name", help="Of the run.  [default: dataset and method, numbered]")
+@click.option(
+    "--runs-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder for runs.",
+)
+@click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
+@cache_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    recipe: str | None,
+    name: str | None,
+    runs_dir: Path,
+    resume: bool,
+    cache_dir: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a classifier: LSP by default, LSP+ with --adv.
+
+    \b
+    lsp-keras fit --dataset svhn --adv
+    lsp-keras fit --dataset svhn --adv --resume
+    lsp-keras fit --dataset folder:photos --no-lsp --width 16
+    """
+    config = config_from_options(ctx, recipe, options)
+    from cli._progress import stage_progress
+    from lsp_keras.recipes import fit
+
+    with stage_progress() as progress:
+        result = fit(
+            config,
+            runs_dir=runs_dir,
+            name=name,
+            resume=resume,
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+    if as_json:
+        record = {"run": str(result.path), "best_epoch": result.best_epoch, **result.best}
+        click.echo(json.dumps(record, indent=2))
+        return
+    best = result.best
+    click.echo(
+        f"Run: {result.path}\n"
+        f"Best epoch: {result.best_epoch} of {len(result.history)}, on held-out training images: "
+        f"clean {best['val_accuracy']:.1%}, PGD-10 {best['val_robust_accuracy']:.1%} "
+        "(not AutoAttack)."
+    )
+    click.echo(f"Measure it on the test images: lsp-keras attack {result.path}", err=True)

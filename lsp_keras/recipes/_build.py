@@ -1,0 +1,140 @@
+"""From the settings of a run to the objects that carry it out."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lsp_keras import datasets, registry
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.neighbors import FeatureSource, MiningSettings, find_or_mine, load_table
+from lsp_keras.recipes._config import FitConfig
+from lsp_keras.recipes._features import embeddings_file_source, encoder_source
+from lsp_keras.regularizers.lsp import LSP
+from lsp_keras.training import CoupledSGD, RobustTrainer, schedule
+from lsp_keras.types import Dataset, DatasetInfo, NeighborTable
+
+PAPER_STANDARD_EPSILON = "2/255"
+
+
+def resolve(config: FitConfig) -> FitConfig:
+    """The settings with every default that depends on another setting filled in."""
+    return replace(
+        config,
+        method=config.resolved_method,
+        validation_epsilon=config.validation_epsilon
+        or (config.epsilon if _takes_attack(config) else PAPER_STANDARD_EPSILON),
+        attack_step_size=config.attack_step_size or _quarter(config.epsilon),
+    )
+
+
+def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
+    """The run's images."""
+    return datasets.load(
+        config.dataset,
+        data_dir=config.data_dir,
+        cache_dir=cache_dir,
+        num_train=config.num_train,
+        num_test=config.num_test,
+        validation_size=config.validation_size,
+        seed=config.seed,
+    )
+
+
+def build_table(
+    config: FitConfig,
+    dataset: Dataset,
+    cache_dir: Path | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> NeighborTable:
+    """The neighbors of the training images: the user's table, or a cached or newly mined one."""
+    images = dataset.train.images
+    if config.neighbors is not None:
+        return load_table(config.neighbors, images=images).take(config.num_neighbors)
+    return find_or_mine(
+        images,
+        MiningSettings(
+            num_neighbors=config.num_neighbors,
+            normalize=config.normalize_features,
+            seed=config.seed,
+        ),
+        _feature_source(config, dataset),
+        space=config.space,
+        source={"dataset": config.dataset, "split": "train"},
+        cache_dir=cache_dir,
+        progress=progress,
+    )
+
+
+def build_classifier(config: FitConfig, info: DatasetInfo) -> keras.Model:
+    """An untrained classifier for the dataset."""
+    return registry.get("model", config.model)(
+        info.num_classes,
+        input_shape=info.image_shape,
+        width=config.width,
+        mean=info.mean,
+        std=info.std,
+        seed=config.seed,
+    )
+
+
+def build_trainer(config: FitConfig, classifier: keras.Model, total_steps: int) -> RobustTrainer:
+    """The method with its regularizers, compiled."""
+    arguments: dict[str, Any] = {"regularizers": _regularizers(config), "seed": config.seed}
+    if _takes_attack(config):
+        arguments["attack"] = PGD(
+            epsilon=config.epsilon,
+            step_size=config.attack_step_size,
+            num_steps=config.attack_steps,
+        )
+    trainer: RobustTrainer = registry.get("method", config.resolved_method)(classifier, **arguments)
+    optimizer = CoupledSGD(
+        schedule(config.schedule, config.learning_rate, total_steps),
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    trainer.compile(optimizer, metrics=["accuracy"])
+    return trainer
+
+
+def build_augmentation(info: DatasetInfo) -> Any:
+    """The augmentation that suits the dataset, or `None`."""
+    if info.augmentation is None:
+        return None
+    return registry.get("augmentation", info.augmentation)()
+
+
+def _regularizers(config: FitConfig) -> list[LSP]:
+    if not config.lsp:
+        return []
+    return [
+        LSP(
+            weight=config.lsp_weight,
+            divergence=config.divergence,
+            neighbor_batch_norm=config.neighbor_batch_norm,
+            neighbor_gradient=config.neighbor_gradient,
+            normalize_logits=config.normalize_logits,
+        )
+    ]
+
+
+def _feature_source(config: FitConfig, dataset: Dataset) -> FeatureSource:
+    if config.encoder is not None:
+        return encoder_source(config.encoder, dataset.info.image_shape)
+    if config.embeddings is not None:
+        return embeddings_file_source(config.embeddings, dataset)
+    return FeatureSource()
+
+
+def _takes_attack(config: FitConfig) -> bool:
+    method = registry.get("method", config.resolved_method)
+    return "attack" in inspect.signature(method).parameters
+
+
+def _quarter(epsilon: str) -> str:
+    """A quarter of a fraction, as text: `"8/255"` becomes `"2/255"`."""
+    numerator, separator, denominator = epsilon.partition("/")
+    return f"{float(numerator) / 4:g}{separator}{denominator}"

@@ -1,0 +1,187 @@
+"""Carries a training run out: data, neighbors, training, and the files it leaves."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.datasets import count_batches, make_batches
+from lsp_keras.recipes._build import (
+    build_augmentation,
+    build_classifier,
+    build_table,
+    build_trainer,
+    load_dataset,
+    resolve,
+)
+from lsp_keras.recipes._config import FitConfig, write_config
+from lsp_keras.recipes._folder import existing_run, new_run
+from lsp_keras.storage import fingerprint, write_json
+from lsp_keras.training import (
+    BestAndLast,
+    HistoryCSV,
+    RobustValidation,
+    ThroughputProgress,
+    make_deterministic,
+    run_training,
+)
+from lsp_keras.types import Dataset, NeighborTable
+from lsp_keras.validation import InputError, parse_fraction
+
+Progress = Callable[[str, int, int], None]
+
+# With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
+_VALIDATION_STEPS = 10
+_METRICS = {"robust": "val_robust_accuracy", "clean": "val_accuracy"}
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a run came to.
+
+    Attributes:
+        path: The run's folder.
+        best_epoch: Epoch of `model.keras`, counted from 1.
+        history: Logs of each epoch.
+    """
+
+    path: Path
+    best_epoch: int
+    history: list[dict[str, float]]
+
+    @property
+    def best(self) -> dict[str, float]:
+        """Logs of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+
+def fit(
+    config: FitConfig,
+    *,
+    runs_dir: Path | str = "runs",
+    name: str | None = None,
+    resume: bool = False,
+    cache_dir: Path | str | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Trains a classifier and leaves everything about it in a folder.
+
+    The folder holds `config.toml` (the resolved settings, a recipe itself), `dataset.json`,
+    `history.csv`, `model.keras` (the epoch with the best validation accuracy), `last.keras` and
+    `checkpoints/`, from which a killed run goes on to the same weights.
+
+    Args:
+        config: Settings.
+        runs_dir: Where runs lie.
+        name: Of the run; default dataset and method, numbered where there is one already.
+        resume: Go on with the run of that name, or the newest with these settings.
+        cache_dir: Where neighbor tables are kept; default the user's cache folder.
+        progress: Called with `(stage, done, total)` while neighbors are mined.
+
+    Raises:
+        InputError: A setting does not fit, the data are missing, or the run exists already.
+
+    Example:
+        >>> from lsp_keras.recipes import FitConfig, fit
+        >>> config = FitConfig(dataset="digits", num_train=64, width=4, epochs=1, batch_size=32)
+        >>> fit(config, name="example").best_epoch  # doctest: +SKIP
+        1
+    """
+    config = resolve(config)
+    cache = None if cache_dir is None else Path(cache_dir)
+    runs_dir = Path(runs_dir)
+    # Looked for before any work is done, so that a wrong name is told at once.
+    folder = (existing_run if resume else new_run)(runs_dir, name, config)
+    make_deterministic(config.seed)
+    keras.mixed_precision.set_global_policy(_policy(config))
+    dataset = load_dataset(config, cache)
+    batch_size = min(config.batch_size, len(dataset.train))
+    steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
+    classifier = build_classifier(config, dataset.info)
+    trainer = build_trainer(config, classifier, config.epochs * steps)
+    table = build_table(config, dataset, cache, progress) if config.lsp else None
+    record = _dataset_record(dataset, table)
+    _refuse_other_data(folder.dataset, record)
+    write_config(folder.config, config)
+    write_json(folder.dataset, record)
+    best = BestAndLast(folder.best_model, folder.last_model, metric=_METRICS[config.select_by])
+    history = run_training(
+        trainer,
+        _epoch_batches(config, dataset, table, batch_size),
+        epochs=config.epochs,
+        callbacks=[
+            _validation(config, dataset),
+            ThroughputProgress(steps * batch_size),
+            best,
+            HistoryCSV(folder.history),
+        ],
+        state_dir=folder.checkpoints,
+        resume=resume,
+    )
+    return FitResult(folder.path, best.best_epoch or len(history), history)
+
+
+def _policy(config: FitConfig) -> str:
+    if not config.mixed_precision:
+        return "float32"
+    # CPUs compute in bfloat16 only.
+    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+
+
+def _epoch_batches(
+    config: FitConfig, dataset: Dataset, table: NeighborTable | None, batch_size: int
+) -> Callable[[int], tf.data.Dataset]:
+    augment = build_augmentation(dataset.info)
+
+    def batches(epoch: int) -> tf.data.Dataset:
+        return make_batches(
+            dataset.train,
+            batch_size=batch_size,
+            shuffle=True,
+            seed=config.seed,
+            epoch=epoch,
+            augment=augment,
+            neighbors=table,
+            augment_neighbors=config.augment_neighbors,
+            drop_remainder=True,
+        )
+
+    return batches
+
+
+def _validation(config: FitConfig, dataset: Dataset) -> RobustValidation:
+    epsilon = config.validation_epsilon or config.epsilon
+    attack = PGD(
+        epsilon=epsilon, step_size=parse_fraction(epsilon) / 2, num_steps=_VALIDATION_STEPS
+    )
+    return RobustValidation(
+        dataset.validation, attack, batch_size=config.batch_size, seed=config.seed
+    )
+
+
+def _dataset_record(dataset: Dataset, table: NeighborTable | None) -> dict[str, object]:
+    """What later commands need to know of the data."""
+    record = asdict(dataset.info)
+    record["num_images"] = {
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
+    }
+    record["train_fingerprint"] = fingerprint(dataset.train.images)
+    record["neighbors"] = None if table is None else dict(table.provenance)
+    return record
+
+
+def _refuse_other_data(path: Path, record: dict[str, object]) -> None:
+    """A run that goes on must see the images it started with."""
+    if path.exists():
+        started_with = json.loads(path.read_text(encoding="utf-8"))
+        if started_with["train_fingerprint"] != record["train_fingerprint"]:
+            raise InputError(
+                f"The training images are not those that {path.parent} was started with. "
+                "Restore the data, or start a new run."
+            )
