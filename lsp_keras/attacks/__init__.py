@@ -9,5 +9,14 @@ Example:
 
 from lsp_keras.attacks._base import Attack, AttackResult
 from lsp_keras.attacks._checks import NonFiniteError
+from lsp_keras.attacks._program import LogitsFn, inference_logits
+from lsp_keras.attacks._unperturbed import Unperturbed
 
-__all__ = ["Attack", "AttackResult", "NonFiniteError"]
+__all__ = [
+    "Attack",
+    "AttackResult",
+    "LogitsFn",
+    "NonFiniteError",
+    "Unperturbed",
+    "inference_logits",
+]

@@ -1,0 +1,40 @@
+"""Attacks from their names and the options of the command line."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lsp_keras import registry
+from lsp_keras.types import ThreatModel
+from lsp_keras.validation import InputError
+
+
+def build_attacks(
+    names: Sequence[str], threat: ThreatModel, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """One attack for each name; an option goes to all attacks that have it.
+
+    Args:
+        names: As the registry knows them.
+        threat: What the attacker may do.
+        options: Constructor arguments by name; `None` keeps an attack's own default.
+
+    Raises:
+        InputError: A name is unknown or repeated, or no attack has one of the options.
+    """
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"--attacks must name each attack once. Received: {','.join(names)!r}.")
+    classes = {name: registry.get("attack", name) for name in names}
+    accepted = {name: inspect.signature(kind).parameters for name, kind in classes.items()}
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given:
+        if not any(option in parameters for parameters in accepted.values()):
+            raise InputError(f"None of the attacks {', '.join(names)} has a `{option}`.")
+    return {
+        name: kind(
+            epsilon=threat.epsilon,
+            norm=threat.norm,
+            **{key: value for key, value in given.items() if key in accepted[name]},
+        )
+        for name, kind in classes.items()
+    }

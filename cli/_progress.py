@@ -1,0 +1,62 @@
+"""Progress on the terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def attack_progress() -> Iterator[Callable[[str, int, int, int], None]]:
+    """Shows one line for each attack on stderr: images done, still standing, time left.
+
+    Yields:
+        The callback that `lsp_keras.evaluation.evaluate` takes as `progress`.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    bars = Progress(
+        TextColumn("{task.description:>16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[standing]:,} standing"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    tasks = {}
+
+    def update(name: str, done: int, total: int, standing: int) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=total, standing=standing)
+        bars.update(tasks[name], completed=done, standing=standing)
+
+    with bars:
+        yield update
+
+
+@contextmanager
+def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows one line on stderr for each stage of a job, such as mining.
+
+    Yields:
+        A callback that takes the stage's name, what is done and the total.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    tasks = {}
+    with Progress(console=Console(stderr=True)) as bars:
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield update

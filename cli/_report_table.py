@@ -1,0 +1,25 @@
+"""An evaluation's report as a table on the terminal."""
+
+from typing import Any
+
+
+def print_report(report: Any) -> None:
+    """Prints the statement, doubts first, and one row for each attack."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(report.statement, style="bold" if report.flags else None, highlight=False)
+    table = Table("attack", "accuracy", "95 % interval", "images", "seconds", box=None)
+    rows = [("clean", report.clean, None)]
+    rows += [(record.name, record.accuracy, record.seconds) for record in report.attacks]
+    for name, share, seconds in [*rows, ("worst case", report.worst_case, None)]:
+        low, high = share.interval
+        table.add_row(
+            name,
+            f"{100 * share.value:.2f} %",
+            f"{100 * low:.1f} to {100 * high:.1f}",
+            f"{share.count}/{share.total}",
+            "" if seconds is None else f"{seconds:.1f}",
+        )
+    console.print(table)

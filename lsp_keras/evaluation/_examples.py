@@ -1,0 +1,58 @@
+"""The images an evaluation is made on, and the batches they are attacked in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lsp_keras.types import Floats, Integers
+from lsp_keras.validation import InputError, check_positive, check_shape
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images kept as they came; batches of them are float32 in [0, 1]."""
+
+    images: npt.NDArray[Any]
+    labels: Integers
+    indices: Integers
+    batch_size: int
+
+    def batches(self, rows: Integers) -> Iterator[tuple[Integers, Floats, Integers, Integers]]:
+        """Rows with their images, labels and indices; the last batch repeats its last row."""
+        size = min(self.batch_size, len(rows))
+        for start in range(0, len(rows), max(size, 1)):
+            chosen = rows[start : start + size]
+            padded = np.pad(chosen, (0, size - len(chosen)), mode="edge")
+            yield chosen, as_floats(self.images[padded]), self.labels[padded], self.indices[padded]
+
+
+def check_examples(
+    images: npt.ArrayLike, labels: npt.ArrayLike, indices: npt.ArrayLike | None, batch_size: int
+) -> Examples:
+    """The arrays as examples of one length.
+
+    Raises:
+        InputError: There are none, or lengths or types do not fit.
+    """
+    pixels, targets = np.asarray(images), np.asarray(labels)
+    check_shape("images", pixels.shape, 4, "(batch, height, width, channels)")
+    check_positive("batch_size", batch_size)
+    if len(pixels) == 0:
+        raise InputError("`images` must hold at least one image. Received: none.")
+    if targets.shape != (len(pixels),) or not np.issubdtype(targets.dtype, np.integer):
+        raise InputError(
+            f"`labels` must be integers of shape ({len(pixels)},), one for each image. "
+            f"Received: shape={targets.shape}, dtype={targets.dtype}."
+        )
+    keys = np.arange(len(pixels)) if indices is None else np.asarray(indices)
+    return Examples(pixels, targets, keys, batch_size)
+
+
+def as_floats(images: npt.NDArray[Any]) -> Floats:
+    """Images as float32 in [0, 1]; uint8 is divided by 255."""
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / np.float32(255.0)
+    return images.astype(np.float32, copy=False)

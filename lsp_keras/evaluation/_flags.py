@@ -1,0 +1,132 @@
+"""Signs that a measured robustness is not real, each with its number and what to do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from lsp_keras.attacks import Attack
+from lsp_keras.attacks.bim import BIM
+from lsp_keras.attacks.fgsm import FGSM
+from lsp_keras.attacks.mim import MIM
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.evaluation._shares import Share
+from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.types import Floats, Integers
+
+_FGSM_LEAD = 0.01
+_ZERO_GRADIENT_SHARE = 0.01
+_RANDOM_PASSES = 5
+_RANDOM_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One sign that the robust accuracy overstates robustness.
+
+    Attributes:
+        name: Short and fixed, for scripts.
+        number: What was measured.
+        threshold: Above this the flag is raised.
+        meaning: What it says about the model or the measurement.
+        advice: What to do about it.
+    """
+
+    name: str
+    number: float
+    threshold: float
+    meaning: str
+    advice: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.meaning} {self.advice}"
+
+
+def fgsm_beats_iterative(
+    attacks: Mapping[str, Attack], accuracies: Mapping[str, Share]
+) -> list[Flag]:
+    """Raised where one step breaks clearly more images than many steps in the same ball."""
+    single = [name for name, attack in attacks.items() if isinstance(attack, FGSM)]
+    iterative = [name for name, attack in attacks.items() if isinstance(attack, PGD | BIM | MIM)]
+    if not single or not iterative:
+        return []
+    lead = min(accuracies[name].value for name in iterative) - min(
+        accuracies[name].value for name in single
+    )
+    if lead <= _FGSM_LEAD:
+        return []
+    return [
+        Flag(
+            "fgsm_beats_iterative",
+            lead,
+            _FGSM_LEAD,
+            f"Robustness may not be real: one FGSM step breaks {100 * lead:.1f} points more "
+            "images than many steps do, so gradients mislead the stronger attack.",
+            "Run `lsp-keras diagnose`, and trust no gradient attack alone.",
+        )
+    ]
+
+
+def zero_gradients(
+    logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats, labels: Integers
+) -> list[Flag]:
+    """Raised where the gradient of the loss is exactly zero for a share of the images."""
+    pixels = tf.constant(images)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        loss = cross_entropy(labels, logits_fn(pixels))
+    gradient = tape.gradient(loss, pixels, unconnected_gradients="zero").numpy()
+    share = float(np.mean(np.all(gradient.reshape(len(images), -1) == 0.0, axis=1)))
+    if share <= _ZERO_GRADIENT_SHARE:
+        return []
+    return [
+        Flag(
+            "zero_gradients",
+            share,
+            _ZERO_GRADIENT_SHARE,
+            f"Gradient attacks are blind here: the gradient is exactly zero for "
+            f"{100 * share:.0f} % of the images.",
+            "Use a black-box attack, or attack through a differentiable stand-in for the part "
+            "that rounds or saturates.",
+        )
+    ]
+
+
+def randomized_outputs(logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats) -> list[Flag]:
+    """Raised where passes over the same images give different logits."""
+    passes = np.stack([logits_fn(tf.constant(images)).numpy() for _ in range(_RANDOM_PASSES)])
+    scale = float(np.abs(passes).max()) or 1.0
+    spread = float(np.ptp(passes, axis=0).max()) / scale
+    if spread <= _RANDOM_TOLERANCE:
+        return []
+    return [
+        Flag(
+            "randomized_outputs",
+            spread,
+            _RANDOM_TOLERANCE,
+            "The model answers at random: passes over the same images differ by "
+            f"{100 * spread:.2g} % of the largest logit.",
+            "Use attacks that average over draws (AutoAttack's `rand` version).",
+        )
+    ]
+
+
+def probability_outputs(exact: bool) -> Flag:
+    """Raised for a model that returns probabilities.
+
+    Args:
+        exact: Whether the logits could be taken from before the model's softmax.
+    """
+    if exact:
+        meaning = "The model ends in a softmax; the attacks used the logits before it."
+        advice = "Nothing to do: the numbers are those of the logits."
+    else:
+        meaning = "The model returns probabilities; the attacks used their logarithms."
+        advice = "Saturated probabilities hide gradients: give the model's logits if you can."
+    return Flag("probability_outputs", 1.0, 0.0, meaning, advice)

@@ -1,0 +1,62 @@
+"""A classifier from a run's folder or a .keras file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lsp_keras.validation import InputError, check_choice
+
+_FILES = {"best": "model.keras", "last": "last.keras"}
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A loaded model and where it came from.
+
+    Attributes:
+        model: The Keras model.
+        path: Its file.
+        run: The run's folder, `None` for a file outside of one.
+    """
+
+    model: keras.Model
+    path: Path
+    run: Path | None
+
+
+def load_classifier(path: Path | str, *, weights: str = "best") -> Classifier:
+    """Loads the model of a run, or any .keras file.
+
+    Args:
+        path: Folder of a run, or a .keras file.
+        weights: `"best"` or `"last"` epoch of a run; a file is what it is.
+
+    Raises:
+        InputError: There is no model there, or it cannot be read.
+    """
+    path = Path(path)
+    check_choice("weights", weights, _FILES)
+    file = path / _FILES[weights] if path.is_dir() else path
+    if not file.is_file():
+        what = f"a run without {_FILES[weights]}" if path.is_dir() else "not there"
+        raise InputError(
+            f"No model to load: {path} is {what}. Give the folder of a finished run or a "
+            ".keras file."
+        )
+    run = file.parent if (file.parent / "config.toml").is_file() else None
+    return Classifier(_read(file), file, run)
+
+
+def _read(file: Path) -> Any:
+    # Registers the project's own layers, if a model uses any.
+    import lsp_keras.models  # noqa: F401
+
+    if file.suffix != ".keras":
+        raise InputError(f"A model file must end in .keras. Received: {file}.")
+    try:
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{file} could not be read as a Keras model: {reason}") from error

@@ -1,0 +1,105 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cli.attack import command
+from lsp_keras.validation import InputError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run's folder with a small classifier of the digits."""
+    from lsp_keras.datasets import load
+
+    digits = load("digits", num_train=600, num_test=60)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    model.compile(
+        keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    images = digits.train.images.astype(np.float32) / 255.0
+    model.fit(images, digits.train.labels, epochs=10, verbose=0)
+    folder = tmp_path_factory.mktemp("run")
+    model.save(folder / "model.keras")
+    (folder / "config.toml").write_text('dataset = "digits"\nnum_test = 60\nseed = 0\n')
+    return folder
+
+
+def attack(*arguments):
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_run_is_attacked_and_its_record_kept(run_cli, run) -> None:
+    options = ("--attacks", "fgsm,pgd", "--epsilon", "8/255", "--steps", 5, "--batch-size", 25)
+    done = run_cli("attack", run, *options)
+    assert done.returncode == 0, done.stderr
+    assert "not from AutoAttack" in " ".join(done.stdout.split())
+    assert "worst case" in done.stdout
+    (path,) = (run / "evaluations").glob("*-fgsm-pgd.json")
+    assert str(path) in done.stderr.replace("\n", "")
+    record = json.loads(path.read_text())
+    path.unlink()
+    assert record["threat_model"]["epsilon_text"] == "8/255"
+    assert record["dataset"]["name"] == "digits"
+    assert record["num_examples"] == 60
+    assert record["attacks"]["pgd"]["config"]["num_steps"] == 5
+    clean, worst = (record[f"{name}_accuracy"]["value"] for name in ("clean", "worst_case"))
+    assert clean > 0.7
+    assert worst < clean
+
+
+def test_json_goes_to_stdout_alone_and_the_seed_decides_it(run) -> None:
+    options = (run, "--attacks", "pgd", "--num-examples", 20, "--restarts", 2, "--json")
+    records = [json.loads(attack(*options, "--seed", seed).stdout) for seed in (0, 0)]
+    for record in records:
+        record.pop("seconds")
+        record["attacks"]["pgd"].pop("seconds")
+    assert records[0] == records[1]
+    assert records[0]["num_examples"] == 20
+    assert records[0]["attacks"]["pgd"]["config"]["num_restarts"] == 2
+
+
+def test_l2_has_its_own_default_radius(run) -> None:
+    done = attack(run, "--norm", "l2", "--attacks", "bim", "--num-examples", 5, "--json")
+    assert json.loads(done.stdout)["threat_model"]["epsilon_text"] == "128/255"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epsilon", "8"], "did you mean 8/255"),
+        (["--attacks", "pgdd"], "Did you mean 'pgd'"),
+        (["--attacks", "pgd,pgd"], "must name each attack once"),
+        (["--attacks", "fgsm", "--steps", "3"], "None of the attacks fgsm has a `num_steps`"),
+        (["--num-examples", "1000"], "more than the 60 test images"),
+        (["--weights", "last"], "without last.keras"),
+        (["--dataset", "digit"], "Did you mean 'digits'"),
+    ],
+)
+def test_wrong_options_say_what_is_wrong(run, options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        attack(run, *options)
+
+
+def test_a_model_outside_of_a_run_needs_a_dataset(run, tmp_path) -> None:
+    file = tmp_path / "copy.keras"
+    file.write_bytes((run / "model.keras").read_bytes())
+    with pytest.raises(InputError, match="name its --dataset"):
+        attack(file)
+    options = ("--dataset", "digits", "--num-examples", 5, "--attacks", "fgsm", "--json")
+    assert json.loads(attack(file, *options).stdout)["num_examples"] == 5
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_wrong_input_exits_with_2_and_one_line(run_cli, run) -> None:
+    done = run_cli("attack", run, "--epsilon", "8")
+    assert done.returncode == 2
+    assert done.stderr.strip().count("\n") == 0
