@@ -52,7 +52,8 @@ class RobustTrainer(keras.Model):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(name=name)
+        # The policy decides on loss scaling; images keep float32 up to the normalization.
+        super().__init__(name=name, dtype=_dtype_policy(classifier), autocast=False)
         self.classifier = classifier
         self.regularizers = list(regularizers)
         self.seed = seed
@@ -151,9 +152,18 @@ class RobustTrainer(keras.Model):
         images = inputs["images"] if isinstance(inputs, Mapping) else inputs
         return self.classifier(images, training=training)
 
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Keras's; Keras itself calls it with a batch's dictionary as `x` and no `y`."""
+        if y is None and isinstance(x, Mapping):
+            y = x["labels"]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
     def make_train_function(self, force: bool = False) -> None:
         """Keras's, with a failed check of the loss as one clear error."""
         if self.train_function is None or force:
+            self._create_variables()
             super().make_train_function(force)
             train_function = self.train_function
 
@@ -178,6 +188,15 @@ class RobustTrainer(keras.Model):
         units = [deserialize_unit("regularizer", item) for item in config["regularizers"]]
         classifier = keras.saving.deserialize_keras_object(config["classifier"], custom_objects)
         return cls(**{**config, "classifier": classifier, "regularizers": units})
+
+    def _create_variables(self) -> None:
+        """Makes what the first step would make, so that the step need not be traced twice."""
+        shape = getattr(self.classifier, "output_shape", None)
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
+            if shape is not None:
+                self.compute_metrics(None, tf.zeros([1], tf.int64), tf.zeros([1, shape[-1]]))
+                self.reset_metrics()
 
     def _all_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
         """Terms of the method and of all regularizers."""
@@ -212,6 +231,13 @@ class RobustTrainer(keras.Model):
         return self.compute_metrics(
             batch["images"], batch["labels"], logits, batch.get("sample_weight")
         )
+
+
+def _dtype_policy(classifier: keras.Model) -> Any:
+    """Mixed precision of any layer; a loaded model itself has forgotten its policy."""
+    policies = [layer.dtype_policy for layer in classifier.layers]
+    mixed = [policy for policy in policies if policy.name.startswith("mixed")]
+    return mixed[0] if mixed else classifier.dtype_policy
 
 
 def _unique(names: Iterable[str]) -> list[str]:
