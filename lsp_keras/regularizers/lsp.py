@@ -83,10 +83,11 @@ class LSP(Regularizer):
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         """See `Regularizer.terms`."""
+        neighbor_logits = self._neighbor_logits(step)
         loss = lsp_loss(
             step.batch["neighbor_distances"],
             step.anchor.logits,
-            self._neighbor_logits(step),
+            neighbor_logits,
             divergence=self.divergence,
             normalize_logits=self.normalize_logits,
         )
@@ -97,7 +98,8 @@ class LSP(Regularizer):
         if self.neighbor_batch_norm == JOINT:
             logits = step.anchor.riders[self.name]
         else:
-            logits = _PASSES[self.neighbor_batch_norm](step.classifier, _flat_neighbors(step.batch))
+            images = _flat_neighbors(step.batch)
+            logits = _PASSES[self.neighbor_batch_norm](step.classifier, images)
         if not self.neighbor_gradient:
             logits = tf.stop_gradient(logits)
         rows = tf.shape(step.batch["neighbor_distances"])
