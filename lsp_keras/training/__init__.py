@@ -2,7 +2,15 @@
 
 from lsp_keras.training._callbacks import BestAndLast, HistoryCSV, RobustValidation
 from lsp_keras.training._finite import NonFiniteLossError
+from lsp_keras.training._moco import MoCoTrainer
+from lsp_keras.training._moco_callbacks import CollapseError
 from lsp_keras.training._optimizer import CoupledSGD
+from lsp_keras.training._pretraining import (
+    PretrainSettings,
+    encoder_folder,
+    find_or_pretrain,
+    pretrain,
+)
 from lsp_keras.training._progress import ThroughputProgress
 from lsp_keras.training._run import make_deterministic, run_training
 from lsp_keras.training._schedules import SCHEDULES, OneCycle, schedule
@@ -15,16 +23,22 @@ __all__ = [
     "SCHEDULES",
     "ATTrainer",
     "BestAndLast",
+    "CollapseError",
     "CoupledSGD",
     "HistoryCSV",
+    "MoCoTrainer",
     "NonFiniteLossError",
     "OneCycle",
+    "PretrainSettings",
     "RobustTrainer",
     "RobustValidation",
     "StandardTrainer",
     "StatefulCallback",
     "ThroughputProgress",
+    "encoder_folder",
+    "find_or_pretrain",
     "make_deterministic",
+    "pretrain",
     "run_training",
     "schedule",
 ]

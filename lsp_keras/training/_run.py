@@ -17,14 +17,13 @@ from lsp_keras.training._state import (
     remove_leftovers,
     save_state,
 )
-from lsp_keras.training._trainer import RobustTrainer
 from lsp_keras.validation import InputError, check_positive
 
 Logs = dict[str, float]
 
 
 def run_training(
-    trainer: RobustTrainer,
+    trainer: keras.Model,
     make_epoch_batches: Callable[[int], tf.data.Dataset],
     *,
     epochs: int,
@@ -46,7 +45,7 @@ def run_training(
     `HistoryCSV`). Keras's own callbacks work, but remember nothing across a resume.
 
     Args:
-        trainer: Compiled.
+        trainer: Compiled `RobustTrainer`, or another Keras model with a `seed`.
         make_epoch_batches: From the epoch, counted from 0, to its batches. The same epoch must
             give the same batches, and all epochs batches of the same structure and shapes, so
             that the step is traced once.
@@ -95,7 +94,7 @@ def make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _check(trainer: RobustTrainer, epochs: int, state_dir: Any, resume: bool) -> None:
+def _check(trainer: keras.Model, epochs: int, state_dir: Any, resume: bool) -> None:
     check_positive("epochs", epochs)
     if not trainer.compiled:
         raise InputError("Call `trainer.compile(...)` before `run_training`.")
@@ -112,7 +111,7 @@ def _check(trainer: RobustTrainer, epochs: int, state_dir: Any, resume: bool) ->
 def _start(
     path: Path | None,
     resume: bool,
-    trainer: RobustTrainer,
+    trainer: keras.Model,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> RunState:
     if path is None:
@@ -125,7 +124,7 @@ def _start(
 
 
 def _fit_epoch(
-    trainer: RobustTrainer, batches: Any, container: "_RunCallbacks", epoch: int, epochs: int
+    trainer: keras.Model, batches: Any, container: "_RunCallbacks", epoch: int, epochs: int
 ) -> None:
     steps = int(batches.cardinality())
     container.set_params({"verbose": 0, "epochs": epochs, "steps": steps if steps > 0 else None})
