@@ -1,6 +1,7 @@
 """The command group; every other file in this folder is one command."""
 
 import importlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import click
 
 import lsp_keras
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, nearest
 
 
 class CommandFiles(click.Group):
@@ -25,6 +26,16 @@ class CommandFiles(click.Group):
             return None
         command: click.Command = importlib.import_module(f"cli.{name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As Click does, and names the command that was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            error.message += nearest(args[0], self.list_commands(ctx))
+            raise
 
 
 @click.group(
@@ -47,14 +58,14 @@ def group(ctx: click.Context, verbose: bool, debug: bool) -> None:
     ctx.obj = {"debug": debug}
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def main() -> None:
     """Runs the command line: exit 2 for wrong input, 1 for a failure, 130 after Ctrl-C."""
     debug = "--debug" in sys.argv
     try:
-        sys.exit(group.main(standalone_mode=False) or 0)
+        sys.exit(group.main(prog_name="lsp-keras", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""What every test shares: quiet TensorFlow, few threads, a fixed seed, no user folders."""
+"""What every test shares: quiet TensorFlow, few threads, no user folders."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches go to the test's own folder; Keras's global state is fresh."""
+    """Caches go to the test's own folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

@@ -1,0 +1,83 @@
+"""`lsp-keras fit` as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.main import main
+
+TINY = (  # noqa: SIM905
+    "--num-train 64 --validation-size 16 --num-test 16 --width 2 --batch-size 16 --epochs 4 "
+    "--attack-steps 2 --num-neighbors 3 --adv --name digits --runs-dir"
+).split()
+
+
+def weights(run: Path) -> list[np.ndarray]:
+    with np.load(run / "checkpoints" / "state.npz") as arrays:
+        return [arrays[name] for name in sorted(arrays.files) if name != "record"]
+
+
+def kill_after_epoch(command: list[str], history: Path, epochs: int) -> None:
+    """Starts a fit and kills it with SIGKILL once so many epochs are written."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
+    deadline = time.monotonic() + 200
+    try:
+        while not (history.exists() and len(history.read_text().splitlines()) > epochs):
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> None:
+    whole = run_cli("fit", *TINY, tmp_path / "whole", "--json")
+    assert whole.returncode == 0, whole.stderr
+    assert "images_per_second" in whole.stderr
+    command = [sys.executable, "-m", "cli.main", "fit", *TINY, str(tmp_path / "killed")]
+    kill_after_epoch(command, tmp_path / "killed" / "digits" / "history.csv", 2)
+    refused = run_cli("fit", *TINY, tmp_path / "killed")
+    assert refused.returncode == 2
+    assert "Go on with it by --resume" in refused.stderr
+    resumed = run_cli("fit", *TINY, tmp_path / "killed", "--resume", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    pairs = zip(
+        weights(tmp_path / "whole" / "digits"), weights(tmp_path / "killed" / "digits"), strict=True
+    )
+    assert all(np.array_equal(left, right) for left, right in pairs)
+    best = [json.loads(run.stdout)["val_robust_accuracy"] for run in (whole, resumed)]
+    assert best[0] == best[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epsilon", "8"], "did you mean 8/255"),
+        (["--dataset", "cifar"], "Did you mean 'cifar10'"),
+        (["--model", "resnet"], "Did you mean 'resnet18'"),
+        (["--recipe", "cifar10_lps"], "Did you mean 'cifar10_lsp'"),
+        (["--resume"], "Leave out --resume to start it"),
+        (["--schedule", "linear"], "`schedule` must be one of"),
+        (["--divergence", "l3"], "`divergence` must be one of"),
+        (["--epohcs", "3"], "No such option"),
+        (["--encoder", "absent.keras"], "There is no encoder at absent.keras"),
+    ],
+)
+def test_wrong_settings_exit_with_2_and_leave_nothing(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    runs = tmp_path / "runs"
+    monkeypatch.setattr(sys, "argv", ["lsp-keras", "fit", *arguments, "--runs-dir", str(runs)])
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not runs.exists()

@@ -1,0 +1,94 @@
+"""The command group: what every command shares."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from cli.main import group, main
+from lsp_keras.validation import InputError
+
+HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "starlette", "scann")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Runs `lsp-keras` with a command that raises; returns the exit code."""
+
+    def run(error: BaseException, *options: str) -> int:
+        @click.command()
+        def command() -> None:
+            raise error
+
+        monkeypatch.setattr(group, "get_command", lambda ctx, name: command)
+        monkeypatch.setattr(sys, "argv", ["lsp-keras", *options, "fail"])
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        return exit_info.value.code
+
+    return run
+
+
+def test_help_of_every_command_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from cli.main import group\n"
+        "for name in group.list_commands(None):\n"
+        "    result = CliRunner().invoke(group, [name, '--help'])\n"
+        "    assert result.exit_code == 0 and result.output.startswith('Usage'), name\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_option_has_help() -> None:
+    for name in group.list_commands(None):
+        commands = [group.get_command(None, name)]
+        while commands:
+            command = commands.pop()
+            commands += getattr(command, "commands", {}).values()
+            silent = [
+                option.name
+                for option in command.params
+                if isinstance(option, click.Option) and not option.help
+            ]
+            assert not silent, f"{name}: {silent}"
+
+
+def test_wrong_input_is_one_line_and_exit_2(failing, capsys) -> None:
+    assert failing(InputError("`width` must be greater than zero.")) == 2
+    assert capsys.readouterr().err == "Error: `width` must be greater than zero.\n"
+
+
+def test_a_failure_is_one_line_and_exit_1(failing, capsys) -> None:
+    assert failing(RuntimeError("disk full")) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: RuntimeError: disk full\n")
+    assert "--debug" in error
+
+
+def test_an_interrupt_exits_with_130(failing, capsys) -> None:
+    assert failing(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_debug_shows_the_traceback(monkeypatch) -> None:
+    @click.command()
+    def command() -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(group, "get_command", lambda ctx, name: command)
+    monkeypatch.setattr(sys, "argv", ["lsp-keras", "--debug", "fail"])
+    with pytest.raises(RuntimeError, match="disk full"):
+        main()
+
+
+def test_unknown_commands_are_refused(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["lsp-keras", "atack"])
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 2
+    assert "No such command 'atack'. Did you mean 'attack'?" in capsys.readouterr().err
