@@ -21,13 +21,19 @@ PAPER_STANDARD_EPSILON = "2/255"
 
 
 def resolve(config: FitConfig) -> FitConfig:
-    """The settings with every default that depends on another setting filled in."""
+    """The settings with every default that depends on another setting filled in.
+
+    Without adversarial training the epoch with the best robust accuracy may be an untrained
+    one: a model that gives every image the same class is robust at the share of that class.
+    """
+    attacks = _takes_attack(config)
+    validation_epsilon = config.epsilon if attacks else PAPER_STANDARD_EPSILON
     return replace(
         config,
         method=config.resolved_method,
-        validation_epsilon=config.validation_epsilon
-        or (config.epsilon if _takes_attack(config) else PAPER_STANDARD_EPSILON),
         attack_step_size=config.attack_step_size or _quarter(config.epsilon),
+        validation_epsilon=config.validation_epsilon or validation_epsilon,
+        select_by=config.select_by or ("robust" if attacks else "clean"),
     )
 
 

@@ -82,7 +82,11 @@ class FitConfig:
     validation_epsilon: str | None = _setting(
         None, "Radius at which epochs are compared. Default: epsilon with --adv, else 2/255."
     )
-    select_by: str = _setting("robust", "Keep the epoch with the best robust or clean accuracy.")
+    select_by: str | None = _setting(
+        None,
+        "Keep the epoch with the best robust or clean accuracy on held-out images. "
+        "Default: robust for methods that attack, else clean.",
+    )
     seed: int = _setting(0, "Of weights, batches, augmentation and attacks.")
 
     def __post_init__(self) -> None:
@@ -107,7 +111,8 @@ class FitConfig:
         if len(given) > 1:
             raise InputError(f"Neighbors have one source. Received: {', '.join(given)}.")
         check_choice("space", self.space, ("local", "global"))
-        check_choice("select_by", self.select_by, ("robust", "clean"))
+        if self.select_by is not None:
+            check_choice("select_by", self.select_by, ("robust", "clean"))
         ThreatModel.parse(self.epsilon)
         if self.validation_epsilon is not None:
             ThreatModel.parse(self.validation_epsilon)

@@ -108,7 +108,9 @@ def fit(
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)
     write_json(folder.dataset, record)
-    best = BestAndLast(folder.best_model, folder.last_model, metric=_METRICS[config.select_by])
+    best = BestAndLast(
+        folder.best_model, folder.last_model, metric=_METRICS[config.select_by or "robust"]
+    )
     history = run_training(
         trainer,
         _epoch_batches(config, dataset, table, batch_size),

@@ -75,6 +75,13 @@ def test_measuring_lsp_does_not_change_training(tmp_path: Path) -> None:
         assert "lsp" not in row
 
 
+def test_without_attacks_in_training_the_clean_accuracy_chooses(tmp_path: Path) -> None:
+    run = fit(FitConfig(lsp=False, **TINY), runs_dir=tmp_path)
+    clean = [row["val_accuracy"] for row in run.history]
+    assert run.best_epoch == 1 + int(np.argmax(clean))
+    assert read_config(run.path / "config.toml")["select_by"] == "clean"
+
+
 def test_a_finished_run_resumes_to_itself(result) -> None:
     again = fit(FitConfig(adv=True, **TINY), runs_dir=result.path.parent, resume=True)
     assert again == result
