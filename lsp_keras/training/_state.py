@@ -105,12 +105,12 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _variables(trainer: keras.Model) -> dict[str, Any]:
-    """All state by name; the position tells variables with equal paths apart."""
+    """All state by its place: the names Keras gives layers count up within a process."""
     if not trainer.optimizer.built:
         trainer.optimizer.build(trainer.trainable_variables)
     groups = {"model": trainer.variables, "optimizer": trainer.optimizer.variables}
     return {
-        f"{group}/{position}/{variable.path}": variable
+        f"{group}/{position}": variable
         for group, variables in groups.items()
         for position, variable in enumerate(variables)
     }

@@ -1,0 +1,152 @@
+"""Every registered training method, with and without LSP: it learns, saves and repeats itself."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsp_keras import registry
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.regularizers import LSP
+from lsp_keras.training import CoupledSGD, RobustTrainer
+
+NAMES = registry.names("method")
+SHAPE = (8, 8, 3)
+IMAGES, CLASSES, NEIGHBORS = 48, 3, 2
+
+
+@pytest.fixture(scope="module")
+def toy() -> dict[str, np.ndarray]:
+    """Images that are brighter in the channel of their class, far beyond any budget."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(IMAGES) % CLASSES
+    images = rng.uniform(0.0, 0.4, size=(IMAGES, *SHAPE)).astype(np.float32)
+    images[np.arange(IMAGES), :, :, labels] += 0.4
+    neighbors = (np.arange(IMAGES)[:, None] + np.asarray([3, 1])) % IMAGES
+    return {
+        "images": images,
+        "labels": labels,
+        "indices": np.arange(IMAGES),
+        "neighbor_images": images[neighbors],
+        "neighbor_distances": rng.uniform(0.5, 1.5, (IMAGES, NEIGHBORS)).astype(np.float32),
+    }
+
+
+@pytest.fixture(scope="module")
+def batches(toy: dict[str, np.ndarray]) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(toy).batch(16)
+
+
+def build_classifier() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            keras.layers.Conv2D(
+                4, 3, 2, kernel_initializer=keras.initializers.HeNormal(seed=1), name="conv"
+            ),
+            keras.layers.BatchNormalization(momentum=0.8, name="norm"),
+            keras.layers.Activation("silu"),
+            keras.layers.GlobalAveragePooling2D(name="features"),
+            keras.layers.Dense(
+                CLASSES, kernel_initializer=keras.initializers.HeNormal(seed=2), name="logits"
+            ),
+        ]
+    )
+
+
+def build_trainer(
+    name: str, classifier: keras.Model | None = None, **options: Any
+) -> RobustTrainer:
+    """A trainer of that name; what its constructor requires is looked up by argument name."""
+    kind = registry.get("method", name)
+    available = {"attack": PGD(epsilon=0.03, num_steps=2), "helper": build_classifier()}
+    required = {
+        item.name: available[item.name]
+        for item in inspect.signature(kind).parameters.values()
+        if item.default is inspect.Parameter.empty and item.name != "classifier"
+    }
+    trainer = kind(classifier or build_classifier(), **required, **options)
+    trainer.compile(CoupledSGD(0.1), metrics=["accuracy"])
+    return trainer
+
+
+def fit(trainer: RobustTrainer, batches: tf.data.Dataset, epochs: int) -> dict[str, list[float]]:
+    return trainer.fit(batches, epochs=epochs, verbose=0, shuffle=False).history
+
+
+def assert_same_weights(first: keras.Model, second: keras.Model) -> None:
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("regularizers", [[], [LSP(weight=0.5)]], ids=["alone", "with_lsp"])
+@pytest.mark.parametrize("name", NAMES)
+def test_learns_and_repeats_itself(
+    name: str, regularizers: list[LSP], batches: tf.data.Dataset, toy: dict[str, np.ndarray]
+) -> None:
+    first = build_trainer(name, regularizers=regularizers, seed=4)
+    logs = fit(first, batches, epochs=15)
+    assert logs["loss"][-1] < 0.7 * logs["loss"][0]
+    predictions = first.predict(toy["images"], verbose=0).argmax(axis=1)
+    assert np.mean(predictions == toy["labels"]) > 0.9
+    assert all(np.isfinite(values).all() for values in logs.values())
+    assert ("lsp" in logs) == bool(regularizers)
+
+    second = build_trainer(name, regularizers=regularizers, seed=4)
+    assert fit(second, batches, epochs=15) == logs
+    assert_same_weights(first.classifier, second.classifier)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_measuring_lsp_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
+    plain, measured = build_trainer(name), build_trainer(name, regularizers=[LSP(weight=0.0)])
+    fit(plain, batches, epochs=2)
+    assert fit(measured, batches, epochs=2)["lsp"][-1] > 0
+    assert_same_weights(plain.classifier, measured.classifier)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frozen_layers_stay_and_moving_averages_follow(name: str, batches: tf.data.Dataset) -> None:
+    classifier = build_classifier()
+    frozen = classifier.get_layer("conv")
+    frozen.trainable = False
+    before = {layer.name: layer.get_weights() for layer in classifier.layers}
+    fit(build_trainer(name, classifier), batches, epochs=1)
+    for one, other in zip(frozen.get_weights(), before["conv"], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for layer in ("norm", "logits"):
+        for one, other in zip(
+            classifier.get_layer(layer).get_weights(), before[layer], strict=True
+        ):
+            assert np.abs(one - other).max() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_trainer_goes_on_as_if_nothing_had_happened(
+    name: str, batches: tf.data.Dataset, tmp_path: Path
+) -> None:
+    trainer = build_trainer(name, regularizers=[LSP(weight=0.5)], seed=4)
+    fit(trainer, batches, epochs=1)
+    trainer.save(tmp_path / "trainer.keras")
+    loaded = keras.saving.load_model(tmp_path / "trainer.keras", safe_mode=True)
+    assert type(loaded) is type(trainer)
+    assert fit(loaded, batches, epochs=2) == fit(trainer, batches, epochs=2)
+    assert_same_weights(loaded.classifier, trainer.classifier)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_classifier_is_a_plain_model_in_every_file(
+    name: str, batches: tf.data.Dataset, toy: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    trainer = build_trainer(name)
+    fit(trainer, batches, epochs=1)
+    trainer.classifier.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert type(loaded).__module__.startswith("keras.")
+    np.testing.assert_array_equal(
+        loaded(toy["images"], training=False), trainer.classifier(toy["images"], training=False)
+    )
