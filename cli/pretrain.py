@@ -143,7 +143,7 @@ def _text(record: dict[str, Any]) -> str:
     seconds = sum(row["seconds"] for row in record["history"])
     lines = [
         f"Trained on {record['num_images']:,} images of {record['dataset']} "
-        f"for {len(record['history'])} epochs, {seconds / 60:.1f} minutes."
+        f"in {seconds / 60:.1f} minutes; epochs: {len(record['history'])}."
     ]
     if measured:
         lines.append(f"k-NN accuracy on held-out images: {measured[-1]['knn_accuracy']:.1%}")

@@ -48,7 +48,7 @@ def draw_sheet(
         for column, row in enumerate(table.indices[query], start=1):
             left = _MARGIN + column * step_x + _QUERY_GAP
             canvas.paste(_thumbnail(images[row]), (left, top))
-            caption = f"{table.distances[query, column - 1]:.3g}"
+            caption = f"{table.distances[query, column - 1]:#.3g}"
             draw.text((left, top + _THUMBNAIL), caption, _color(query, row, labels))
     with atomic_path(path) as temporary:
         canvas.save(temporary, format="PNG", optimize=True)

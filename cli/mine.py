@@ -1,0 +1,196 @@
+"""`lsp-keras mine`: find the neighbors of the training images."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli._options import data_options
+from lsp_keras.validation import InputError
+
+if TYPE_CHECKING:
+    from lsp_keras.neighbors import FeatureSource
+    from lsp_keras.types import Dataset
+
+_INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
+
+
+@click.command()
+@click.option(
+    "--dataset",
+    default="digits",
+    show_default=True,
+    help="A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
+)
+@click.option("--num-train", type=int, help="Use only this many training images.")
+@click.option(
+    "--validation-size",
+    type=int,
+    help="Training images held out.  [default: a tenth, at most 1,000]",
+)
+@click.option("--features", type=click.Choice(["pixels"]), help="Search among the pixels; default.")
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path),
+    help="Search among the outputs of a .keras encoder.",
+)
+@click.option(
+    "--embeddings",
+    type=click.Path(path_type=Path),
+    help="Search among the rows of an .npy file, one for each image of the training split.",
+)
+@click.option("--num-neighbors", default=8, show_default=True, help="Neighbors of each image.")
+@click.option(
+    "--space",
+    type=click.Choice(["local", "global"]),
+    default="local",
+    show_default=True,
+    help="local: the nearest images; global: random ones, with their distances.",
+)
+@click.option(
+    "--normalize/--no-normalize",
+    default=True,
+    show_default=True,
+    help="Divide features by their Euclidean norm first.",
+)
+@click.option(
+    "--index",
+    type=click.Choice(_INDEXES),
+    default="auto",
+    show_default=True,
+    help="auto: ScaNN, exact or a tree by the number of images.",
+)
+@click.option(
+    "--exact-below", default=20_000, show_default=True, help="Images below which auto is exact."
+)
+@click.option(
+    "--min-recall",
+    default=0.99,
+    show_default=True,
+    help="The tree is searched more widely until recall on a sample reaches this.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of data, samples and random neighbors.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the table here too, for `fit --neighbors`.  [default: the cache folder only]",
+)
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw queries with their neighbors and distances as PNG.",
+)
+@data_options
+@click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
+def command(
+    dataset: str,
+    num_train: int | None,
+    validation_size: int | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    features: str | None,
+    encoder: Path | None,
+    embeddings: Path | None,
+    space: str,
+    output: Path | None,
+    sheet: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Find the nearest others of each training image and say what they are like.
+
+    \b
+    lsp-keras mine --dataset cifar10 --encoder encoder.keras --sheet sheet.png
+    lsp-keras mine --dataset cifar10 --embeddings rows.npy --output table.npz
+    """
+    if sum(choice is not None for choice in (features, encoder, embeddings)) > 1:
+        raise InputError("Choose one of --features, --encoder and --embeddings.")
+    from cli._progress import stage_progress
+    from lsp_keras import datasets
+    from lsp_keras.neighbors import (
+        MiningSettings,
+        diagnose,
+        draw_sheet,
+        find_or_mine,
+        save_table,
+        table_path,
+    )
+    from lsp_keras.storage import write_json
+
+    images = datasets.load(
+        dataset,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        num_train=num_train,
+        validation_size=validation_size,
+        seed=settings["seed"],
+    )
+    train = images.train
+    mining = MiningSettings(**settings)
+    source = _feature_source(images, encoder, embeddings)
+    with stage_progress() as progress:
+        table = find_or_mine(
+            train.images,
+            mining,
+            source,
+            space=space,
+            source={"dataset": dataset, "split": "train"},
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+    record = {"provenance": dict(table.provenance), "diagnosis": diagnose(table, train.labels)}
+    cached = table_path(train.images, mining, source, space=space, cache_dir=cache_dir)
+    if output is not None:
+        save_table(output, table)
+    write_json((output or cached).with_suffix(".json"), record)
+    if sheet is not None:
+        names = images.info.class_names
+        draw_sheet(sheet, train.images, table, labels=train.labels, class_names=names)
+    click.echo(json.dumps(record, indent=2) if as_json else _text(record))
+    click.echo(f"Table: {output or cached}", err=True)
+
+
+def _feature_source(
+    images: "Dataset", encoder: Path | None, embeddings: Path | None
+) -> "FeatureSource":
+    from lsp_keras.neighbors import FeatureSource
+    from lsp_keras.recipes._features import embeddings_file_source, encoder_source
+
+    if encoder is not None:
+        return encoder_source(encoder, images.info.image_shape)
+    if embeddings is not None:
+        return embeddings_file_source(embeddings, images)
+    return FeatureSource()
+
+
+def _text(record: dict[str, Any]) -> str:
+    provenance, figures = record["provenance"], record["diagnosis"]
+    source, settings = provenance["source"], provenance["settings"]
+    rows = {
+        "images": f"{figures['num_images']:,} of {source['dataset']}, {source['split']}",
+        "features": f"{source['features']}, {provenance['num_dimensions']} dimensions"
+        + (", L2-normalized" if settings["normalize"] else ""),
+        "neighbors": f"{figures['num_neighbors']} of each, {_search(provenance)}",
+        "label purity": f"{figures['label_purity']:.1%} (random others: "
+        f"{figures['chance_purity']:.1%}); labels chose no neighbor",
+        "mutual": f"{figures['mutual_share']:.1%} of pairs name each other",
+        "hubness": f"skewness {figures['hubness_skewness']:.2f}; at most "
+        f"{figures['max_occurrence']:,} times a neighbor, {figures['never_a_neighbor']:.1%} never",
+        "distances": ", ".join(
+            f"{float(share):.0%}: {value:.3g}"
+            for share, value in figures["distance_quantiles"].items()
+        ),
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
+
+
+def _search(provenance: dict[str, Any]) -> str:
+    if provenance["space"] == "global":
+        return "drawn at random"
+    recall = provenance["recall"]
+    return (
+        f"{provenance['index']['name']}, recall {recall['value']:.4f} on {recall['images']:,} "
+        f"images against {recall['against']}"
+    )
