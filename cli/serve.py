@@ -1,50 +1,73 @@
 """`lsp-keras serve`: TensorFlow Serving if it is installed, else the embedded server."""
 
-import logging
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lsp_keras.validation import InputError
+from serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 
 BINARY = "tensorflow_model_server"
 
 
+def _add_flags(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds every flag, with underscores as TensorFlow Serving has it and with hyphens."""
+    for flag in reversed(FLAGS):
+        function = _option(flag)(function)
+    return function
+
+
+def _option(flag: Flag) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    names = dict.fromkeys([f"--{flag.name}", f"--{flag.name.replace('_', '-')}"])
+    kind = click.Path(path_type=Path, dir_okay=True) if flag.kind is Path else flag.kind
+    shown = flag.default not in (None, "")
+    if flag.kind is bool:
+        # `--flag`, `--flag=true` and `--flag=false`, as TensorFlow's own flags.
+        return click.option(
+            *names,
+            type=bool,
+            is_flag=False,
+            flag_value="true",
+            default=flag.default,
+            help=flag.help,
+            show_default=shown,
+        )
+    return click.option(*names, type=kind, default=flag.default, help=flag.help, show_default=shown)
+
+
 @click.command()
-@click.argument("model", metavar="MODEL_FOLDER", type=click.Path(path_type=Path))
-@click.option("--model-name", "--model_name", help="In URLs.  [default: the folder's name]")
-@click.option(
-    "--rest-api-port", "--rest_api_port", default=8501, show_default=True, help="0: any free port."
-)
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on (embedded server); 0.0.0.0 for all.",
-)
+@click.argument("model", metavar="[MODEL_FOLDER]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--embedded", is_flag=True, help=f"Use the embedded server even if {BINARY} is on PATH."
 )
-def command(
-    model: Path, model_name: str | None, rest_api_port: int, host: str, embedded: bool
-) -> None:
-    """Serve a folder of exported versions over REST until Ctrl-C.
+@_add_flags
+@click.pass_context
+def command(ctx: click.Context, /, model: Path | None, embedded: bool, **flags: Any) -> None:
+    """Serve exported models over REST and gRPC until Ctrl-C.
 
     \b
     lsp-keras serve models/svhn
+    lsp-keras serve --model_config_file=models.config
     curl http://localhost:8501/v1/models/svhn
+
+    Flags are those of tensorflow_model_server, followed by the embedded server's own.
     """
-    base_path = model.resolve()
-    _check_folder(base_path)
-    name = model_name or base_path.name
-    binary = None if embedded else shutil.which(BINARY)
+    if model:
+        flags["model_base_path"] = model
+    if flags["model_base_path"] and not flags["model_config_file"]:
+        base_path = flags["model_base_path"].resolve()
+        _check_folder(base_path)
+        flags |= {"model_base_path": base_path, "model_name": flags["model_name"] or base_path.name}
+    binary, reason = _choose_binary(ctx, embedded)
     if binary:
         click.echo(f"Using {binary}.", err=True)
-        _replace_process(binary, name, base_path, rest_api_port)
-    click.echo(f"Using the embedded server; {BINARY} is not on PATH or not wanted.", err=True)
-    _serve_embedded(name, base_path, host, rest_api_port)
+        os.execv(binary, [binary, *_upstream_arguments(ctx, flags)])
+    click.echo(f"Using the embedded server: {reason}.", err=True)
+    _serve_embedded(flags)
 
 
 def _check_folder(base_path: Path) -> None:
@@ -61,25 +84,60 @@ def _check_folder(base_path: Path) -> None:
         )
 
 
-def _replace_process(binary: str, name: str, base_path: Path, port: int) -> None:
-    flags = [f"--model_name={name}", f"--model_base_path={base_path}", f"--rest_api_port={port}"]
-    os.execv(binary, [binary, *flags])
+def _choose_binary(ctx: click.Context, embedded: bool) -> tuple[str | None, str]:
+    """TensorFlow Serving's binary, or `None` and why not."""
+    own = [flag.name for flag in OWN_FLAGS if _is_given(ctx, flag)]
+    if embedded:
+        return None, "--embedded was given"
+    if own:
+        return None, f"--{own[0]} is a flag of its own"
+    return shutil.which(BINARY), f"{BINARY} is not on PATH"
 
 
-def _serve_embedded(name: str, base_path: Path, host: str, port: int) -> None:
+def _is_given(ctx: click.Context, flag: Flag) -> bool:
+    source = ctx.get_parameter_source(flag.name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _upstream_arguments(ctx: click.Context, flags: Mapping[str, Any]) -> list[str]:
+    """What the user gave, and what has no default that both servers share."""
+    always = {"rest_api_port", "model_name", "model_base_path"}
+    arguments = []
+    for flag in UPSTREAM_FLAGS:
+        value = flags[flag.name]
+        if (flag.name in always and value) or _is_given(ctx, flag):
+            text = str(value).lower() if flag.kind is bool else str(value)
+            arguments.append(f"--{flag.name}={text}")
+    return arguments
+
+
+def _serve_embedded(flags: Mapping[str, Any]) -> None:
+    from serving.config_watcher import ConfigWatcher
     from serving.errors import ServingError
-    from serving.server import Server, ServerOptions
-    from serving.versions import ModelConfig
+    from serving.flag_options import models, server_options
+    from serving.observation import configure_logging
+    from serving.server import Server
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    options = ServerOptions(host=host, rest_api_port=port)
-    server = Server([ModelConfig(name, base_path)], options)
+    configure_logging(as_json=flags["log_format"] == "json")
+    server = Server(models(flags), server_options(flags))
     try:
         server.load()
+        if flags["model_config_file"] and flags["model_config_file_poll_wait_seconds"]:
+            seconds = flags["model_config_file_poll_wait_seconds"]
+            ConfigWatcher(flags["model_config_file"], server.manager, seconds).start()
+        _announce(server.manager.models(), flags)
+        server.run()
     except ServingError as error:
         raise click.ClickException(error.message) from error
     except OSError as error:
-        raise click.ClickException(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
-    url = f"http://{host}:{server.rest_port}/v1/models/{name}"
-    click.echo(f"Serving {name} at {url} (Ctrl-C stops).", err=True)
-    server.run()
+        raise click.ClickException(f"Cannot listen: {error.strerror or error}.") from error
+
+
+def _announce(models: Mapping[str, list[int]], flags: Mapping[str, Any]) -> None:
+    scheme = "https" if flags["tls_cert"] else "http"
+    for name in models:
+        if flags["rest_api_port"]:
+            url = f"{scheme}://{flags['host']}:{flags['rest_api_port']}/v1/models/{name}"
+            click.echo(f"Serving {name} at {url} (Ctrl-C stops).", err=True)
+    if flags["port"]:
+        click.echo(f"gRPC at {flags['host']}:{flags['port']}.", err=True)

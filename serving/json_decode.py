@@ -252,7 +252,7 @@ def _string(value: str | dict[str, Any]) -> bytes:
             raise InvalidArgumentError(
                 "JSON Parse error: The surrogate pair in string is invalid."
             ) from None
-    if not _is_base64(value):
+    if not is_base64(value):
         raise InvalidArgumentError(
             f"JSON Value: {value_text(value)} not formatted correctly for base64 data"
         )
@@ -276,12 +276,13 @@ def decode_base64(text: str) -> bytes:
         raise InvalidArgumentError("Unable to base64 decode") from None
 
 
-def _is_base64(value: Any) -> bool:
+def is_base64(value: Any) -> bool:
+    """Whether a JSON value is an object with `b64` alone."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:

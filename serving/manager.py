@@ -1,22 +1,24 @@
 """All models of a server, and the thread that keeps them in step with their folders."""
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from serving.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
-    ServingError,
     UnavailableError,
 )
-from serving.model import ServedModel, VersionStatus, not_found_message
-from serving.servable import Servable
-from serving.versions import ModelConfig
+from serving.model import (
+    LoadPolicy,
+    ServableHandle,
+    ServedModel,
+    VersionStatus,
+    not_found_message,
+)
+from serving.versions import ModelConfig, find_versions
 
 logger = logging.getLogger(__name__)
 
@@ -34,21 +36,16 @@ class ModelManager:
     """Finds the servable for a request; loads and unloads versions.
 
     Args:
-        load: Makes a servable of a version folder.
-        max_load_retries: How often a version that will not load is tried again.
+        policy: How versions are loaded.
         allow_labels_for_unavailable: Accept labels on versions that are not available.
     """
 
     def __init__(
-        self,
-        load: Callable[[Path], Servable] = Servable,
-        *,
-        max_load_retries: int = 5,
-        allow_labels_for_unavailable: bool = False,
+        self, policy: LoadPolicy | None = None, *, allow_labels_for_unavailable: bool = False
     ) -> None:
-        self._load = load
-        self._max_load_retries = max_load_retries
+        self._policy = policy or LoadPolicy()
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
+        # Replaced as a whole, never changed, so that requests read it without a lock.
         self._models: Mapping[str, ServedModel] = {}
         # One thread loads at a time; requests never wait for it.
         self._loading = threading.Lock()
@@ -56,7 +53,9 @@ class ModelManager:
         self._poller: threading.Thread | None = None
 
     def configure(self, configs: Sequence[ModelConfig]) -> None:
-        """Serves exactly these models; returns when the new ones are loaded.
+        """Serves exactly these models; returns when they are loaded.
+
+        After an error the models are served as before.
 
         Raises:
             InvalidArgumentError: Two models have one name, or a folder is missing.
@@ -65,22 +64,48 @@ class ModelManager:
         """
         _check_configs(configs)
         with self._loading:
+            old = self._models
             models = {config.name: self._configured(config) for config in configs}
-            for model in models.values():
-                model.reconcile()
-                _check_available(model)
-                self._check_labels(model)
-            old, self._models = self._models, models
-            for name in old.keys() - models.keys():
-                old[name].stop()
+            previous = {name: models[name].config for name in old.keys() & models.keys()}
+            try:
+                for config in configs:
+                    self._load(models[config.name], config)
+            except Exception:
+                self._restore(models, previous)
+                raise
+            self._models = models
+            for name, model in old.items():
+                if models.get(name) is not model:
+                    model.stop()
 
     def _configured(self, config: ModelConfig) -> ServedModel:
-        """The model of that name, with its new configuration."""
+        """The model that is served already, if its folder is the same, or a new one."""
         existing = self._models.get(config.name)
-        if existing is None or existing.config.base_path != config.base_path:
-            return ServedModel(config, self._load, self._max_load_retries)
-        existing.config = config
-        return existing
+        if existing is not None and existing.config.base_path == config.base_path:
+            return existing
+        return ServedModel(config, self._policy)
+
+    def _load(self, model: ServedModel, config: ModelConfig) -> None:
+        if not config.policy.choose(find_versions(config.base_path)):
+            raise _unavailable(config, ": its folder has no version to serve")
+        # Labels move once the versions they name are there.
+        model.config = replace(config, labels=model.config.labels)
+        model.reconcile()
+        if not model.available():
+            errors = [version.error for version in model.status() if version.error]
+            raise _unavailable(config, f": {errors[0].message}" if errors else "")
+        self._check_labels(config, model.available())
+        model.config = config
+
+    def _restore(
+        self, models: Mapping[str, ServedModel], previous: Mapping[str, ModelConfig]
+    ) -> None:
+        for name, model in models.items():
+            if self._models.get(name) is model:
+                model.config = previous[name]
+                model.reconcile()
+            else:
+                model.stop()
 
     def start_polling(self, seconds: float) -> None:
         """Looks for new and vanished versions every so often, in a thread."""
@@ -107,9 +132,8 @@ class ModelManager:
             for model in self._models.values():
                 model.stop()
 
-    @contextlib.contextmanager
-    def use(self, spec: ModelSpec) -> Iterator[tuple[int, Servable]]:
-        """Version number and servable of a request, loaded until the block ends.
+    def handle(self, spec: ModelSpec) -> ServableHandle:
+        """The version that a request means, loaded until the handle is released.
 
         Raises:
             NotFoundError: No such model or version.
@@ -118,18 +142,7 @@ class ModelManager:
         model = self._models.get(spec.name)
         if model is None:
             raise NotFoundError(not_found_message(spec.name, spec.version))
-        with model.use(self._number(model, spec)) as used:
-            yield used
-
-    def _number(self, model: ServedModel, spec: ModelSpec) -> int | None:
-        if spec.label is None:
-            return spec.version
-        try:
-            return model.config.labels[spec.label]
-        except KeyError:
-            raise InvalidArgumentError(
-                f"Unrecognized servable version label: {spec.label}"
-            ) from None
+        return model.handle(_number(model, spec))
 
     def status(self, spec: ModelSpec) -> list[VersionStatus]:
         """States of one version, or of all of a model, newest first.
@@ -139,7 +152,7 @@ class ModelManager:
         """
         model = self._models.get(spec.name)
         versions = model.status() if model else []
-        number = self._number(model, spec) if model else spec.version
+        number = _number(model, spec) if model else spec.version
         if number is not None:
             versions = [version for version in versions if version.number == number]
             if not versions:
@@ -152,21 +165,31 @@ class ModelManager:
         """Available versions of each model, newest first."""
         return {name: model.available() for name, model in self._models.items()}
 
-    def _check_labels(self, model: ServedModel) -> None:
+    def _check_labels(self, config: ModelConfig, available: Sequence[int]) -> None:
         if self._allow_labels_for_unavailable:
             return
-        available = model.available()
-        for label, number in model.config.labels.items():
+        for label, number in config.labels.items():
             if number not in available:
                 raise FailedPreconditionError(
                     f"Request to assign label {label} to version {number} of model "
-                    f"{model.config.name}, which is not currently available for inference"
+                    f"{config.name}, which is not currently available for inference"
                 )
+
+
+def _number(model: ServedModel, spec: ModelSpec) -> int | None:
+    if spec.label is None:
+        return spec.version
+    try:
+        return model.config.labels[spec.label]
+    except KeyError:
+        raise InvalidArgumentError(f"Unrecognized servable version label: {spec.label}") from None
 
 
 def _check_configs(configs: Sequence[ModelConfig]) -> None:
     names = [config.name for config in configs]
     for config in configs:
+        if not config.name:
+            raise InvalidArgumentError("A model in the configuration has no name.")
         if names.count(config.name) > 1:
             raise InvalidArgumentError(f"Model {config.name} is configured twice.")
         if not config.base_path.is_dir():
@@ -175,9 +198,5 @@ def _check_configs(configs: Sequence[ModelConfig]) -> None:
             )
 
 
-def _check_available(model: ServedModel) -> None:
-    if model.available():
-        return
-    errors: list[ServingError] = [v.error for v in model.status() if v.error]
-    reason = f": {errors[0].message}" if errors else ": its folder has no version"
-    raise UnavailableError(f"Model {model.config.name} did not become available{reason}")
+def _unavailable(config: ModelConfig, reason: str) -> UnavailableError:
+    return UnavailableError(f"Model {config.name} did not become available{reason}")

@@ -1,12 +1,14 @@
 """The versions of one model and the life of each."""
 
-import contextlib
 import enum
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from serving.errors import NotFoundError, ServingError
 from serving.servable import Servable
@@ -34,14 +36,16 @@ class Version:
         state: Where it is in its life.
         error: Why it could not be loaded.
         attempts: Loads that failed since its folder appeared.
+        retry_at: When it may be tried again, on the monotonic clock.
         servable: While it is available or still in use.
-        users: Requests that run on it.
+        users: Handles that are held.
     """
 
     number: int
     state: State = State.START
     error: ServingError | None = None
     attempts: int = 0
+    retry_at: float = 0.0
     servable: Servable | None = None
     users: int = 0
 
@@ -55,23 +59,70 @@ class VersionStatus:
     error: ServingError | None
 
 
+@dataclass(frozen=True)
+class LoadPolicy:
+    """How versions are loaded.
+
+    Attributes:
+        load: Makes a servable of a version folder.
+        max_retries: How often a version that will not load is tried again.
+        retry_seconds: Between two tries.
+    """
+
+    load: Callable[[Path], Servable] = Servable
+    max_retries: int = 5
+    retry_seconds: float = 60.0
+
+
+class ServableHandle:
+    """Keeps a version loaded until it is released, once for each time it is retained."""
+
+    def __init__(self, version: Version, servable: Servable, changed: threading.Condition) -> None:
+        self.number = version.number
+        self.servable = servable
+        self._version = version
+        self._changed = changed
+        self.retain()
+
+    def retain(self) -> None:
+        """Keeps it for one more user; valid while another still holds it."""
+        with self._changed:
+            self._version.users += 1
+
+    def release(self) -> None:
+        """One user less."""
+        with self._changed:
+            self._version.users -= 1
+            if not self._version.users:
+                self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
 class ServedModel:
     """A model, kept in step with its folder.
 
     Args:
         config: Its name, folder, policy and labels.
-        load: Makes a servable of a version folder.
-        max_load_retries: How often a version that will not load is tried again.
+        policy: How its versions are loaded.
     """
 
-    def __init__(
-        self, config: ModelConfig, load: Callable[[Path], Servable], max_load_retries: int
-    ) -> None:
+    def __init__(self, config: ModelConfig, policy: LoadPolicy) -> None:
         self.config = config
-        self._load = load
-        self._max_load_retries = max_load_retries
+        self._policy = policy
         self._versions: dict[int, Version] = {}
-        self._changed = threading.Condition()
+        # Reentrant, so that a handle can be made while the version is being chosen.
+        self._changed = threading.Condition(threading.RLock())
+        self._unloads: list[threading.Thread] = []
 
     def reconcile(self) -> None:
         """Loads versions that appeared, then unloads those that are no longer wanted.
@@ -86,23 +137,22 @@ class ServedModel:
             if self._should_load(version):
                 self._start(version, folders[number])
         available = set(self.available())
-        if wanted and not wanted & available:
-            return
-        for number in available - wanted:
-            self._unload(self._versions[number])
-        for number in self._versions.keys() - wanted:
+        if not wanted or wanted & available:
+            for number in available - wanted:
+                self._unload(self._versions[number])
+        for number in self._versions.keys() - folders.keys():
             self._versions[number].attempts = 0
 
     def stop(self) -> None:
         """Unloads everything, after the requests that run."""
         for number in self.available():
             self._unload(self._versions[number])
+        for thread in self._unloads:
+            thread.join()
 
     def available(self) -> list[int]:
         """Versions that answer requests, newest first."""
-        with self._changed:
-            ready = [v.number for v in self._versions.values() if v.state is State.AVAILABLE]
-        return sorted(ready, reverse=True)
+        return [v.number for v in self.status() if v.state is State.AVAILABLE]
 
     def status(self) -> list[VersionStatus]:
         """All versions ever seen, newest first."""
@@ -110,9 +160,8 @@ class ServedModel:
             versions = sorted(self._versions.values(), key=lambda v: v.number, reverse=True)
             return [VersionStatus(v.number, v.state, v.error) for v in versions]
 
-    @contextlib.contextmanager
-    def use(self, number: int | None) -> Iterator[tuple[int, Servable]]:
-        """A version that stays loaded inside the `with` block.
+    def handle(self, number: int | None) -> ServableHandle:
+        """A version that stays loaded until the handle is released.
 
         Args:
             number: `None` for the newest.
@@ -120,42 +169,29 @@ class ServedModel:
         Raises:
             NotFoundError: It is not available.
         """
-        version, servable = self._acquire(number)
-        try:
-            yield version.number, servable
-        finally:
-            with self._changed:
-                version.users -= 1
-                if not version.users:
-                    self._changed.notify_all()
-
-    def _acquire(self, number: int | None) -> tuple[Version, Servable]:
         with self._changed:
-            if number is None:
-                ready = [v for v in self._versions.values() if v.state is State.AVAILABLE]
-                version = max(ready, key=lambda v: v.number, default=None)
-            else:
-                version = self._versions.get(number)
-            if version is None or version.state is not State.AVAILABLE or not version.servable:
+            ready = [v for v in self._versions.values() if v.state is State.AVAILABLE]
+            if number is not None:
+                ready = [version for version in ready if version.number == number]
+            newest = max(ready, key=lambda v: v.number, default=None)
+            if newest is None or newest.servable is None:
                 raise NotFoundError(not_found_message(self.config.name, number))
-            version.users += 1
-            return version, version.servable
+            return ServableHandle(newest, newest.servable, self._changed)
 
     def _should_load(self, version: Version) -> bool:
-        if version.state is State.START:
-            return True
-        failed = version.state is State.END and version.error is not None
-        if failed and version.attempts:
-            return version.attempts <= self._max_load_retries
-        return version.state is State.END
+        if version.state is State.END and version.attempts:
+            tries_left = version.attempts <= self._policy.max_retries
+            return tries_left and time.monotonic() >= version.retry_at
+        return version.state in (State.START, State.END)
 
     def _start(self, version: Version, folder: Path) -> None:
         name = self.config.name
         self._set(version, State.LOADING)
         try:
-            servable = self._load(folder)
+            servable = self._policy.load(folder)
         except ServingError as error:
             version.attempts += 1
+            version.retry_at = time.monotonic() + self._policy.retry_seconds
             logger.error("model %s version %d failed to load: %s", name, version.number, error)
             self._set(version, State.END, error)
             return
@@ -165,7 +201,13 @@ class ServedModel:
         logger.info("model %s version %d is available", name, version.number)
 
     def _unload(self, version: Version) -> None:
+        """Unloads in a thread: a slow request must not delay the next version's load."""
         self._set(version, State.UNLOADING)
+        thread = threading.Thread(target=self._finish, args=(version,), name="unloader")
+        self._unloads = [other for other in self._unloads if other.is_alive()] + [thread]
+        thread.start()
+
+    def _finish(self, version: Version) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not version.users)
             servable, version.servable = version.servable, None

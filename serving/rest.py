@@ -1,26 +1,33 @@
-"""REST: from URLs and bodies to the inference service and back."""
+"""REST: from URLs and bodies to the services and back."""
 
+import asyncio
 import logging
 import re
 import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from tensorflow_serving.apis import classification_pb2, regression_pb2
 
+from serving.authentication import Token
 from serving.errors import (
+    DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
     NotFoundError,
     RequestTooLargeError,
     ServingError,
 )
-from serving.inference import InferenceService
+from serving.inference import InferenceService, fill_spec
 from serving.json_encode import encode_error
+from serving.json_examples import decode_examples, encode_classification, encode_regression
+from serving.json_protos import encode_metadata, encode_status
+from serving.management import ManagementService
 from serving.manager import ModelSpec
-from serving.workers import Workers
+from serving.observation import Observation, Observer
 
 logger = logging.getLogger(__name__)
 
@@ -28,100 +35,123 @@ _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<
 _PREDICTION_URL = re.compile(_MODEL + ":(?P<method>classify|regress|predict)", re.ASCII | re.I)
 _STATUS_URL = re.compile(_MODEL + "(?P<metadata>/metadata)?", re.ASCII | re.I)
 _LARGEST_VERSION = 2**63 - 1
-MAX_INFLATED_BYTES = 100 * 1024 * 1024
+MAX_BODY_BYTES = 100 * 1024 * 1024
+_CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
+
+@dataclass(frozen=True)
+class RestOptions:
+    """Limits of the REST handlers.
+
+    Attributes:
+        timeout: Seconds for a request.
+        max_request_bytes: Largest body, before and after it is inflated.
+        cors: Whether pages of other sites may call.
+    """
+
+    timeout: float = 30.0
+    max_request_bytes: int = MAX_BODY_BYTES
+    cors: bool = False
 
 
 class RestHandlers:
     """Answers under `/v1/`.
 
     Args:
-        service: Answers the requests.
-        workers: Run it.
-        timeout: Seconds for a request.
-        max_request_bytes: Largest body.
+        inference: Answers predictions.
+        management: Answers status and metadata.
+        observer: Told of each request.
+        token: What clients must send.
+        options: Limits.
     """
 
     def __init__(
         self,
-        service: InferenceService,
-        workers: Workers,
-        *,
-        timeout: float = 30.0,
-        max_request_bytes: int = MAX_INFLATED_BYTES,
+        inference: InferenceService,
+        management: ManagementService,
+        observer: Observer,
+        token: Token,
+        options: RestOptions,
     ) -> None:
-        self._service = service
-        self._workers = workers
-        self._timeout = timeout
-        self._max_request_bytes = max_request_bytes
-
-    def app(self) -> Starlette:
-        """The application to serve."""
-        methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-        return Starlette(routes=[Route("/{path:path}", self.answer, methods=methods)])
+        self._inference = inference
+        self._management = management
+        self._observer = observer
+        self._token = token
+        self._options = options
 
     async def answer(self, request: Request) -> Response:
         """Answer to any request; errors become a status and a JSON body."""
-        try:
-            body = await self._dispatch(request)
-        except ServingError as error:
-            return _json(encode_error(error), error.http_status)
-        except ClientDisconnect:
-            return Response(status_code=499)
-        except Exception:
-            logger.exception("request failed")
-            return _json(encode_error(InternalError("Internal server error.")), 500)
-        return _json(body, 200)
+        if self._options.cors and request.method == "OPTIONS":
+            return Response(headers=_CORS_HEADERS)
+        response = await respond(lambda: self._dispatch(request))
+        if self._options.cors:
+            response.headers.update(_CORS_HEADERS)
+        return response
 
     async def _dispatch(self, request: Request) -> bytes:
         path = full_path(request)
         if not path.lower().startswith("/v1/"):
             raise NotFoundError(f"Not found: {path}")
-        if request.scope["query_string"]:
-            raise _malformed(request.method, path)
-        if request.method == "POST":
-            return await self._post(request, path)
-        if request.method == "GET":
-            return await self._get(path)
-        raise _malformed(request.method, path)
+        match = _match(request.method, request.scope["query_string"], path)
+        groups = match.groupdict()
+        method, metadata = groups.get("method"), groups.get("metadata")
+        api = method or ("metadata" if metadata else "status")
+        with self._observer.request("REST", api.lower()) as observation:
+            observation.model = unquote(match["name"])
+            self._token.check(request.headers.get("authorization"))
+            spec = _model_spec(match)
+            if method:
+                return await self._infer(method.lower(), spec, request, observation)
+            return self._describe(spec, metadata=bool(metadata))
 
-    async def _post(self, request: Request, path: str) -> bytes:
-        match = _PREDICTION_URL.fullmatch(path)
-        if not match:
-            raise _malformed("POST", path)
-        spec = _model_spec(match)
-        if match["method"].lower() != "predict":
-            raise _malformed("POST", path)
+    async def _infer(
+        self, method: str, spec: ModelSpec, request: Request, observation: Observation
+    ) -> bytes:
         body = await self._body(request)
-        timeout = self._timeout
-        return await self._workers.run(timeout, self._service.predict_json, spec, body, timeout)
+        observation.request_bytes = len(body)
+        timeout = self._options.timeout
+        async with asyncio.timeout(timeout):
+            if method == "predict":
+                return await self._inference.predict_json(spec, body, timeout)
+            return await self._infer_examples(method, spec, body)
 
-    async def _get(self, path: str) -> bytes:
-        if path.lower() in ("/v1/models", "/v1/models/metadata"):
-            raise InvalidArgumentError("Missing model name in request.")
-        match = _STATUS_URL.fullmatch(path)
-        if not match:
-            raise _malformed("GET", path)
-        spec = _model_spec(match)
-        if match["metadata"]:
-            return self._service.metadata_json(spec)
-        return self._service.status_json(spec)
+    async def _infer_examples(self, method: str, spec: ModelSpec, body: bytes) -> bytes:
+        signature, examples = decode_examples(body)
+        timeout = self._options.timeout
+        if method == "classify":
+            classification = classification_pb2.ClassificationRequest(input=examples)
+            fill_spec(classification.model_spec, spec, signature)
+            classified = await self._inference.classify(classification, timeout)
+            return encode_classification(classified.result)
+        regression = regression_pb2.RegressionRequest(input=examples)
+        fill_spec(regression.model_spec, spec, signature)
+        regressed = await self._inference.regress(regression, timeout)
+        return encode_regression(regressed.result)
+
+    def _describe(self, spec: ModelSpec, *, metadata: bool) -> bytes:
+        if metadata:
+            return encode_metadata(self._management.metadata(spec, ["signature_def"]))
+        return encode_status(self._management.status(spec))
 
     async def _body(self, request: Request) -> bytes:
         """The body, inflated if it is compressed."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > self._max_request_bytes:
+            if len(body) > self._options.max_request_bytes:
                 raise self._too_large()
         if request.headers.get("content-encoding", "").lower() != "gzip":
             return bytes(body)
         return self._inflate(bytes(body))
 
     def _inflate(self, body: bytes) -> bytes:
-        limit = min(self._max_request_bytes, MAX_INFLATED_BYTES)
         inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
-            inflated = inflater.decompress(body, limit)
+            inflated = inflater.decompress(body, self._options.max_request_bytes)
         except zlib.error:
             raise InvalidArgumentError("The body could not be inflated as gzip.") from None
         if inflater.unconsumed_tail:
@@ -132,8 +162,28 @@ class RestHandlers:
 
     def _too_large(self) -> RequestTooLargeError:
         return RequestTooLargeError(
-            f"The request body is larger than {self._max_request_bytes} bytes."
+            f"The request body is larger than {self._options.max_request_bytes} bytes."
         )
+
+
+async def respond(call: Callable[[], Awaitable[bytes]]) -> Response:
+    """What the call returns as JSON; its errors become a status and a JSON body."""
+    try:
+        return json_response(await call(), 200)
+    except ServingError as error:
+        return json_response(encode_error(error), error.http_status)
+    except TimeoutError:
+        return json_response(encode_error(DeadlineExceededError("Timed out.")), 504)
+    except ClientDisconnect:
+        return Response(status_code=499)
+    except Exception:
+        logger.exception("request failed")
+        return json_response(encode_error(InternalError("Internal server error.")), 500)
+
+
+def json_response(body: bytes, status: int) -> Response:
+    """A response with a JSON body."""
+    return Response(body, status, media_type="application/json")
 
 
 def full_path(request: Request) -> str:
@@ -143,17 +193,24 @@ def full_path(request: Request) -> str:
     return (raw + b"?" + query if query else raw).decode("latin-1")
 
 
+def _match(method: str, query: bytes, path: str) -> "re.Match[str]":
+    """The parts of a URL.
+
+    Raises:
+        InvalidArgumentError: It is none of TensorFlow Serving's.
+    """
+    pattern = {"POST": _PREDICTION_URL, "GET": _STATUS_URL}.get(method)
+    match = pattern.fullmatch(path) if pattern and not query else None
+    if match:
+        return match
+    if method == "GET" and path.lower() in ("/v1/models", "/v1/models/metadata"):
+        raise InvalidArgumentError("Missing model name in request.")
+    raise InvalidArgumentError(f"Malformed request: {method} {path}")
+
+
 def _model_spec(match: "re.Match[str]") -> ModelSpec:
     version = int(match["version"]) if match["version"] else None
     if version is not None and version > _LARGEST_VERSION:
         raise InvalidArgumentError(f"Failed to convert version: {match['version']} to numeric.")
     label = unquote(match["label"]) if match["label"] else None
     return ModelSpec(unquote(match["name"]), version, label)
-
-
-def _malformed(method: str, path: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"Malformed request: {method} {path}")
-
-
-def _json(body: bytes, status: int) -> Response:
-    return Response(body, status, media_type="application/json")

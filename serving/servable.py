@@ -71,9 +71,8 @@ class Servable:
             timeout: Seconds; the run is cancelled after at most twice that.
 
         Raises:
-            ServingError: Wrong inputs, or whatever the graph itself reports.
+            ServingError: What the graph itself reports.
         """
-        signature.check_inputs(inputs)
         call = self._call(signature, _timeout_bucket(timeout))
         try:
             values = call(*(inputs[name] for name in signature.inputs))

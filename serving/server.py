@@ -3,66 +3,56 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import uvicorn
+from grpc_health.v1.health import aio as health_aio
 from starlette.types import ASGIApp
 
+from serving.app import make_app
+from serving.authentication import Token, TokenInterceptor
+from serving.batching import BatchingExecutor
+from serving.execution import DirectExecutor, Executor
+from serving.grpc_service import ModelService, PredictionService, make_server
 from serving.inference import InferenceService
+from serving.management import ManagementService
 from serving.manager import ModelManager
-from serving.rest import RestHandlers
+from serving.metrics import PENDING, VERSIONS, Labels, Metrics
+from serving.model import LoadPolicy
+from serving.observation import Observer
+from serving.options import LoadOptions, ServerOptions
+from serving.readiness import Readiness
+from serving.rest import RestHandlers, RestOptions
+from serving.servable import Servable
+from serving.transports import GrpcTransport, RestTransport, Transport, bind
 from serving.versions import ModelConfig
+from serving.warmup import warm_up
 from serving.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ServerOptions:
-    """How to serve.
+def load_servable(path: Path, options: LoadOptions) -> Servable:
+    """A version, loaded and warmed up.
 
-    Attributes:
-        host: Address to listen on; loopback unless said otherwise.
-        rest_api_port: 0 for any free port.
-        rest_api_timeout: Seconds for a request.
-        poll_seconds: Between looks for new versions.
-        num_threads: Requests that run at once.
-        max_pending: Requests that run or wait; more are answered 503.
-        drain_seconds: For requests that run when the server stops.
+    Raises:
+        ServingError: It cannot be loaded, or a warm-up request fails.
     """
-
-    host: str = "127.0.0.1"
-    rest_api_port: int = 8501
-    rest_api_timeout: float = 30.0
-    poll_seconds: float = 1.0
-    num_threads: int = 2 * (os.cpu_count() or 1)
-    max_pending: int = 1024
-    drain_seconds: float = 30.0
-
-
-class _WebServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the server stops all its transports together."""
-
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_started()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    servable = Servable(path, tags=options.tags, config=options.session_config())
+    try:
+        if options.warmup:
+            warm_up(servable, iterations=options.warmup_iterations)
+    except BaseException:
+        servable.close()
+        raise
+    return servable
 
 
 class Server:
-    """Serves models over REST until it is told to stop.
+    """Serves models over REST and gRPC until it is told to stop.
 
     Args:
         configs: Models to serve.
@@ -79,31 +69,50 @@ class Server:
     ) -> None:
         self.options = options or ServerOptions()
         self._configs = configs
-        self.manager = ModelManager()
+        self.manager = ModelManager(
+            self._load_policy(),
+            allow_labels_for_unavailable=self.options.load.allow_labels_for_unavailable,
+        )
         self._workers = Workers(self.options.num_threads, self.options.max_pending)
+        self._metrics = Metrics()
+        self._metrics.add_gauges(self._gauges)
+        self._observer = Observer(
+            self._metrics, self.manager.models, log_requests=self.options.log_requests
+        )
+        self._token = Token(self.options.token)
+        self._inference = InferenceService(self.manager, self._executor())
+        self._management = ManagementService(self.manager)
+        self._readiness = Readiness(self.manager)
+        self._health = health_aio.HealthServicer()
         self._socket: socket.socket | None = None
         self._stop = threading.Event()
         self.started = threading.Event()
+        self.grpc_port: int | None = None
 
     @property
-    def rest_port(self) -> int:
-        """The port in use, after `load`."""
-        port: int = self._bound_socket().getsockname()[1]
-        return port
+    def rest_port(self) -> int | None:
+        """The REST port in use, after `load`."""
+        return self._socket.getsockname()[1] if self._socket else None
 
     def load(self) -> None:
-        """Binds the port and loads the models; nobody can connect yet.
+        """Takes the REST port and loads the models; nobody can connect yet.
 
         Raises:
             ServingError: A model cannot be loaded.
             OSError: The port is taken.
         """
-        self._socket = _bind(self.options.host, self.options.rest_api_port)
+        if self.options.rest_port is not None:
+            self._socket = bind(self.options.host, self.options.rest_port)
         self.manager.configure(self._configs)
-        self.manager.start_polling(self.options.poll_seconds)
+        if self.options.poll_seconds > 0:
+            self.manager.start_polling(self.options.poll_seconds)
 
     def run(self) -> None:
-        """Serves until `stop`, SIGINT or SIGTERM; call `load` before."""
+        """Serves until `stop`, SIGINT or SIGTERM; call `load` before.
+
+        Raises:
+            OSError: The gRPC port is taken.
+        """
         asyncio.run(self._serve())
 
     def stop(self) -> None:
@@ -112,35 +121,79 @@ class Server:
 
     async def _serve(self) -> None:
         self._handle_signals()
-        web = _WebServer(self._web_config(), self.started.set)
-        serving = asyncio.create_task(web.serve([self._bound_socket()]))
-        stopping = asyncio.create_task(asyncio.to_thread(self._stop.wait))
         try:
-            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            transports = self._transports()
+            for transport in transports:
+                await transport.start()
+            self.started.set()
+            await asyncio.to_thread(self._stop.wait)
+            await self._drain(transports)
         finally:
-            web.should_exit = True
             self._stop.set()
-        await serving
-        await asyncio.to_thread(self._release)
+            await asyncio.to_thread(self._release)
 
-    def _bound_socket(self) -> socket.socket:
-        if self._socket is None:
-            raise RuntimeError("Call `load` before.")
-        return self._socket
+    async def _drain(self, transports: Sequence[Transport]) -> None:
+        logger.info("stopping; requests that run are finished first")
+        self._readiness.stopping = True
+        await self._health.enter_graceful_shutdown()
+        await asyncio.gather(*(each.stop(self.options.drain_seconds) for each in transports))
+
+    def _transports(self) -> list[Transport]:
+        transports: list[Transport] = []
+        if self.options.grpc_port is not None:
+            grpc_transport = self._grpc_transport(self.options.grpc_port)
+            self.grpc_port = grpc_transport.port
+            transports.append(grpc_transport)
+        if self._socket:
+            transports.append(RestTransport(self._app(), self._socket, self.options.tls))
+        return transports
+
+    def _grpc_transport(self, port: int) -> GrpcTransport:
+        server = make_server(
+            PredictionService(self._inference, self._management, self._observer),
+            ModelService(self._management, self._observer),
+            health=self._health if self.options.health else None,
+            max_request_bytes=self.options.max_grpc_bytes,
+            interceptors=[TokenInterceptor(self._token)] if self.options.token else [],
+        )
+        tls = self.options.grpc_tls or self.options.tls
+        return GrpcTransport(server, f"{self.options.host}:{port}", tls)
 
     def _app(self) -> ASGIApp:
-        service = InferenceService(self.manager)
-        return RestHandlers(service, self._workers, timeout=self.options.rest_api_timeout).app()
-
-    def _web_config(self) -> uvicorn.Config:
-        return uvicorn.Config(
-            self._app(),
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=int(self.options.drain_seconds),
+        options = RestOptions(
+            self.options.rest_timeout, self.options.max_request_bytes, self.options.cors
         )
+        handlers = RestHandlers(
+            self._inference, self._management, self._observer, self._token, options
+        )
+        return make_app(
+            handlers,
+            self._readiness,
+            self._metrics,
+            metrics_path=self.options.metrics_path,
+            token=self._token,
+            pages=[],
+        )
+
+    def _executor(self) -> Executor:
+        direct = DirectExecutor(self._workers)
+        if self.options.batching is None:
+            return direct
+        return BatchingExecutor(direct, self.options.batching, self._metrics.count_batch)
+
+    def _load_policy(self) -> LoadPolicy:
+        load = self.options.load
+        return LoadPolicy(
+            lambda path: load_servable(path, load), load.max_retries, load.retry_seconds
+        )
+
+    def _gauges(self) -> list[tuple[str, Labels, float]]:
+        versions = [
+            (VERSIONS, (("model_name", name), ("version", str(number))), 1.0)
+            for name, numbers in self.manager.models().items()
+            for number in numbers
+        ]
+        return [(PENDING, (), float(self._workers.pending)), *versions]
 
     def _handle_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -150,19 +203,8 @@ class Server:
     def _release(self) -> None:
         self._workers.stop()
         self.manager.stop()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Socket that has the port but does not listen yet."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    return bound
+        if self._socket:
+            self._socket.close()
 
 
 @contextlib.contextmanager
@@ -175,11 +217,13 @@ def running(
         >>> with running([ModelConfig("m", Path("models/m"))]) as server:  # doctest: +SKIP
         ...     requests.get(f"http://localhost:{server.rest_port}/v1/models/m")
     """
-    server = Server(configs, options or ServerOptions(rest_api_port=0))
+    server = Server(configs, options or ServerOptions(rest_port=0, grpc_port=0))
     server.load()
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
-    server.started.wait()
+    while not server.started.wait(0.05):
+        if not thread.is_alive():
+            raise RuntimeError("The server did not start.")
     try:
         yield server
     finally:

@@ -1,6 +1,6 @@
 """What a SavedModel's signatures take and give."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +82,14 @@ class Signature:
             InvalidArgumentError: They are not; the message says which and what was expected.
             UnimplementedError: The signature takes sparse or composite tensors.
         """
-        if inputs.keys() != self.inputs.keys():
-            raise InvalidArgumentError(self._names_message(inputs))
+        self.check_input_names(inputs)
         for name, spec in self.inputs.items():
             if not spec.tensor_name:
                 raise UnimplementedError(f"Input {name} is a sparse or composite tensor.")
             array = inputs[name]
             if array.dtype != spec.numpy_dtype:
                 raise InvalidArgumentError(
-                    f"Input {name} has type {type_name(tf.as_dtype(array.dtype))}; "
+                    f"Input {name} has type {type_name_of(array)}; "
                     f"the signature expects {spec.type_name}."
                 )
             if not spec.accepts(array.shape):
@@ -99,14 +98,11 @@ class Signature:
                     f"expects {_shape_text(spec.shape or ())}."
                 )
 
-    def _names_message(self, inputs: Mapping[str, Array]) -> str:
-        sent, expected = set(inputs), set(self.inputs)
-        names = [_joined(part) for part in (sent, expected, sent - expected, expected - sent)]
-        return (
-            f"input size does not match signature: {len(sent)}!={len(expected)} "
-            f"len({{{names[0]}}}) != len({{{names[1]}}}). Sent extra: {{{names[2]}}}. "
-            f"Missing but required: {{{names[3]}}}."
-        )
+    def check_input_names(self, names: Collection[str]) -> None:
+        """Raises `InvalidArgumentError` unless the names are those of the inputs."""
+        sent, expected = set(names), set(self.inputs)
+        if sent != expected:
+            raise InvalidArgumentError(_names_message(sent, expected))
 
     def check_output_filter(self, names: list[str]) -> None:
         """Raises `InvalidArgumentError` where a name is no output, or there twice."""
@@ -125,6 +121,11 @@ class Signature:
 def type_name(dtype: tf.DType) -> str:
     """Name of a type as TensorFlow's C++ code writes it."""
     return _CPP_NAMES.get(dtype.name, dtype.name)
+
+
+def type_name_of(array: Array) -> str:
+    """The same for the type of an array."""
+    return type_name(tf.string if array.dtype == object else tf.as_dtype(array.dtype))
 
 
 def as_strings(values: list[bytes], shape: tuple[int, ...]) -> Array:
@@ -147,3 +148,12 @@ def _joined(names: Any) -> str:
 
 def _shape_text(shape: tuple[int | None, ...]) -> str:
     return "[" + ",".join("-1" if size is None else str(size) for size in shape) + "]"
+
+
+def _names_message(sent: set[str], expected: set[str]) -> str:
+    names = [_joined(part) for part in (sent, expected, sent - expected, expected - sent)]
+    return (
+        f"input size does not match signature: {len(sent)}!={len(expected)} "
+        f"len({{{names[0]}}}) != len({{{names[1]}}}). Sent extra: {{{names[2]}}}. "
+        f"Missing but required: {{{names[3]}}}."
+    )

@@ -33,6 +33,7 @@ class Workers:
     async def run(
         self,
         timeout: float | None,
+        release: Callable[[], None],
         function: Callable[Parameters, Result],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
@@ -41,6 +42,7 @@ class Workers:
 
         Args:
             timeout: Seconds until the caller is answered, whatever the thread does.
+            release: Called once, when the thread is done with the function or was refused.
             function: Given `args` and `kwargs`; not started once the time is up.
 
         Raises:
@@ -48,6 +50,7 @@ class Workers:
             DeadlineExceededError: The time is up.
         """
         if self._pending >= self._max_pending:
+            release()
             raise UnavailableError(
                 f"The server is overloaded: {self._pending} requests are waiting."
             )
@@ -58,21 +61,30 @@ class Workers:
                 raise DeadlineExceededError("Timed out while waiting to be run.")
             return function(*args, **kwargs)
 
+        def finished(future: "asyncio.Future[Result]") -> None:
+            self._pending -= 1
+            release()
+            if not future.cancelled():
+                # Read here too, for a caller that has gone would leave it unread.
+                future.exception()
+
         self._pending += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)
-        # A thread cannot be stopped, so the place is freed when it ends, not when the caller goes.
-        future.add_done_callback(self._finished)
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), timeout)
-        except TimeoutError:
-            raise DeadlineExceededError("Timed out.") from None
-
-    def _finished(self, future: "asyncio.Future[Result]") -> None:
-        self._pending -= 1
-        if not future.cancelled():
-            # Read here too, for a caller that has gone would leave it unread.
-            future.exception()
+        # A thread cannot be stopped, so its place is freed when it ends, not when the caller goes.
+        future.add_done_callback(finished)
+        return await _within(timeout, future)
 
     def stop(self) -> None:
         """Waits for what runs."""
         self._pool.shutdown(wait=True)
+
+
+async def _within(timeout: float | None, future: "asyncio.Future[Result]") -> Result:
+    """The future's result; the future goes on when the time is up or the caller goes."""
+    if timeout is None:
+        return await asyncio.shield(future)
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.shield(future)
+    except TimeoutError:
+        raise DeadlineExceededError("Timed out.") from None

@@ -1,11 +1,14 @@
 """`lsp-keras serve` and `lsp-keras predict` as a user runs them."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,9 +44,20 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     )
 
 
+def wait_for(url: str) -> None:
+    for _ in range(300):
+        with contextlib.suppress(requests.ConnectionError):
+            assert requests.get(url, timeout=5).status_code == 200
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{url} does not answer")
+
+
 @pytest.fixture(scope="module")
 def url(model_folder) -> Iterator[str]:
-    process = start(model_folder, "--rest_api_port=0", "--embedded")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = start(model_folder, f"--rest_api_port={port}", "--port=0", "--embedded")
     lines = []
     for line in process.stderr:
         lines.append(line)
@@ -51,6 +65,7 @@ def url(model_folder) -> Iterator[str]:
             break
     else:
         pytest.fail("".join(lines))
+    wait_for(f"http://127.0.0.1:{port}/readyz")
     yield found[0]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
@@ -116,11 +131,14 @@ def test_tensorflow_model_server_is_used_where_it_is_on_path(model_folder, tmp_p
     fake.write_text('#!/bin/sh\necho "$@"\n')
     fake.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    process = start(model_folder, "--model_name=lamp", "--rest_api_port=8600", PATH=path)
+    process = start(
+        model_folder, "--model_name=lamp", "--rest_api_port=8600", "--enable_batching", PATH=path
+    )
     output, messages = process.communicate(timeout=60)
     assert f"Using {fake}." in messages
     assert output.split() == [
+        "--rest_api_port=8600",
         "--model_name=lamp",
         f"--model_base_path={model_folder}",
-        "--rest_api_port=8600",
+        "--enable_batching=true",
     ]

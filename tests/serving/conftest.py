@@ -56,10 +56,24 @@ class Affine(tf.Module):
     def slow(self, steps):
         return {"y": tf.while_loop(lambda i: i < steps, lambda i: [i + 1], [0])[0]}
 
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "inputs")])
+    def classify(self, inputs):
+        x = self.parse(inputs)
+        labels = tf.tile([["low", "high"]], [tf.shape(x)[0], 1])
+        return {"classes": labels, "scores": tf.stack([-x, x], axis=1)}
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, "inputs")])
+    def regress(self, inputs):
+        return {"outputs": 2.0 * self.parse(inputs)}
+
+    @staticmethod
+    def parse(examples):
+        return tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature((), tf.float32)})["x"]
+
 
 def save_affine(folder: Path, offset: float = 0.5) -> Path:
     module = Affine(offset)
-    names = ("echo", "lengths", "half", "positive", "slow")
+    names = ("echo", "lengths", "half", "positive", "slow", "classify", "regress")
     signatures = {name: getattr(module, name) for name in names}
     signatures["serving_default"] = module.affine
     tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -76,7 +90,7 @@ def affine_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(affine_folder) -> Iterator[Server]:
-    options = ServerOptions(rest_api_port=0, poll_seconds=0.05)
+    options = ServerOptions(rest_port=0, grpc_port=0, poll_seconds=0.05)
     with running([ModelConfig("affine", affine_folder)], options) as started:
         yield started
 

@@ -193,10 +193,12 @@ def test_metadata_is_snake_case_proto_json(get) -> None:
     assert answer["model_spec"] == {"name": "affine", "signature_name": "", "version": "1"}
     signatures = answer["metadata"]["signature_def"]["signature_def"]
     assert sorted(signatures) == [
+        "classify",
         "echo",
         "half",
         "lengths",
         "positive",
+        "regress",
         "serving_default",
         "slow",
     ]
@@ -207,3 +209,36 @@ def test_metadata_is_snake_case_proto_json(get) -> None:
         "dim": [{"size": "-1", "name": ""}, {"size": "3", "name": ""}],
         "unknown_rank": False,
     }
+
+
+def test_classify_and_regress(post) -> None:
+    examples = {"examples": [{"x": 1.5}, {"x": [float("inf")]}]}
+    body = json.dumps({"signature_name": "classify", **examples})
+    answer = post("/v1/models/affine:classify", body)
+    assert answer.text == (
+        '{"results":[[["low",-1.5],["high",1.5]],[["low",-Infinity],["high",Infinity]]]}'
+    )
+    body = {"signature_name": "regress", "context": {"x": 2.0}, "examples": [{}, {"x": 0.25}]}
+    assert post("/v1/models/affine/versions/1:regress", body).json() == {"results": [4.0, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "key 'examples' is expected and was not found"),
+        ({"examples": 1}, "Expecting 'examples' value to be an list/array"),
+        ({"examples": []}, "'examples' value is an empty array"),
+        ({"examples": [1]}, "Example must be JSON object but got JSON Number"),
+        ({"examples": [{"x": None}]}, "Feature: x has element with unexpected JSON type: Null"),
+        ({"examples": [{"x": [1, 0.5]}]}, "Unexpected element type in feature: x"),
+        ({"examples": [{"x": 2**63}]}, "Feature: x has uint64 element. Only int64 is supported."),
+        ({"examples": [{"x": {"b64": "?"}}]}, "Unable to base64 decode"),
+        ({"examples": [{"x": 1}]}, "Data types don't match"),
+        ({"signature_name": "no", "examples": [{}]}, "No signature was found with the name: no"),
+        ({"signature_name": "serving_default", "examples": [{}]}, "No classification inputs"),
+    ],
+)
+def test_wrong_examples(post, body, message: str) -> None:
+    answer = post("/v1/models/affine:classify", {"signature_name": "classify", **body})
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]

@@ -1,0 +1,124 @@
+"""How a server is to run."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from lsp_keras.validation import InputError, check_positive
+from serving.batching import BatchingOptions
+from serving.config_files import DEFAULT_METRICS_PATH
+from serving.rest import MAX_BODY_BYTES
+from serving.servable import TAGS
+
+
+@dataclass(frozen=True)
+class TLSOptions:
+    """Certificates, as PEM.
+
+    Attributes:
+        key: The server's private key.
+        certificate: The server's certificate chain.
+        client_authority: Authority that clients' certificates must be signed by, if any.
+    """
+
+    key: bytes
+    certificate: bytes
+    client_authority: bytes | None = None
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How models are loaded.
+
+    Attributes:
+        tags: Of the graph in a SavedModel.
+        max_retries: Of a version that will not load.
+        retry_seconds: Between two tries.
+        warmup: Whether to run the requests stored with a model.
+        warmup_iterations: How often each.
+        intra_op_threads: Threads within an operation; 0 lets TensorFlow choose.
+        inter_op_threads: Operations that run at once; 0 lets TensorFlow choose.
+        gpu_memory_fraction: Of each GPU, taken at once; 0 takes it as needed.
+        allow_labels_for_unavailable: Accept labels on versions that are not available.
+    """
+
+    tags: tuple[str, ...] = TAGS
+    max_retries: int = 5
+    retry_seconds: float = 60.0
+    warmup: bool = True
+    warmup_iterations: int = 1
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+    gpu_memory_fraction: float = 0.0
+    allow_labels_for_unavailable: bool = False
+
+    def session_config(self) -> Any:
+        """The same for TensorFlow."""
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=self.intra_op_threads,
+            inter_op_parallelism_threads=self.inter_op_threads,
+        )
+        config.gpu_options.allow_growth = not self.gpu_memory_fraction
+        config.gpu_options.per_process_gpu_memory_fraction = self.gpu_memory_fraction
+        return config
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Ports, limits and times of a server.
+
+    Attributes:
+        host: Address to listen on; loopback unless said otherwise.
+        grpc_port: 0 for any free port, `None` for no gRPC.
+        rest_port: 0 for any free port, `None` for no REST.
+        rest_timeout: Seconds for a REST request.
+        cors: Whether pages of other sites may call the REST API.
+        page: Whether to show a web page at `/`.
+        metrics_path: Where Prometheus reads; `None` for no metrics.
+        health: Whether to answer gRPC health checks.
+        log_requests: Whether to log each request.
+        max_request_bytes: Largest REST body.
+        max_grpc_bytes: Largest gRPC message; -1 for gRPC's own limit of 2 GB.
+        num_threads: Model calls that run at once.
+        max_pending: Model calls that run or wait; more are refused.
+        drain_seconds: For requests that run when the server stops.
+        poll_seconds: Between looks for new versions; 0 for none after the start.
+        token: What clients must send as bearer token, if anything.
+        tls: Certificates for gRPC and REST.
+        grpc_tls: Certificates for gRPC alone, if they differ.
+        batching: How to batch, if at all.
+        load: How models are loaded.
+    """
+
+    host: str = "127.0.0.1"
+    grpc_port: int | None = 8500
+    rest_port: int | None = 8501
+    rest_timeout: float = 30.0
+    cors: bool = False
+    page: bool = True
+    metrics_path: str | None = DEFAULT_METRICS_PATH
+    health: bool = True
+    log_requests: bool = False
+    max_request_bytes: int = MAX_BODY_BYTES
+    max_grpc_bytes: int = -1
+    num_threads: int = 2 * (os.cpu_count() or 1)
+    max_pending: int = 1024
+    drain_seconds: float = 30.0
+    poll_seconds: float = 1.0
+    token: str | None = None
+    tls: TLSOptions | None = None
+    grpc_tls: TLSOptions | None = None
+    batching: BatchingOptions | None = None
+    load: LoadOptions = field(default_factory=LoadOptions)
+
+    def __post_init__(self) -> None:
+        if self.grpc_port is None and self.rest_port is None:
+            raise InputError("At least one of gRPC and REST needs a port.")
+        if self.grpc_port == self.rest_port and self.rest_port != 0:
+            raise InputError(
+                f"gRPC and REST need different ports. Received: {self.rest_port} for both."
+            )
+        for name in ("rest_timeout", "num_threads", "max_pending", "max_request_bytes"):
+            check_positive(name, getattr(self, name))
