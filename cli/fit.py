@@ -54,6 +54,7 @@ def command(
             resume=resume,
             cache_dir=cache_dir,
             progress=progress,
+            announce=lambda text: click.echo(text, err=True),
         )
     if as_json:
         record = {"run": str(result.path), "best_epoch": result.best_epoch, **result.best}

@@ -14,7 +14,15 @@ from lsp_keras.neighbors import FeatureSource, MiningSettings, find_or_mine, loa
 from lsp_keras.recipes._config import FitConfig
 from lsp_keras.recipes._features import embeddings_file_source, encoder_source
 from lsp_keras.regularizers.lsp import LSP
-from lsp_keras.training import CoupledSGD, RobustTrainer, schedule
+from lsp_keras.training import (
+    CoupledSGD,
+    PretrainSettings,
+    RobustTrainer,
+    ThroughputProgress,
+    encoder_folder,
+    find_or_pretrain,
+    schedule,
+)
 from lsp_keras.types import Dataset, DatasetInfo, NeighborTable
 
 PAPER_STANDARD_EPSILON = "2/255"
@@ -55,6 +63,7 @@ def build_table(
     dataset: Dataset,
     cache_dir: Path | None,
     progress: Callable[[str, int, int], None] | None,
+    announce: Callable[[str], None],
 ) -> NeighborTable:
     """The neighbors of the training images: the user's table, or a cached or newly mined one."""
     images = dataset.train.images
@@ -67,7 +76,7 @@ def build_table(
             normalize=config.normalize_features,
             seed=config.seed,
         ),
-        _feature_source(config, dataset),
+        _feature_source(config, dataset, cache_dir, announce),
         space=config.space,
         source={"dataset": config.dataset, "split": "train"},
         cache_dir=cache_dir,
@@ -127,12 +136,47 @@ def _regularizers(config: FitConfig) -> list[LSP]:
     ]
 
 
-def _feature_source(config: FitConfig, dataset: Dataset) -> FeatureSource:
-    if config.encoder is not None:
-        return encoder_source(config.encoder, dataset.info.image_shape)
+def _feature_source(
+    config: FitConfig,
+    dataset: Dataset,
+    cache_dir: Path | None,
+    announce: Callable[[str], None],
+) -> FeatureSource:
     if config.embeddings is not None:
         return embeddings_file_source(config.embeddings, dataset)
-    return FeatureSource()
+    if config.encoder is None and config.features == "pixels":
+        return FeatureSource()
+    encoder = config.encoder or _moco_encoder(config, dataset, cache_dir, announce)
+    return encoder_source(encoder, dataset.info.image_shape)
+
+
+def _moco_encoder(
+    config: FitConfig,
+    dataset: Dataset,
+    cache_dir: Path | None,
+    announce: Callable[[str], None],
+) -> Path:
+    """The encoder of these images and settings, from the cache or trained now."""
+    settings = PretrainSettings(
+        model=config.model,
+        width=config.encoder_width or config.width,
+        epochs=config.encoder_epochs,
+        seed=config.seed,
+    )
+    folder = encoder_folder(dataset, settings, cache_dir)
+    if (folder / "encoder.json").exists():
+        announce(f"Neighbors: with the encoder in {folder}.")
+    else:
+        announce(
+            f"Neighbors: no encoder for these images and settings in {folder.parent}; training "
+            f"one with MoCo v2 for {settings.epochs} epochs. (--features pixels does without.)"
+        )
+    return find_or_pretrain(
+        dataset,
+        settings,
+        cache_dir=cache_dir,
+        callbacks=[ThroughputProgress(len(dataset.train))],
+    )
 
 
 def _takes_attack(config: FitConfig) -> bool:

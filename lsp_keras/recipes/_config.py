@@ -13,6 +13,7 @@ from lsp_keras.storage import atomic_path
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError, check_choice, check_positive, nearest, parse_fraction
 
+_POSITIVE = ("width", "num_neighbors", "encoder_epochs", "attack_steps", "epochs", "batch_size")
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
 
 
@@ -60,11 +61,16 @@ class FitConfig:
     neighbor_gradient: bool = _setting(True, "Let gradients flow into the neighbors' logits.")
     normalize_logits: bool = _setting(False, "L2-normalize logits before their distances.")
     augment_neighbors: bool = _setting(False, "Augment neighbor images like training images.")
-    encoder: str | None = _setting(
-        None, "A .keras encoder whose output is the feature space. Default: the pixels."
+    features: str = _setting(
+        "moco",
+        "Where neighbors are looked for: moco (an encoder trained on these images first, or "
+        "found in the cache) or pixels.",
     )
+    encoder_width: int | None = _setting(None, "Of that encoder. Default: width.")
+    encoder_epochs: int = _setting(200, "Of that encoder's training.")
+    encoder: str | None = _setting(None, "Your own .keras encoder instead.")
     embeddings: str | None = _setting(
-        None, "An .npy file with one row for each image of the whole training split."
+        None, "Your own features: an .npy file, one row for each image of the training split."
     )
     normalize_features: bool = _setting(True, "Divide features by their length before mining.")
     neighbors: str | None = _setting(None, "A neighbor table made by `lsp-keras mine`.")
@@ -91,12 +97,12 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("width", "num_neighbors", "attack_steps", "epochs", "batch_size"):
+        for name in _POSITIVE:
             check_positive(name, getattr(self, name))
         check_positive("learning_rate", self.learning_rate)
         for name in ("lsp_weight", "momentum", "weight_decay"):
             check_positive(name, getattr(self, name), allow_zero=True)
-        for name in ("num_train", "num_test", "validation_size"):
+        for name in ("num_train", "num_test", "validation_size", "encoder_width"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name))
         for kind in ("model", "method"):
@@ -110,6 +116,7 @@ class FitConfig:
         given = [name for name in _NEIGHBOR_SOURCES if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"Neighbors have one source. Received: {', '.join(given)}.")
+        check_choice("features", self.features, ("moco", "pixels"))
         check_choice("space", self.space, ("local", "global"))
         if self.select_by is not None:
             check_choice("select_by", self.select_by, ("robust", "clean"))

@@ -67,6 +67,7 @@ def fit(
     resume: bool = False,
     cache_dir: Path | str | None = None,
     progress: Progress | None = None,
+    announce: Callable[[str], None] = lambda text: None,
 ) -> FitResult:
     """Trains a classifier and leaves everything about it in a folder.
 
@@ -79,15 +80,16 @@ def fit(
         runs_dir: Where runs lie.
         name: Of the run; default dataset and method, numbered where there is one already.
         resume: Go on with the run of that name, or the newest with these settings.
-        cache_dir: Where neighbor tables are kept; default the user's cache folder.
+        cache_dir: Where encoders and neighbor tables are kept; default the user's cache folder.
         progress: Called with `(stage, done, total)` while neighbors are mined.
+        announce: Called with a sentence before a long step, such as training an encoder.
 
     Raises:
         InputError: A setting does not fit, the data are missing, or the run exists already.
 
     Example:
         >>> from lsp_keras.recipes import FitConfig, fit
-        >>> config = FitConfig(dataset="digits", num_train=64, width=4, epochs=1, batch_size=32)
+        >>> config = FitConfig(dataset="digits", lsp=False, width=4, epochs=1)
         >>> fit(config, name="example").best_epoch  # doctest: +SKIP
         1
     """
@@ -103,7 +105,7 @@ def fit(
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
     classifier = build_classifier(config, dataset.info)
     trainer = build_trainer(config, classifier, config.epochs * steps)
-    table = build_table(config, dataset, cache, progress) if config.lsp else None
+    table = build_table(config, dataset, cache, progress, announce) if config.lsp else None
     record = _dataset_record(dataset, table)
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)

@@ -15,7 +15,7 @@ from cli.main import main
 
 TINY = (  # noqa: SIM905
     "--num-train 64 --validation-size 16 --num-test 16 --width 2 --batch-size 16 --epochs 4 "
-    "--attack-steps 2 --num-neighbors 3 --adv --name digits --runs-dir"
+    "--attack-steps 2 --num-neighbors 3 --features pixels --adv --name digits --runs-dir"
 ).split()
 
 

@@ -21,6 +21,7 @@ TINY = {
     "epochs": 2,
     "attack_steps": 2,
     "num_neighbors": 3,
+    "features": "pixels",
 }
 
 
@@ -108,3 +109,16 @@ def test_neighbors_come_from_where_the_user_says(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.zeros((len(train) + 1, 2), np.float32))
     with pytest.raises(InputError, match="one row for each of the 48 training images"):
         fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
+
+
+def test_a_missing_encoder_is_trained_once_and_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    config = FitConfig(**TINY | {"features": "moco", "encoder_epochs": 1, "epochs": 1})
+    for _ in range(2):
+        run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path / "cache", announce=said.append)
+    assert "training one with MoCo v2 for 1 epochs" in said[0]
+    assert "with the encoder in" in said[1]
+    neighbors = json.loads((run.path / "dataset.json").read_text())["neighbors"]
+    assert neighbors["source"]["features"] == "encoder.keras"
+    assert len(list((tmp_path / "cache" / "encoders").iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "neighbors").glob("*.npz"))) == 1
