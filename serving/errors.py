@@ -85,6 +85,12 @@ class RequestTooLargeError(ResourceExhaustedError):
     http_status = 413
 
 
+class OverloadedError(ResourceExhaustedError):
+    """Too many requests wait already; trying again later may help."""
+
+    http_status = 503
+
+
 class FailedPreconditionError(ServingError):
     """Right in form, but not for this model."""
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from serving.errors import DeadlineExceededError, UnavailableError
+from serving.errors import DeadlineExceededError, OverloadedError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -46,12 +46,12 @@ class Workers:
             function: Given `args` and `kwargs`; not started once the time is up.
 
         Raises:
-            UnavailableError: The queue is full.
+            OverloadedError: The queue is full.
             DeadlineExceededError: The time is up.
         """
         if self._pending >= self._max_pending:
             release()
-            raise UnavailableError(
+            raise OverloadedError(
                 f"The server is overloaded: {self._pending} requests are waiting."
             )
         deadline = None if timeout is None else time.monotonic() + timeout
