@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 import grpc
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.options import TLSOptions
+
+# For the last bytes of answers, once no request runs.
+_CLOSING_SECONDS = 0.5
 
 
 class Transport(Protocol):
@@ -24,6 +27,21 @@ class Transport(Protocol):
 
     async def stop(self, seconds: float) -> None:
         """Takes no more requests, and finishes those that run within that time."""
+
+
+class _Requests:
+    """The application, counting requests that run."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.running += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.running -= 1
 
 
 class _WebServer(uvicorn.Server):
@@ -54,8 +72,9 @@ class RestTransport:
     def __init__(self, app: ASGIApp, bound: socket.socket, tls: TLSOptions | None) -> None:
         self._socket = bound
         self._started = asyncio.Event()
+        self._requests = _Requests(app)
         self._config = uvicorn.Config(
-            app, access_log=False, log_config=None, lifespan="off", server_header=False
+            self._requests, access_log=False, log_config=None, lifespan="off", server_header=False
         )
         if tls:
             with _pem_files(tls) as (key, certificate, authority):
@@ -76,8 +95,10 @@ class RestTransport:
         """Closes the port and waits for the requests that run."""
         self._config.timeout_graceful_shutdown = max(1, round(seconds))
         self._web.should_exit = True
-        if self._serving:
-            await self._serving
+        while self._serving and not self._serving.done():
+            await asyncio.wait([self._serving], timeout=_CLOSING_SECONDS)
+            # A client that leaves its connection open must not hold up the stop.
+            self._web.force_exit = not self._requests.running
 
 
 class GrpcTransport:
