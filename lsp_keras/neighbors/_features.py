@@ -55,6 +55,9 @@ def embeddings_source(embeddings: npt.NDArray[Any], train: Split, num_source: in
     return FeatureSource("embeddings", fingerprint(embeddings), embeddings=embeddings)
 
 
+_CHUNK_ROWS = 4096
+
+
 def silent(stage: str, done: int, total: int) -> None:
     """The progress callable that reports nothing."""
 
@@ -80,41 +83,43 @@ def image_features(
         float32 `(n, dimensions)`.
     """
     report = progress or silent
-    chunks = []
+    features: Floats = np.empty((0, 0), np.float32)
     for start in range(0, len(images), batch_size):
         chunk = _scaled(images[start : start + batch_size])
-        encoded = np.asarray(encode(chunk) if encode else chunk, np.float32)
-        chunks.append(encoded.reshape(len(chunk), -1))
+        encoded = np.asarray(encode(chunk) if encode else chunk).reshape(len(chunk), -1)
+        if start == 0:
+            features = np.empty((len(images), encoded.shape[1]), np.float32)
+        features[start : start + len(chunk)] = encoded
         report("encode", start + len(chunk), len(images))
-    return np.concatenate(chunks)
+    return features
 
 
-def checked_features(values: npt.NDArray[Any], *, normalize: bool) -> Floats:
-    """Contiguous float32 features that distances can be taken of.
+def prepare(features: Floats, *, normalize: bool) -> None:
+    """Checks features and scales them in place, chunk by chunk.
 
     Args:
-        values: `(n, ...)`.
+        features: float32 `(n, dimensions)`; changed.
         normalize: Whether to divide each row by its Euclidean norm; a row of zeros stays.
-
-    Returns:
-        float32 `(n, dimensions)`.
 
     Raises:
         InputError: A value is not finite, or all rows are equal (a collapsed encoder), so that
             no image is nearer than any other.
     """
-    features: Floats = np.ascontiguousarray(values.reshape(len(values), -1), np.float32)
-    if not np.isfinite(features).all():
-        raise InputError("The features contain NaN or infinity. Train or choose another encoder.")
-    if normalize:
-        norms = np.linalg.norm(features, axis=1, keepdims=True)
-        features = np.divide(features, norms, out=np.zeros_like(features), where=norms > 0)
-    if len(features) > 1 and (features == features[0]).all():
+    collapsed = len(features) > 1
+    first = features[:1] / (np.linalg.norm(features[0]) or 1) if normalize else features[:1].copy()
+    for start in range(0, len(features), _CHUNK_ROWS):
+        chunk = features[start : start + _CHUNK_ROWS]
+        if not np.isfinite(chunk).all():
+            raise InputError("The features contain NaN or infinity. Choose another encoder.")
+        if normalize:
+            norms = np.linalg.norm(chunk, axis=1, keepdims=True)
+            np.divide(chunk, norms, out=chunk, where=norms > 0)
+        collapsed = collapsed and bool(np.allclose(chunk, first, rtol=1e-6, atol=0))
+    if collapsed:
         raise InputError(
             "All images have the same features, so none has neighbors: the encoder has collapsed. "
             "Train it again (a lower learning rate helps) or use --features pixels."
         )
-    return features
 
 
 def _scaled(images: npt.NDArray[Any]) -> Floats:

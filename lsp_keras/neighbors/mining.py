@@ -21,8 +21,8 @@ import numpy.typing as npt
 from lsp_keras.neighbors._features import (
     Encode,
     Progress,
-    checked_features,
     image_features,
+    prepare,
     silent,
 )
 from lsp_keras.neighbors._search import INDEXES, Index, load_scann, sklearn_exact
@@ -174,13 +174,16 @@ def _features(
             f"Received: {len(images)}."
         )
     if embeddings is None:
-        embeddings = image_features(images, encode, batch_size=batch_size, progress=progress)
-    if len(embeddings) != len(images):
+        features = image_features(images, encode, batch_size=batch_size, progress=progress)
+    else:
+        features = np.array(embeddings, np.float32).reshape(len(embeddings), -1)
+    if len(features) != len(images):
         raise InputError(
             f"There must be one row of embeddings for each image: {len(images)}. "
-            f"Received: {len(embeddings)}."
+            f"Received: {len(features)}."
         )
-    return checked_features(embeddings, normalize=settings.normalize)
+    prepare(features, normalize=settings.normalize)
+    return features
 
 
 def _provenance(
