@@ -4,6 +4,7 @@ Each step is the command a user would type; everything lands in the folder demo/
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 HERE = Path("demo")
 RUN = HERE / "runs" / "digits"
@@ -61,7 +64,7 @@ def predict() -> None:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/v1/models/{MODEL.name}"
-    arguments = ["serve", str(MODEL), "--rest-api-port", str(port)]
+    arguments = ["serve", str(MODEL), "--rest-api-port", str(port), "--port", "0"]
     print(f"\n$ lsp-keras {' '.join(arguments)} &", flush=True)
     server = subprocess.Popen([sys.executable, "-m", "cli.main", *arguments])
     try:
