@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,9 +23,27 @@ from lsp_keras.validation import InputError
     "--class-names",
     help="Comma-separated, in label order; needed for a MODEL.keras outside a run.",
 )
+@click.option(
+    "--weights",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which epoch of a run.",
+)
+@click.option("--float16", is_flag=True, help="Half precision: half the size, for GPUs.")
+@click.option("--xla", is_flag=True, help="Compile the classifier with XLA.")
+@click.option("--max-batch-size", type=int, help="More images in a request are an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    source: Path, base_path: Path, version: int | None, class_names: str | None, as_json: bool
+    source: Path,
+    base_path: Path,
+    version: int | None,
+    class_names: str | None,
+    weights: str,
+    float16: bool,
+    xla: bool,
+    max_batch_size: int | None,
+    as_json: bool,
 ) -> None:
     """Write a SavedModel that TensorFlow Serving and `lsp-keras serve` load.
 
@@ -32,14 +51,19 @@ def command(
     lsp-keras export RUN --to models/svhn
     lsp-keras export model.keras --to models/pets --class-names cat,dog
     """
-    model_file = _model_file(source)
-    names = _class_names(source, class_names)
-    import keras
+    from lsp_keras.evaluation import load_classifier
+    from lsp_keras.export import ExportOptions, export_model
 
-    from lsp_keras.export import export_model
-
-    model = keras.saving.load_model(model_file, compile=False, safe_mode=True)
-    folder = export_model(model, base_path, class_names=names, version=version)
+    classifier = load_classifier(source, weights=weights)
+    names = _class_names(classifier.path.parent, class_names)
+    folder = export_model(
+        classifier.model,
+        base_path,
+        class_names=names,
+        version=version,
+        options=ExportOptions(float16=float16, xla=xla, max_batch_size=max_batch_size),
+        card=_card(classifier, names),
+    )
     if as_json:
         click.echo(json.dumps({"path": str(folder), "version": int(folder.name)}))
     else:
@@ -47,24 +71,38 @@ def command(
         click.echo(f"Serve it with: lsp-keras serve {base_path}", err=True)
 
 
-def _model_file(source: Path) -> Path:
-    model_file = source / "model.keras" if source.is_dir() else source
-    if not model_file.is_file():
-        raise InputError(
-            f"There is no model at {model_file}. Give the folder of a run or a .keras file."
-        )
-    return model_file
-
-
-def _class_names(source: Path, given: str | None) -> list[str]:
+def _class_names(folder: Path, given: str | None) -> list[str]:
     """From the option, else from the dataset the run was trained on."""
     if given is not None:
         return [name.strip() for name in given.split(",")]
-    folder = source if source.is_dir() else source.parent
     record = folder / "dataset.json"
     if not record.is_file():
         raise InputError(
             f"{folder} has no dataset.json that names the classes. Give them in label order, "
             "for example: --class-names cat,dog."
         )
-    return [str(name) for name in json.loads(record.read_text(encoding="utf-8"))["class_names"]]
+    return [str(name) for name in _read(record)["class_names"]]
+
+
+def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:
+    """The card, from what lies in the run's folder."""
+    from lsp_keras.evaluation._provenance import model_fingerprint, versions
+    from lsp_keras.export import make_card
+    from lsp_keras.recipes import read_config
+
+    run = classifier.run
+    record = run / "dataset.json" if run else None
+    evaluations = sorted((run / "evaluations").glob("*.json")) if run else []
+    return make_card(
+        class_names=class_names,
+        fingerprint=str(model_fingerprint(classifier.model)),
+        versions=versions(),
+        dataset=_read(record) if record and record.is_file() else None,
+        training=read_config(run / "config.toml") if run else None,
+        evaluations=[_read(path) for path in evaluations],
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document

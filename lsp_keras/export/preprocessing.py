@@ -6,6 +6,23 @@ RANGE_MESSAGE = (
     "`images` must hold finite pixel values in [0, 1]. Divide by 255, or send uint8 images to "
     "the signature serving_uint8. Smallest and largest value received:"
 )
+# As in TensorFlow's own image datasets.
+ENCODED_FEATURE = "image/encoded"
+
+
+def check_batch_size(inputs: tf.Tensor, limit: int | None) -> tf.Tensor:
+    """The inputs, or an error where there are more rows than the limit.
+
+    Args:
+        inputs: Of any type, `(batch, ...)`.
+        limit: `None` for none.
+    """
+    if limit is None:
+        return inputs
+    rows = tf.shape(inputs)[0]
+    message = f"The batch is larger than this model's limit of {limit}. Rows received:"
+    with tf.control_dependencies([tf.debugging.Assert(rows <= limit, [message, rows])]):
+        return tf.identity(inputs)
 
 
 def check_pixels(images: tf.Tensor) -> tf.Tensor:
@@ -51,3 +68,16 @@ def decode_images(image_bytes: tf.Tensor, image_shape: tuple[int, int, int]) -> 
 
     spec = tf.TensorSpec(image_shape, tf.float32)
     return tf.map_fn(decode, image_bytes, fn_output_signature=spec)
+
+
+def encoded_images(examples: tf.Tensor) -> tf.Tensor:
+    """Encoded files in serialized `tf.Example`s.
+
+    Args:
+        examples: string `(batch,)`, each with the feature `image/encoded`.
+
+    Returns:
+        string `(batch,)`.
+    """
+    features = {ENCODED_FEATURE: tf.io.FixedLenFeature((), tf.string)}
+    return tf.io.parse_example(examples, features)[ENCODED_FEATURE]

@@ -1,20 +1,34 @@
 """Writes a classifier as a SavedModel that TensorFlow Serving loads."""
 
 import contextlib
+import functools
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from lsp_keras.export.preprocessing import check_pixels, decode_images, scale_pixels
+from lsp_keras.export.model_card import write_card
+from lsp_keras.export.options import ExportOptions
+from lsp_keras.export.precision import to_float16
+from lsp_keras.export.preprocessing import (
+    check_batch_size,
+    check_pixels,
+    decode_images,
+    encoded_images,
+    scale_pixels,
+)
 from lsp_keras.export.versions import choose_version
+from lsp_keras.export.warmup import write_warmup
 from lsp_keras.storage import atomic_path
 from lsp_keras.validation import InputError, check_shape
 
 CLASS_NAMES_FILE = "class_names.txt"
+CLASSIFY = "classify"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
 
 
 class ServedClassifier(tf.Module):
@@ -24,17 +38,24 @@ class ServedClassifier(tf.Module):
         model: [0, 1] images `(batch, height, width, channels)` in, logits `(batch, k)` out.
         class_names: One for each logit.
         assets: Existing folder with the file of class names, copied into the SavedModel.
+        options: XLA and the largest batch.
     """
 
-    def __init__(self, model: keras.Model, class_names: Sequence[str], assets: Path) -> None:
+    def __init__(
+        self, model: keras.Model, class_names: Sequence[str], assets: Path, options: ExportOptions
+    ) -> None:
         super().__init__(name="served_classifier")
         self._image_shape = tuple(model.input_shape[1:])
-        self._predict = model
+        # Only the classifier is compiled: XLA knows neither strings nor assertions.
+        self._predict = tf.function(
+            functools.partial(model, training=False), jit_compile=options.xla or None
+        )
         # The TensorFlow variables themselves: a Keras object would be saved with functions of
         # its own that no client calls.
         self.model_variables = [variable.value for variable in model.variables]
         self.class_names_file = tf.saved_model.Asset(str(assets / CLASS_NAMES_FILE))
         self._class_names = tuple(class_names)
+        self._max_batch_size = options.max_batch_size
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """What clients can call, by name."""
@@ -43,12 +64,20 @@ class ServedClassifier(tf.Module):
             "serving_default": self._trace(self._from_floats, shape, tf.float32, "images"),
             "serving_uint8": self._trace(self._from_uint8, shape, tf.uint8, "images"),
             "serving_bytes": self._trace(self._from_bytes, (None,), tf.string, "image_bytes"),
+            CLASSIFY: self._trace(self._classify, (None,), tf.string, "inputs"),
         }
 
     def _trace(
-        self, function: object, shape: tuple[int | None, ...], dtype: tf.DType, name: str
+        self,
+        function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+        shape: tuple[int | None, ...],
+        dtype: tf.DType,
+        name: str,
     ) -> tf.types.experimental.ConcreteFunction:
-        return tf.function(function).get_concrete_function(tf.TensorSpec(shape, dtype, name))
+        def checked(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            return function(check_batch_size(inputs, self._max_batch_size))
+
+        return tf.function(checked).get_concrete_function(tf.TensorSpec(shape, dtype, name))
 
     def _from_floats(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._outputs(check_pixels(images))
@@ -59,9 +88,14 @@ class ServedClassifier(tf.Module):
     def _from_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._outputs(decode_images(image_bytes, self._image_shape))
 
+    def _classify(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = self._from_bytes(encoded_images(examples))
+        labels = tf.tile([self._class_names], [tf.shape(examples)[0], 1])
+        return {"classes": labels, "scores": outputs["probabilities"]}
+
     def _outputs(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         # A server cannot write half-precision numbers as JSON, so all outputs are float32.
-        logits = tf.cast(self._predict(images, training=False), tf.float32)
+        logits = tf.cast(self._predict(images), tf.float32)
         classes = tf.argmax(logits, axis=-1)
         return {
             "logits": logits,
@@ -77,20 +111,28 @@ def export_model(
     *,
     class_names: Sequence[str],
     version: int | None = None,
+    options: ExportOptions | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `base_path/VERSION` in the layout that TensorFlow Serving reads.
 
-    The SavedModel has three signatures, each for any batch size:
+    The SavedModel has these signatures, each for any batch size:
     `serving_default` takes `images` as float32 in [0, 1], `serving_uint8` takes `images` as
-    uint8, `serving_bytes` takes `image_bytes`, encoded PNG or JPEG files. All answer `logits`
-    and `probabilities` `(batch, k)`, `classes` (int64 `(batch,)`, the most probable label) and
-    `class_names` (string `(batch,)`, its name). Pixels outside [0, 1] are an error, not a class.
+    uint8, `serving_bytes` takes `image_bytes`, encoded PNG or JPEG files. All three answer
+    `logits` and `probabilities` `(batch, k)`, `classes` (int64 `(batch,)`, the most probable
+    label) and `class_names` (string `(batch,)`, its name). `classify` takes `tf.Example`s with
+    the feature `image/encoded` and answers all names with their probabilities, for the classify
+    calls of REST and gRPC. Pixels outside [0, 1] are an error, not a class.
+
+    The folder also holds requests that warm the model up and, if given, its card.
 
     Args:
         model: Classifier with one input, `(height, width, channels)` in [0, 1], and logits out.
         base_path: Folder of the model; its name is the model's name when it is served.
         class_names: One for each logit, in label order.
         version: A positive integer; default the one after the newest version there.
+        options: Precision, XLA, largest batch.
+        card: From `lsp_keras.export.make_card`.
 
     Returns:
         The new version's folder. It appears complete or not at all.
@@ -103,15 +145,31 @@ def export_model(
         PosixPath('models/svhn/1')
     """
     _check_classifier(model, class_names)
+    options = options or ExportOptions()
     folder = choose_version(Path(base_path), version)
-    with tempfile.TemporaryDirectory() as assets, atomic_path(folder) as temporary:
+    model = to_float16(model) if options.float16 else model
+    with atomic_path(folder) as temporary:
+        _save(model, class_names, options, temporary)
+        write_warmup(temporary, tuple(model.input_shape[1:]), Path(base_path).resolve().name)
+        if card is not None:
+            write_card(temporary, card)
+    return folder
+
+
+def _save(
+    model: keras.Model, class_names: Sequence[str], options: ExportOptions, folder: Path
+) -> None:
+    with tempfile.TemporaryDirectory() as assets:
         names = "".join(f"{name}\n" for name in class_names)
         (Path(assets) / CLASS_NAMES_FILE).write_text(names, encoding="utf-8")
-        module = ServedClassifier(model, class_names, Path(assets))
+        module = ServedClassifier(model, class_names, Path(assets), options)
         # TensorFlow prints the folder it wrote to, which is the temporary one.
         with contextlib.redirect_stdout(io.StringIO()):
-            tf.saved_model.save(module, str(temporary), signatures=module.signatures())
-    return folder
+            tf.saved_model.save(module, str(folder), signatures=module.signatures())
+    # TensorFlow marks every signature as one for predict; servers may look at the mark.
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
+    updater.replace_method_name(CLASSIFY, CLASSIFY_METHOD, tags="serve")
+    updater.save(str(folder))
 
 
 def _check_classifier(model: keras.Model, class_names: Sequence[str]) -> None:

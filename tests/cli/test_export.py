@@ -5,6 +5,9 @@ from pathlib import Path
 
 import keras
 import pytest
+import tomli_w
+
+from lsp_keras.evaluation._provenance import model_fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -14,9 +17,16 @@ def run_folder(tmp_path_factory) -> Path:
     folder.mkdir()
     images = keras.Input((8, 8, 3))
     logits = keras.layers.Dense(2)(keras.layers.Flatten()(images))
-    keras.Model(images, logits).save(folder / "model.keras")
+    model = keras.Model(images, logits)
+    model.save(folder / "model.keras")
     dataset = {"name": "toy", "class_names": ["cat", "dog"], "image_shape": [8, 8, 3]}
     (folder / "dataset.json").write_text(json.dumps(dataset))
+    settings = {"method": "at", "epsilon": "8/255", "data_dir": "/private"}
+    (folder / "config.toml").write_text(tomli_w.dumps(settings))
+    (folder / "evaluations").mkdir()
+    for name, fingerprint in [("own", model_fingerprint(model)), ("other", "0")]:
+        record = {"model_fingerprint": fingerprint, "worst_case_accuracy": {"value": 0.25}}
+        (folder / f"evaluations/{name}.json").write_text(json.dumps(record))
     return folder
 
 
@@ -28,12 +38,19 @@ def test_a_run_becomes_a_version_with_the_datasets_class_names(
     assert json.loads(result.stdout) == {"path": "models/toy/1", "version": 1}
     names = tmp_path / "models/toy/1/assets/class_names.txt"
     assert names.read_text() == "cat\ndog\n"
+    card = json.loads((tmp_path / "models/toy/1/assets.extra/model_card.json").read_text())
+    assert card["class_names"] == ["cat", "dog"]
+    assert card["dataset"]["name"] == "toy"
+    assert card["training"] == {"method": "at", "epsilon": "8/255"}
+    # The attack on another model is left out.
+    (evaluation,) = card["evaluations"]
+    assert evaluation["worst_case_accuracy"] == {"value": 0.25}
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(run_cli, run_folder, tmp_path) -> None:
     missing = run_cli("export", "nowhere", "--to", "models/toy")
     assert missing.returncode == 2
-    assert missing.stderr.startswith("Error: There is no model at nowhere.")
+    assert missing.stderr.startswith("Error: No model to load: nowhere is not there.")
     lone = tmp_path / "lone.keras"
     lone.write_bytes((run_folder / "model.keras").read_bytes())
     nameless = run_cli("export", lone, "--to", "models/toy")

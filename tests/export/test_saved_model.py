@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
-from lsp_keras.export import export_model
+from lsp_keras.export import ExportOptions, export_model
 from lsp_keras.validation import InputError
 
 NAMES = ("cat", "dog", "ship")
@@ -130,6 +131,71 @@ def test_half_precision_models_answer_float32(tmp_path: Path) -> None:
     loaded = tf.saved_model.load(str(folder))
     outputs = loaded.signatures["serving_default"].structured_outputs
     assert {outputs["logits"].dtype, outputs["probabilities"].dtype} == {tf.float32}
+
+
+def test_classify_answers_all_names_with_their_probabilities(signatures, classifier) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (2, *SHAPE), dtype=np.uint8)
+    examples = []
+    for image in images:
+        file = tf.train.BytesList(value=[encode(image, "PNG")])
+        feature = {"image/encoded": tf.train.Feature(bytes_list=file)}
+        features = tf.train.Features(feature=feature)
+        examples.append(tf.train.Example(features=features).SerializeToString())
+    outputs = call(signatures, "classify", inputs=examples)
+    assert outputs["classes"].tolist() == [[name.encode() for name in NAMES]] * 2
+    logits = np.asarray(classifier(images / np.float32(255), training=False))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(outputs["scores"], expected, atol=1e-5)
+
+
+def test_classify_is_marked_as_such(classifier, tmp_path: Path) -> None:
+    folder = export_model(classifier, tmp_path / "toy", class_names=NAMES)
+    saved_model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    methods = {
+        name: signature.method_name
+        for name, signature in saved_model.meta_graphs[0].signature_def.items()
+    }
+    assert methods["classify"] == "tensorflow/serving/classify"
+    assert methods["serving_bytes"] == "tensorflow/serving/predict"
+
+
+def test_float16_halves_the_weights_and_keeps_the_results(classifier, tmp_path: Path) -> None:
+    options = ExportOptions(float16=True)
+    folder = export_model(classifier, tmp_path / "half", class_names=NAMES, options=options)
+    loaded = tf.saved_model.load(str(folder))
+    assert {variable.dtype for variable in loaded.model_variables} == {tf.float16}
+    images = np.random.default_rng(4).random((3, *SHAPE), dtype=np.float32)
+    outputs = loaded.signatures["serving_default"](images=tf.constant(images))
+    assert outputs["logits"].dtype == tf.float32
+    expected = np.asarray(classifier(images, training=False))
+    np.testing.assert_allclose(outputs["logits"], expected, atol=5e-3)
+    classifier.layers[-1].bias.assign([1e6, 0.0, 0.0])
+    with pytest.raises(InputError, match="reaches 1e\\+06, more than float16 holds"):
+        export_model(classifier, tmp_path / "half", class_names=NAMES, options=options)
+    classifier.layers[-1].bias.assign([0.0, 0.0, 0.0])
+
+
+def test_xla_gives_the_same_results(classifier, tmp_path: Path) -> None:
+    options = ExportOptions(xla=True)
+    folder = export_model(classifier, tmp_path / "xla", class_names=NAMES, options=options)
+    loaded = tf.saved_model.load(str(folder))
+    images = np.random.default_rng(5).random((2, *SHAPE), dtype=np.float32)
+    outputs = loaded.signatures["serving_default"](images=tf.constant(images))
+    expected = np.asarray(classifier(images, training=False))
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+
+
+def test_larger_batches_than_the_limit_are_an_error(classifier, tmp_path: Path) -> None:
+    options = ExportOptions(max_batch_size=2)
+    folder = export_model(classifier, tmp_path / "small", class_names=NAMES, options=options)
+    loaded = tf.saved_model.load(str(folder))
+    run = loaded.signatures["serving_uint8"]
+    assert run(images=tf.zeros((2, *SHAPE), tf.uint8))["classes"].shape == (2,)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="limit of 2"):
+        run(images=tf.zeros((3, *SHAPE), tf.uint8))
+    with pytest.raises(InputError, match="`max_batch_size` must be 1 or more"):
+        ExportOptions(max_batch_size=0)
 
 
 def test_versions_count_up_and_are_never_overwritten(classifier, tmp_path: Path) -> None:

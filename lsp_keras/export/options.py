@@ -1,0 +1,29 @@
+"""How a classifier is exported."""
+
+from dataclasses import dataclass
+
+from lsp_keras.validation import InputError
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Choices that change the SavedModel.
+
+    Attributes:
+        float16: Keep weights and compute in half precision: half the size, faster on GPUs,
+            slower on most CPUs. Outputs stay float32.
+        xla: Compile the classifier with XLA, anew for each batch size. TensorFlow Serving needs
+            the flag `--xla_cpu_compilation_enabled` to run it on a CPU.
+        max_batch_size: More images in a request are an error; `None` for no limit.
+    """
+
+    float16: bool = False
+    xla: bool = False
+    max_batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_batch_size is not None and self.max_batch_size < 1:
+            raise InputError(
+                "`max_batch_size` must be 1 or more. "
+                f"Received: max_batch_size={self.max_batch_size}."
+            )
