@@ -1,18 +1,22 @@
 """From the name of a dataset to its images."""
 
+import functools
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 from lsp_keras import registry
 from lsp_keras.datasets._base import Folders, OpenSource, Source
 from lsp_keras.datasets._cut import Counts, choose_rows
-from lsp_keras.datasets._memory import channel_statistics, map_split, read_split
+from lsp_keras.datasets._folder import FolderSource
+from lsp_keras.datasets._memory import channel_statistics, map_parts, read_parts
 from lsp_keras.datasets._tfds import TFDSSource
 from lsp_keras.storage import cache_dir as find_cache_dir
-from lsp_keras.types import Dataset, DatasetInfo
+from lsp_keras.types import Dataset, DatasetInfo, Split
 from lsp_keras.validation import InputError, check_positive
 
 # Sources that take what follows the colon, for example "tfds:cifar100".
-SCHEMES = {"tfds": TFDSSource}
+SCHEMES: dict[str, Callable[[str], Source]] = {"folder": FolderSource, "tfds": TFDSSource}
 MEMORY_LIMIT = 4 * 2**30
 
 
@@ -62,15 +66,11 @@ def load(
     opened = source.open(folders, size)
     counts = Counts(num_train, validation_size, num_test)
     rows = choose_rows(len(opened.train.positions), len(opened.test.positions), counts, seed)
-    height, width, channels = opened.image_shape
-    num_bytes = sum(map(len, rows)) * height * width * channels
-    pairs = zip((opened.train, opened.train, opened.test), rows, strict=True)
-    if num_bytes > memory_limit:
-        folder = folders.cache / "images"
-        splits = [map_split(opened, split, chosen, folder) for split, chosen in pairs]
-    else:
-        splits = [read_split(opened, split, chosen) for split, chosen in pairs]
-    train, validation, test = splits
+    read: Callable[..., list[Split]] = read_parts
+    if sum(map(len, rows)) * math.prod(opened.image_shape) > memory_limit:
+        read = functools.partial(map_parts, folder=folders.cache / "images")
+    train, validation = read(opened, opened.train, (rows.train, rows.validation))
+    (test,) = read(opened, opened.test, (rows.test,))
     mean, std = channel_statistics(train.images)
     return Dataset(_info(name, source, opened, mean, std), train, validation, test)
 
@@ -89,7 +89,7 @@ def find_source(name: str) -> tuple[Source, int | None]:
         raise InputError(f"The size after @ must be at least 1. Received: {name!r}.")
     scheme, separator, rest = base.partition(":")
     if separator and scheme in SCHEMES:
-        source: Source = SCHEMES[scheme](rest)
+        source = SCHEMES[scheme](rest)
     else:
         source = registry.get("dataset", base)
     return source, int(suffix) if sized else None

@@ -1,5 +1,6 @@
-"""Images in memory as uint8, or in a memory-mapped file of the cache where they are too many."""
+"""Images in memory as uint8, or in memory-mapped files of the cache where they are too many."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,53 +10,95 @@ from lsp_keras.storage import atomic_path, fingerprint
 from lsp_keras.types import Images, Integers, Split
 from lsp_keras.validation import InputError
 
-
-def read_split(source: OpenSource, split: SourceSplit, rows: Integers) -> Split:
-    """Reads these rows of a split into memory."""
-    images = np.empty((len(rows), *source.image_shape), np.uint8)
-    labels = np.empty(len(rows), np.int64)
-    _fill(images, labels, split, rows, len(source.class_names))
-    return Split(images, labels, split.positions[rows])
+_CHUNK = 4096
 
 
-def map_split(source: OpenSource, split: SourceSplit, rows: Integers, folder: Path) -> Split:
-    """Reads these rows of a split into a file in `folder`, once, and maps it into memory."""
-    positions = split.positions[rows]
-    path = folder / fingerprint(source.version, list(source.image_shape), positions)
+def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]) -> list[Split]:
+    """Reads several parts of a split into memory in one pass.
+
+    Args:
+        source: What the split belongs to.
+        split: Where the images are.
+        parts: Ascending rows of each part; no row is in two parts.
+
+    Raises:
+        InputError: Labels are out of range, or images are missing.
+    """
+
+    def allocate(index: int) -> Images:
+        return np.empty((len(parts[index]), *source.image_shape), np.uint8)
+
+    return _read(source, split, parts, allocate)
+
+
+def map_parts(
+    source: OpenSource, split: SourceSplit, parts: Sequence[Integers], folder: Path
+) -> list[Split]:
+    """As `read_parts`, with the images in memory-mapped files that are written once."""
+    key = fingerprint(source.version, list(source.image_shape), *parts)
+    path = folder / key
     if not path.exists():
         with atomic_path(path) as temporary:
-            temporary.mkdir()
-            images = np.lib.format.open_memmap(
-                temporary / "images.npy", "w+", np.uint8, (len(rows), *source.image_shape)
-            )
-            labels = np.empty(len(rows), np.int64)
-            _fill(images, labels, split, rows, len(source.class_names))
-            images.flush()
-            np.save(temporary / "labels.npy", labels)
-    images = np.load(path / "images.npy", mmap_mode="r")
-    return Split(images, np.load(path / "labels.npy"), positions)
-
-
-def _fill(
-    images: Images, labels: Integers, split: SourceSplit, rows: Integers, num_classes: int
-) -> None:
-    """Writes what the split yields into the two arrays."""
-    start = 0
-    for chunk, chunk_labels in split.read(split.positions[rows]):
-        stop = start + len(chunk)
-        images[start:stop] = chunk
-        labels[start:stop] = chunk_labels
-        start = stop
-    if start != len(rows):
-        raise InputError(
-            f"The source holds {start} of the {len(rows)} images that its info states. "
-            "Prepare the data again."
+            _write_parts(source, split, parts, temporary)
+    return [
+        Split(
+            np.load(path / f"images_{index}.npy", mmap_mode="r"),
+            np.load(path / f"labels_{index}.npy"),
+            split.positions[rows],
         )
+        for index, rows in enumerate(parts)
+    ]
+
+
+def _write_parts(
+    source: OpenSource, split: SourceSplit, parts: Sequence[Integers], folder: Path
+) -> None:
+    folder.mkdir()
+
+    def allocate(index: int) -> Images:
+        shape = (len(parts[index]), *source.image_shape)
+        return np.lib.format.open_memmap(folder / f"images_{index}.npy", "w+", np.uint8, shape)
+
+    for index, part in enumerate(_read(source, split, parts, allocate)):
+        np.save(folder / f"labels_{index}.npy", part.labels)
+
+
+def _read(
+    source: OpenSource,
+    split: SourceSplit,
+    parts: Sequence[Integers],
+    allocate: Callable[[int], Images],
+) -> list[Split]:
+    results = [
+        Split(allocate(index), np.empty(len(rows), np.int64), split.positions[rows])
+        for index, rows in enumerate(parts)
+    ]
+    wanted = np.sort(np.concatenate(parts))
+    num_read = 0
+    for images, labels in split.read(split.positions[wanted]):
+        _check_labels(labels, len(source.class_names))
+        rows_here = wanted[num_read : num_read + len(labels)]
+        for rows, result in zip(parts, results, strict=True):
+            # Rows ascend, so what a chunk gives to a part is one slice of the part.
+            start, stop = np.searchsorted(rows, (rows_here[0], rows_here[-1] + 1))
+            chosen = np.isin(rows_here, rows[start:stop], assume_unique=True)
+            result.images[start:stop] = images[chosen]
+            result.labels[start:stop] = labels[chosen]
+        num_read += len(labels)
+    if num_read != len(wanted):
+        raise InputError(
+            f"Only {num_read} of {len(wanted)} images could be read: the files do not hold what "
+            "their info states. Prepare the data again."
+        )
+    return results
+
+
+def _check_labels(labels: Integers, num_classes: int) -> None:
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise InputError(
-            f"Labels must be in [0, {num_classes}). Received: {wrong.size} labels outside, "
-            f"the first of them {wrong[0]}."
+            f"Labels must be in [0, {num_classes}). Received: {wrong[0]}, for one. "
+            "Are these images without labels?"
         )
 
 
@@ -65,15 +108,14 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     Args:
         images: uint8 `(n, height, width, channels)`, in memory or mapped.
     """
+    # Pixels have 256 levels: counting them says all, without a float copy of the images.
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        for channel, channel_counts in enumerate(counts):
+            channel_counts += np.bincount(chunk[..., channel].ravel(), minlength=256)
     levels = np.arange(256) / 255.0
-    means, deviations = [], []
-    for channel in range(images.shape[-1]):
-        # Pixels have 256 levels: their counts say all, without a float copy of the images.
-        counts = sum(
-            np.bincount(chunk[..., channel].ravel(), minlength=256)
-            for chunk in np.array_split(images, max(1, len(images) // 4096))
-        )
-        mean = float(np.average(levels, weights=counts))
-        means.append(mean)
-        deviations.append(float(np.sqrt(np.average((levels - mean) ** 2, weights=counts))))
-    return tuple(means), tuple(deviations)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    means = shares @ levels
+    deviations = np.sqrt(np.sum(shares * (levels - means[:, np.newaxis]) ** 2, axis=1))
+    return tuple(means.tolist()), tuple(deviations.tolist())

@@ -1,6 +1,7 @@
 """Finds datasets that TFDS has prepared, and prepares those that are missing."""
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,33 +15,34 @@ from lsp_keras.validation import InputError, nearest
 _CONNECT_SECONDS = 5.0
 
 
-def prepared_builder(
-    name: str, folders: Folders, make: Callable[[str, Path], Any] | None = None
-) -> Any:
+def prepared_builder(name: str, folders: Folders, manual_file: str | None = None) -> Any:
     """The TFDS builder of a dataset whose files are ready to be read.
 
-    It is looked for in the data folder and in the cache. What is missing is downloaded to the
-    data folder, or to the cache where the data folder is not writable.
+    It is looked for in the data folder and in the cache. What is missing is made from the
+    user's own archive, or downloaded, and prepared in the data folder, or in the cache where
+    the data folder is not writable.
 
     Args:
         name: As TFDS knows it.
         folders: Where to look, and whether to download.
-        make: Makes the builder of that name in a folder; default `tfds.builder`.
+        manual_file: Name of an archive that users may fetch themselves and that the builder
+            takes as its argument `archive`.
 
     Raises:
-        InputError: TFDS knows no such dataset, or it is missing and could not be downloaded.
+        InputError: TFDS knows no such dataset, or it is missing and could not be prepared.
     """
-    make = make or _tfds_builder
     roots = search_path(folders)
     with _quiet():
         for root in roots:
-            builder = make(name, root)
+            builder = _make(name, root)
             if builder.is_prepared():
                 return builder
-        builder = make(name, next(filter(_is_writable, roots), roots[-1]))
-        if not folders.download:
-            raise InputError(_missing(builder, roots, "downloading was not allowed"))
-        _prepare(builder, roots)
+        archive = _find_archive(name, roots, manual_file)
+        builder = _make(name, next(filter(_is_writable, roots), roots[-1]), archive)
+        missing = functools.partial(_missing, builder, roots, manual_file)
+        if archive is None and not folders.download:
+            raise InputError(missing("downloading was not allowed"))
+        _prepare(builder, missing, online=archive is None)
     return builder
 
 
@@ -50,10 +52,24 @@ def search_path(folders: Folders) -> list[Path]:
     return [Path(folders.data or default).expanduser(), folders.cache / "tfds"]
 
 
-def _tfds_builder(name: str, root: Path) -> Any:
+def _find_archive(name: str, roots: list[Path], manual_file: str | None) -> Path | None:
+    """The archive, or what it was unpacked or packed again to, where users put such things."""
+    if manual_file is None:
+        return None
+    for root in roots:
+        for folder in (root / "downloads" / "manual", root / name, root):
+            found = sorted(folder.glob(f"{Path(manual_file).stem}*"))
+            if found:
+                return found[0]
+    return None
+
+
+def _make(name: str, root: Path, archive: Path | None = None) -> Any:
     import tensorflow_datasets as tfds
 
     try:
+        if archive is not None:
+            return tfds.builder(name, data_dir=root, archive=archive)
         return tfds.builder(name, data_dir=root)
     except tfds.core.DatasetNotFoundError as error:
         known = tfds.list_builders(with_community_datasets=False)
@@ -63,45 +79,51 @@ def _tfds_builder(name: str, root: Path) -> Any:
         ) from error
 
 
-def _prepare(builder: Any, roots: list[Path]) -> None:
+def _prepare(builder: Any, missing: Callable[[str], str], *, online: bool) -> None:
     """Downloads and prepares; whatever stops it becomes one sentence."""
     import requests
 
     try:
-        _check_connection(builder)
+        if online:
+            _check_connection(builder)
         # TFDS prints to stdout, which belongs to the results.
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
+    except InputError:
+        raise
     except requests.RequestException as error:
         url = error.request.url if error.request else None
         host = urlsplit(str(url)).hostname or "the network"
-        raise InputError(_missing(builder, roots, f"no connection to {host}")) from error
+        raise InputError(missing(f"no connection to {host}")) from error
     except Exception as error:
         # Builders run code of their own: anything can go wrong in them.
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(_missing(builder, roots, reason)) from error
+        raise InputError(missing(reason)) from error
 
 
 def _check_connection(builder: Any) -> None:
     """Fails within seconds where there is no network; TFDS itself retries for minutes."""
     import requests
 
-    urls = list(builder.url_infos or {})
-    if urls and not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+    urls = [*(builder.url_infos or {}), builder.info.homepage]
+    if urls[0] and not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         requests.head(urls[0], timeout=_CONNECT_SECONDS)
 
 
-def _missing(builder: Any, roots: list[Path], reason: str) -> str:
+def _missing(builder: Any, roots: list[Path], manual_file: str | None, reason: str) -> str:
     """What is missing, where it was looked for and how to get it, in one sentence."""
     places = " and ".join(str(root / builder.name) for root in roots)
-    remedy = "run this once with a network"
+    manual = roots[0] / "downloads" / "manual"
+    remedies = ["run this once with a network"]
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split()).rstrip(".")
-        remedy = f"put into {roots[0] / 'downloads' / 'manual'} what TFDS asks for ({instructions})"
+        remedies = [f"put into {manual} what TFDS asks for ({instructions})"]
+    if manual_file is not None:
+        remedies.append(f"put {manual_file} into {manual}")
+    remedies.append("name the folder that holds it prepared (--data-dir or TFDS_DATA_DIR)")
     return (
         f"Dataset {builder.name!r} is missing: it was looked for in {places} and could not be "
-        f"downloaded ({reason.rstrip('.')}); {remedy}, or name the folder that holds it prepared "
-        "with --data-dir, `data_dir` or TFDS_DATA_DIR."
+        f"prepared ({reason.rstrip('.')}); {', or '.join(remedies)}."
     )
 
 

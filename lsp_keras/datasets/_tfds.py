@@ -25,6 +25,7 @@ class TFDSSource(Source):
         augmentation: Name of the augmentation. The default does not flip: whether a mirrored
             image keeps its class cannot be known for every dataset.
         class_names: For prepared data that carries none, in label order.
+        manual_file: Name of the archive that users may fetch themselves.
     """
 
     def __init__(
@@ -33,14 +34,16 @@ class TFDSSource(Source):
         *,
         augmentation: str | None = "crop",
         class_names: tuple[str, ...] | None = None,
+        manual_file: str | None = None,
     ) -> None:
         self.name = name
         self.augmentation = augmentation
         self.class_names = class_names
+        self.manual_file = manual_file
 
     def open(self, folders: Folders, size: int | None) -> OpenSource:
         """See the base class."""
-        builder = prepared_builder(self.name, folders)
+        builder = prepared_builder(self.name, folders, self.manual_file)
         image_key, label_key = _feature_keys(self.name, builder.info)
         sizes = {name: int(split.num_examples) for name, split in builder.info.splits.items()}
 

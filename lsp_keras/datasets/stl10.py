@@ -1,4 +1,4 @@
-"""STL-10: animals and vehicles in ten classes, 96x96, few labels (TFDS)."""
+"""STL-10: animals and vehicles in ten classes, 96x96; few of its images have labels (TFDS)."""
 
 from lsp_keras.datasets._tfds import TFDSSource
 
