@@ -1,10 +1,13 @@
 """`lsp-keras predict`: classes of image files, from a running server."""
 
 import json
-from pathlib import Path
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from serving.client import Prediction
 
 
 @click.command()
@@ -13,11 +16,22 @@ import click
     "--url",
     default="http://localhost:8501",
     show_default=True,
-    help="Server, or one of its models: http://localhost:8501/v1/models/NAME.",
+    help="Server, http:// or grpc://, or a model: http://localhost:8501/v1/models/NAME.",
 )
 @click.option("--model", help="Name of the model, unless the URL says it.")
+@click.option("--version", type=int, help="Version of the model.  [default: the newest]")
+@click.option("--label", help="Label of a version instead.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
-def command(images: tuple[str, ...], url: str, model: str | None, timeout: float) -> None:
+@click.option("--token", envvar="LSP_KERAS_TOKEN", help="Bearer token.  [env: LSP_KERAS_TOKEN]")
+def command(
+    images: tuple[str, ...],
+    url: str,
+    model: str | None,
+    version: int | None,
+    label: str | None,
+    timeout: float,
+    token: str | None,
+) -> None:
     """Print the class and the probabilities of each image file as JSON.
 
     \b
@@ -26,20 +40,27 @@ def command(images: tuple[str, ...], url: str, model: str | None, timeout: float
     from serving.client import Client, ClientError
 
     try:
-        predictions = Client(url, model=model, timeout=timeout).predict_files(images)
+        with Client(
+            url, model=model, version=version, label=label, timeout=timeout, token=token
+        ) as client:
+            predictions = client.predict_images(images)
     except ClientError as error:
-        raise click.ClickException(str(error)) from error
-    records = [_record(path, row) for path, row in zip(images, predictions, strict=True)]
+        hint = " Start one with: lsp-keras serve MODEL_FOLDER" if _unreachable(error) else ""
+        raise click.ClickException(f"{error}{hint}") from error
+    records = [_record(path, item) for path, item in zip(images, predictions, strict=True)]
     click.echo(json.dumps(records, indent=2, ensure_ascii=False))
 
 
-def _record(path: str, prediction: dict[str, Any]) -> dict[str, Any]:
+def _unreachable(error: Any) -> bool:
+    return error.code in ("UNREACHABLE", "UNAVAILABLE")
+
+
+def _record(path: str, prediction: "Prediction") -> dict[str, Any]:
     """What to print for one image."""
-    label = prediction["classes"]
     return {
-        "image": str(Path(path)),
-        "class": prediction["class_names"],
-        "label": label,
-        "probability": prediction["probabilities"][label],
-        "probabilities": prediction["probabilities"],
+        "image": os.fspath(path),
+        "class": prediction.name,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "probabilities": list(prediction.probabilities),
     }

@@ -1,136 +1,230 @@
-"""Client for this server and for TensorFlow Serving."""
+"""Client for this server and for TensorFlow Serving, over REST or gRPC."""
 
-import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
-import orjson
-import requests
+import numpy as np
 
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_choice
+from serving.client_base import (
+    DTYPES,
+    Array,
+    ClientError,
+    Connection,
+    Retries,
+    SignatureInfo,
+    Target,
+)
+from serving.client_rest import RestConnection
+
+__all__ = ["Client", "ClientError", "Prediction", "Retries"]
+
+Image = Path | str | bytes | Array
+_FORM = "http://localhost:8501 or grpc://localhost:8500"
 
 
-class ClientError(RuntimeError):
-    """The server could not be reached, or answered with an error.
+@dataclass(frozen=True)
+class Prediction:
+    """A classifier's answer for one image.
 
     Attributes:
-        status: HTTP status, or `None` where no answer came.
+        name: Of the most probable class.
+        label: Its number.
+        probability: Its probability.
+        probabilities: Of all classes, in label order.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    name: str
+    label: int
+    probability: float
+    probabilities: tuple[float, ...]
 
 
 class Client:
-    """Asks a server for predictions over REST.
+    """Asks a server for predictions.
 
     Args:
-        url: Of the server, `http://localhost:8501`, or of a model,
-            `http://localhost:8501/v1/models/svhn`.
+        url: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or, with TLS, `grpcs://...`;
+            an HTTP URL may name the model: `http://localhost:8501/v1/models/svhn`.
         model: Its name, unless the URL says it.
-        timeout: Seconds for each request.
+        version: Of the model; default the newest.
+        label: Of a version, instead of its number.
+        timeout: Seconds for each try.
+        retries: After temporary errors.
+        token: Sent as bearer token.
+        certificates: PEM file with the authorities to trust instead of the usual ones.
 
     Raises:
         InputError: The URL has another form, or no model is named.
 
     Example:
         >>> client = Client("http://localhost:8501", model="svhn")
-        >>> client.predict_files(["house_number.png"])  # doctest: +SKIP
-        [{'class_names': '3', 'classes': 3, 'logits': [...], 'probabilities': [...]}]
+        >>> client.predict_images(["house_number.png"])[0].name  # doctest: +SKIP
+        '3'
     """
 
-    def __init__(self, url: str, *, model: str | None = None, timeout: float = 30.0) -> None:
-        self._model_url = _model_url(url, model)
-        self._timeout = timeout
-        self._session = requests.Session()
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 30.0,
+        retries: Retries | None = None,
+        token: str | None = None,
+        certificates: Path | str | None = None,
+    ) -> None:
+        if version is not None and label is not None:
+            raise InputError("Give a version or a label, not both.")
+        base, target = _parse(url, model, version, label)
+        self._connection = _connect(base, target, timeout, token, certificates)
+        self._retries = retries or Retries()
+        self._signatures: Mapping[str, SignatureInfo] | None = None
 
-    def predict(self, instances: Sequence[Any], *, signature: str = "serving_default") -> list[Any]:
-        """One prediction for each instance.
+    def signatures(self) -> Mapping[str, SignatureInfo]:
+        """What the model offers; asked for once.
+
+        Raises:
+            ClientError: The server did not answer, or with an error.
+        """
+        if self._signatures is None:
+            self._signatures = self._retries.run(self._connection.signatures)
+        return self._signatures
+
+    def predict(self, inputs: Any, *, signature: str = "serving_default") -> dict[str, Array]:
+        """Outputs by name; strings are bytes.
 
         Args:
-            instances: JSON values; `bytes` are sent as base64.
+            inputs: Arrays (or what NumPy makes arrays of) by name, or a single one for a
+                signature with one input. They are converted to the signature's types.
             signature: To call.
 
         Raises:
+            InputError: There is no such signature or input.
             ClientError: The server did not answer, or with an error.
         """
-        rows = [_json_value(instance) for instance in instances]
-        body = orjson.dumps(
-            {"signature_name": signature, "instances": rows},
-            option=orjson.OPT_SERIALIZE_NUMPY,
-        )
-        return list(self._send("POST", ":predict", body)["predictions"])
+        check_choice("signature", signature, sorted(self.signatures()))
+        info = self.signatures()[signature]
+        arrays = _arrays(inputs, info)
+        return self._retries.run(lambda: self._connection.predict(signature, info, arrays))
 
-    def predict_files(self, paths: Sequence[Path | str]) -> list[dict[str, Any]]:
-        """One prediction for each image file, decoded and resized by the server.
+    def predict_images(self, images: Sequence[Image]) -> list[Prediction]:
+        """One prediction for each image, by a model that `lsp-keras export` wrote.
+
+        Args:
+            images: All paths of image files or their contents, which the server decodes and
+                resizes; or all arrays of the model's size, uint8 or float in [0, 1].
 
         Raises:
-            InputError: A file is missing.
+            InputError: A file is missing, or the images are of different kinds.
             ClientError: The server did not answer, or with an error.
         """
-        return self.predict([_read(Path(path)) for path in paths], signature="serving_bytes")
-
-    def metadata(self) -> dict[str, Any]:
-        """Signatures of the model."""
-        return self._send("GET", "/metadata")
+        if not images:
+            return []
+        signature, batch = _batch(images)
+        outputs = self.predict(batch, signature=signature)
+        rows = zip(
+            outputs["class_names"], outputs["classes"], outputs["probabilities"], strict=True
+        )
+        return [_prediction(name, label, probabilities) for name, label, probabilities in rows]
 
     def status(self) -> list[dict[str, Any]]:
-        """States of the model's versions, newest first."""
-        return list(self._send("GET", "")["model_version_status"])
+        """States of the model's versions, newest first.
 
-    def _send(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        url = self._model_url + path
-        try:
-            answer = self._session.request(method, url, data=body, timeout=self._timeout)
-        except requests.RequestException as error:
-            raise ClientError(f"{url} does not answer: {_reason(error)}") from error
-        if not answer.ok:
-            raise ClientError(_error_message(answer), answer.status_code)
-        document: dict[str, Any] = answer.json()
-        return document
+        Raises:
+            ClientError: The server did not answer, or with an error.
+        """
+        return self._retries.run(self._connection.status)
+
+    def close(self) -> None:
+        """Frees the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
-def _model_url(url: str, model: str | None) -> str:
+def _parse(
+    url: str, model: str | None, version: int | None, label: str | None
+) -> tuple[str, Target]:
+    """Scheme with address, and the model."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InputError(f"`url` must be like http://localhost:8501. Received: {url!r}.")
+    if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.netloc:
+        raise InputError(f"`url` must be like {_FORM}. Received: {url!r}.")
+    base = f"{parts.scheme}://{parts.netloc}"
     path = parts.path.rstrip("/").removesuffix(":predict")
-    if "/v1/models/" in path and model is None:
-        return f"{parts.scheme}://{parts.netloc}{path}"
-    if model is None:
-        raise InputError(
-            "Name the model, or give its whole URL. For example: "
-            f"{parts.scheme}://{parts.netloc}/v1/models/NAME."
-        )
-    return f"{parts.scheme}://{parts.netloc}/v1/models/{quote(model, safe='')}"
+    named = unquote(path.removeprefix("/v1/models/")) if path else None
+    if named is not None and (not path.startswith("/v1/models/") or "/" in named):
+        raise InputError(f"`url` must be like {_FORM} or {base}/v1/models/NAME. Received: {url!r}.")
+    name = model or named
+    if not name:
+        raise InputError(f"Name the model, or give its whole URL, {base}/v1/models/NAME.")
+    return base, Target(name, version, label)
 
 
-def _json_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {"b64": base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        return {key: _json_value(item) for key, item in value.items()}
-    return value
+def _connect(
+    base: str, target: Target, timeout: float, token: str | None, certificates: Path | str | None
+) -> Connection:
+    scheme, _, address = base.partition("://")
+    if scheme.startswith("http"):
+        file = None if certificates is None else str(certificates)
+        return RestConnection(base, target, timeout, token, file)
+    # Imported here because it brings TensorFlow, which REST does without.
+    from serving.client_grpc import GrpcConnection
+
+    contents = None if certificates is None else Path(certificates).read_bytes()
+    return GrpcConnection(
+        address, target, timeout, token, secure=scheme == "grpcs", certificates=contents
+    )
 
 
-def _read(path: Path) -> bytes:
+def _arrays(inputs: Any, info: SignatureInfo) -> dict[str, Array]:
+    if not isinstance(inputs, Mapping):
+        if len(info.inputs) != 1:
+            raise InputError(
+                f"The signature takes several inputs by name: {', '.join(info.inputs)}."
+            )
+        inputs = {next(iter(info.inputs)): inputs}
+    for name in inputs:
+        check_choice("input", name, sorted(info.inputs))
+    return {name: np.asarray(value, DTYPES[info.inputs[name]]) for name, value in inputs.items()}
+
+
+def _batch(images: Sequence[Image]) -> tuple[str, Any]:
+    """Signature for the kind of images, and its input."""
+    if all(isinstance(image, Path | str | bytes) for image in images):
+        files = np.empty(len(images), dtype=object)
+        files[:] = [_contents(image) for image in images]
+        return "serving_bytes", files
+    if not all(isinstance(image, np.ndarray) for image in images):
+        raise InputError("Give images as files or as arrays, not mixed.")
+    batch = np.stack([np.asarray(image) for image in images])
+    return ("serving_uint8" if batch.dtype == np.uint8 else "serving_default"), batch
+
+
+def _contents(image: Any) -> bytes:
+    if isinstance(image, bytes):
+        return image
     try:
-        return path.read_bytes()
+        return Path(image).read_bytes()
     except OSError as error:
-        raise InputError(f"Cannot read the image {path}: {error.strerror}.") from error
+        raise InputError(f"Cannot read the image {image}: {error.strerror}.") from error
 
 
-def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return "it took too long."
-    return "is the server running? Start it with: lsp-keras serve MODEL_FOLDER"
-
-
-def _error_message(answer: requests.Response) -> str:
-    try:
-        return str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP status {answer.status_code}: {answer.text[:200]}"
+def _prediction(name: bytes, label: Any, probabilities: Array) -> Prediction:
+    # The shortest decimals of float32, not the long ones of the same float64.
+    values = tuple(float(str(value)) for value in probabilities)
+    return Prediction(name.decode(), int(label), values[int(label)], values)
