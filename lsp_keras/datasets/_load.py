@@ -81,18 +81,25 @@ def find_source(name: str) -> tuple[Source, int | None]:
     Raises:
         InputError: There is none.
     """
-    base, separator, suffix = name.rpartition("@")
-    sized = bool(separator) and suffix.isdecimal()
-    if not sized:
-        base = name
-    elif int(suffix) < 1:
-        raise InputError(f"The size after @ must be at least 1. Received: {name!r}.")
-    scheme, separator, rest = base.partition(":")
-    if separator and scheme in SCHEMES:
-        source = SCHEMES[scheme](rest)
-    else:
-        source = registry.get("dataset", base)
-    return source, int(suffix) if sized else None
+    base, size = _split_size(name)
+    scheme, _, rest = base.partition(":")
+    if scheme in SCHEMES and rest:
+        return SCHEMES[scheme](rest), size
+    try:
+        return registry.get("dataset", base), size
+    except InputError as error:
+        raise InputError(
+            f"{error} Or tfds:NAME for any TFDS dataset, or folder:PATH for a folder of images."
+        ) from None
+
+
+def _split_size(name: str) -> tuple[str, int | None]:
+    """`"stl10@32"` as `("stl10", 32)`."""
+    base, separator, size = name.rpartition("@")
+    if not separator or not size.isdecimal():
+        return name, None
+    check_positive("the size after @", int(size))
+    return base, int(size)
 
 
 def _info(

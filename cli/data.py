@@ -1,0 +1,124 @@
+"""`lsp-keras data`: what datasets there are, and what is in them."""
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli._options import data_options
+from cli.list import command as list_choices
+
+if TYPE_CHECKING:
+    from lsp_keras.types import Dataset
+
+
+@click.group()
+def command() -> None:
+    """Look at the datasets."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object of name: summary.")
+@click.pass_context
+def list_datasets(ctx: click.Context, as_json: bool) -> None:
+    """List the datasets with one line on each."""
+    ctx.invoke(list_choices, kind="datasets", as_json=as_json)
+
+
+@command.command("show")
+@click.argument("name")
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PNG of some images of each class.  [default: NAME_sheet.png in the current folder]",
+)
+@data_options
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as a JSON object.")
+def show_dataset(
+    name: str,
+    sheet: Path | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Show counts, classes and pixel statistics of dataset NAME, and draw a contact sheet.
+
+    NAME is one of `lsp-keras data list`, tfds:NAME or folder:PATH; @SIZE at its end, as in
+    stl10@32, resizes the images.
+    """
+    from lsp_keras.datasets import contact_sheet, load
+    from lsp_keras.storage import atomic_path
+
+    dataset = load(name, data_dir=data_dir, cache_dir=cache_dir)
+    path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}_sheet.png")
+    with atomic_path(path) as temporary:
+        contact_sheet(dataset.train, dataset.info.class_names).save(temporary, format="PNG")
+    facts = _facts(dataset)
+    if as_json:
+        click.echo(json.dumps(facts | {"sheet": str(path)}, indent=2))
+        return
+    _print(facts)
+    click.echo(f"\nContact sheet: {path.resolve()}")
+
+
+def _facts(dataset: "Dataset") -> dict[str, Any]:
+    """What is shown, as JSON values."""
+    import numpy as np
+
+    info = dataset.info
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    counts = {
+        name: np.bincount(split.labels, minlength=info.num_classes).tolist()
+        for name, split in splits.items()
+    }
+    return {
+        "name": info.name,
+        "image_shape": list(info.image_shape),
+        "num_classes": info.num_classes,
+        "source_splits": dict(info.split_sizes),
+        "splits": {name: len(split) for name, split in splits.items()},
+        "mean": list(info.mean),
+        "std": list(info.std),
+        "augmentation": info.augmentation,
+        "classes": [
+            {"name": name} | {split: counts[split][label] for split in splits}
+            for label, name in enumerate(info.class_names)
+        ],
+        "citation": info.citation,
+    }
+
+
+def _print(facts: dict[str, Any]) -> None:
+    """The facts as a list, and the images of each class as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = {
+        "Images": " x ".join(map(str, facts["image_shape"])),
+        "In the source": _counts(facts["source_splits"]),
+        "Used here": _counts(facts["splits"]),
+        "Mean": _numbers(facts["mean"]),
+        "Standard deviation": _numbers(facts["std"]),
+        "Augmentation": facts["augmentation"] or "none",
+    }
+    click.echo(f"{facts['name']}: {facts['num_classes']} classes")
+    for title, text in rows.items():
+        click.echo(f"  {title:<20}{text}")
+    table = Table("Class", *facts["splits"])
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in facts["classes"]:
+        table.add_row(row["name"], *(f"{row[split]:,}" for split in facts["splits"]))
+    Console().print(table)
+    if facts["citation"]:
+        click.echo(facts["citation"])
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values) + " on the [0, 1] scale"
