@@ -4,20 +4,22 @@ import abc
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._checks import check_batch, check_finite, check_labels
+from lsp_keras.attacks._checks import Batch, check_batch, check_finite, check_labels
 from lsp_keras.attacks._program import LogitsFn, Program, attackable_logits
+from lsp_keras.attacks._survivors import in_chunks
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Floats, Norm
 from lsp_keras.validation import check_choice, check_epsilon, parse_fraction
 
+Progress: TypeAlias = Callable[[int, int, int], None]
 _MODELS_KEPT = 4
 _FINAL = ("__call__", "perturb")
 
@@ -60,9 +62,7 @@ class Attack(abc.ABC):
         check_choice("norm", norm, self.supported_norms)
         self.epsilon = check_epsilon(parse_fraction(epsilon), norm)
         # Programs are kept by the model they were compiled for; the bound frees old models.
-        self._program = functools.lru_cache(maxsize=_MODELS_KEPT)(
-            functools.partial(Program, self.perturb)
-        )
+        self._program = functools.lru_cache(maxsize=_MODELS_KEPT)(functools.partial(Program, self))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -139,8 +139,10 @@ class Attack(abc.ABC):
         *,
         seed: int,
         indices: npt.ArrayLike | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> AttackResult:
-        """Attacks a batch and measures what came of it.
+        """Attacks images and measures what came of it.
 
         Compiled once for each model and image shape, whatever the number of images.
 
@@ -150,6 +152,8 @@ class Attack(abc.ABC):
             labels: int `(batch,)`.
             seed: Integer.
             indices: int `(batch,)`, the key of each image's draws; default its place.
+            batch_size: Images on the device at once, default all.
+            progress: Called with the work done, all work and the number of images standing.
 
         Raises:
             InputError: Images or labels are not what the model expects.
@@ -157,23 +161,60 @@ class Attack(abc.ABC):
                 attack has failed and says nothing about robustness.
         """
         batch = check_batch(images, labels, indices)
+        batch_size = min(batch_size or len(batch.images), len(batch.images))
         program = self._program(logits_fn, batch.images.shape[1:])
-        clean_logits = program.predict(batch.images)
+        clean_logits = _predict(program, batch, batch_size, "clean")
         check_labels(batch.labels, clean_logits.shape[1])
-        check_finite(clean_logits, "logits of the clean images")
-        clean_correct = clean_logits.argmax(axis=1) == batch.labels
-        candidates = program.perturb(batch.images, batch.labels, seed, batch.indices)
-        check_finite(candidates, f"images found by {type(self).__name__}")
-        # A clean mistake is broken at distance 0; an attack may only move it to a correct one.
-        adversarial = np.where(clean_correct[:, None, None, None], candidates, batch.images)
-        logits = program.predict(adversarial)
-        check_finite(logits, "logits of the adversarial images")
+        # A clean mistake is broken at distance 0; an attack could only turn it correct.
+        correct = np.flatnonzero(clean_logits.argmax(axis=1) == batch.labels)
+        adversarial = batch.images.copy()
+        if correct.size:
+            adversarial[correct] = self.search(
+                program,
+                batch.take(correct),
+                seed,
+                num_classes=clean_logits.shape[1],
+                batch_size=batch_size,
+                progress=progress,
+            )
+        check_finite(adversarial, f"images found by {type(self).__name__}")
+        originals = tf.constant(batch.images)
+        moved = project(tf.constant(adversarial), originals, self.epsilon, self.norm)
+        adversarial = moved.numpy()
+        found = replace(batch, images=adversarial)
+        logits = _predict(program, found, batch_size, "adversarial")
         return AttackResult(
             images=adversarial,
             success=logits.argmax(axis=1) != batch.labels,
             logits=logits,
-            distances=norm_of(adversarial - batch.images, self.norm).numpy(),
+            distances=norm_of(moved - originals, self.norm).numpy(),
         )
+
+    def search(
+        self,
+        program: Program,
+        batch: Batch,
+        seed: int,
+        *,
+        num_classes: int,
+        batch_size: int,
+        progress: Progress | None,
+    ) -> Floats:
+        """Candidates for a whole set of correctly classified images, batch by batch.
+
+        Attacks that can drop what is broken on the way override this; whatever it returns is
+        projected and verified.
+
+        Args:
+            program: The compiled attack.
+            batch: The images.
+            seed: Of the random draws.
+            num_classes: Number of logits.
+            batch_size: Images on the device at once.
+            progress: Called with the work done, all work and the number of images standing.
+        """
+
+        return in_chunks(program.perturb, batch, {}, batch_size, seed)["images"]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments: `type(attack)(**attack.get_config())` is its equal."""
@@ -182,3 +223,18 @@ class Attack(abc.ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def _predict(program: Program, batch: Batch, batch_size: int, what: str) -> Floats:
+    """Logits of all images.
+
+    Raises:
+        NonFiniteError: Some are NaN or infinite.
+    """
+
+    def predict(part: Batch, _state: Any) -> dict[str, Floats]:
+        return {"logits": program.predict(part.images)}
+
+    logits = in_chunks(predict, batch, {}, batch_size)["logits"]
+    check_finite(logits, f"logits of the {what} images")
+    return logits

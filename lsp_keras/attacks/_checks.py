@@ -27,6 +27,10 @@ class Batch:
     labels: Integers
     indices: Integers
 
+    def take(self, rows: Integers) -> "Batch":
+        """The rows, in this order."""
+        return Batch(self.images[rows], self.labels[rows], self.indices[rows])
+
 
 def check_batch(
     images: npt.ArrayLike, labels: npt.ArrayLike, indices: npt.ArrayLike | None

@@ -1,12 +1,13 @@
 """What the gradient attacks share: norm orders as CleverHans writes them, starts, step sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from lsp_keras.ops import random
 from lsp_keras.ops.norms import expand, l2_norm
+from lsp_keras.ops.objectives import Objective
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm
 from lsp_keras.validation import InputError, check_positive, parse_fraction
@@ -82,3 +83,17 @@ def random_start(
         radius = epsilon * fraction ** (1.0 / np.prod(shape))
         delta = direction * expand(radius / l2_norm(direction), direction)
     return project(images + delta, images, epsilon, norm)
+
+
+def value_and_gradient(
+    logits_fn: Callable[[tf.Tensor], tf.Tensor],
+    objective: Objective,
+    images: tf.Tensor,
+    labels: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Objective `(batch,)`, its gradient with respect to the images, and the logits."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        logits = logits_fn(images)
+        value = objective(labels, logits)
+    return value, tape.gradient(value, images), logits

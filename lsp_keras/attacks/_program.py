@@ -1,31 +1,36 @@
 """What is compiled of an attack for one model and one image shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import keras
+import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.types import Floats, Integers
+from lsp_keras.attacks._checks import Batch
+from lsp_keras.types import Floats
 
 # A Keras model is one too; it is then called in inference mode.
 LogitsFn: TypeAlias = Callable[..., tf.Tensor]
+_INTEGERS = tf.TensorSpec([None], tf.int64)
+_SEED = tf.TensorSpec([], tf.int64)
+_COUNT = tf.TensorSpec([], tf.int32)
 
 
 class Program:
     """The model and the attack on it as graphs that accept any number of images.
 
+    Every graph is a concrete function: it cannot retrace, whatever it is called with.
+
     Args:
-        perturb: `Attack.perturb`.
+        attack: The attack.
         logits_fn: A Keras model, called with `training=False`, or images -> logits.
         image_shape: `(height, width, channels)`.
     """
 
-    def __init__(
-        self, perturb: Callable[..., tf.Tensor], logits_fn: LogitsFn, image_shape: tuple[int, ...]
-    ) -> None:
-        self._perturb_fn = perturb
+    def __init__(self, attack: Any, logits_fn: LogitsFn, image_shape: tuple[int, ...]) -> None:
+        self._attack = attack
         self._logits_fn = logits_fn
         self._images = tf.TensorSpec([None, *image_shape], tf.float32)
 
@@ -33,30 +38,93 @@ class Program:
         """Logits `(batch, classes)`."""
         return self._predict(tf.constant(images)).numpy()
 
-    def perturb(self, images: Floats, labels: Integers, seed: int, indices: Integers) -> Any:
-        """Adversarial images, projected to ball and box."""
-        return self._perturb(
-            tf.constant(images),
-            tf.constant(labels),
-            tf.constant(seed, tf.int64),
-            tf.constant(indices),
-        ).numpy()
+    def perturb(self, batch: Batch, _state: Mapping[str, Any], seed: int) -> Any:
+        """`{"images": ...}`, the attack's images projected to ball and box."""
+        return {"images": self._perturb(*_tensors(batch), tf.constant(seed, tf.int64)).numpy()}
+
+    def begin(self, batch: Batch, _state: Mapping[str, Any], seed: int, turn: int) -> Any:
+        """State at the start of a staged attack's turn."""
+        result = self._begin(*_tensors(batch), tf.constant(seed, tf.int64), tf.constant(turn))
+        return {key: value.numpy() for key, value in result.items()}
+
+    def advance(
+        self,
+        batch: Batch,
+        state: Mapping[str, npt.NDArray[Any]],
+        seed: int,
+        turn: int,
+        first: int,
+        last: int,
+    ) -> Any:
+        """State after a window of a staged attack's steps."""
+        tensors = {key: tf.constant(value) for key, value in state.items()}
+        counts = map(tf.constant, (turn, first, last))
+        result = self._advance(*_tensors(batch), tf.constant(seed, tf.int64), *counts, tensors)
+        return {key: value.numpy() for key, value in result.items()}
 
     @cached_property
     def _predict(self) -> Any:
-        # A concrete function cannot retrace, whatever it is called with.
         function = tf.function(inference_logits(self._logits_fn), autograph=False)
         return function.get_concrete_function(self._images)
 
     @cached_property
     def _perturb(self) -> Any:
         @tf.function(autograph=False)
-        def perturb(images: Any, labels: Any, seed: Any, indices: Any) -> Any:
-            return self._perturb_fn(self._logits_fn, images, labels, seed=seed, indices=indices)
+        def perturb(images: Any, labels: Any, indices: Any, seed: Any) -> Any:
+            return self._attack.perturb(self._logits_fn, images, labels, seed=seed, indices=indices)
 
-        integers = tf.TensorSpec([None], tf.int64)
-        seed = tf.TensorSpec([], tf.int64)
-        return perturb.get_concrete_function(self._images, integers, seed, integers)
+        return perturb.get_concrete_function(self._images, _INTEGERS, _INTEGERS, _SEED)
+
+    @cached_property
+    def _begin(self) -> Any:
+        logits_fn = attackable_logits(self._logits_fn)
+
+        @tf.function(autograph=False)
+        def begin(images: Any, labels: Any, indices: Any, seed: Any, turn: Any) -> Any:
+            return self._attack.begin(
+                logits_fn, images, labels, seed=seed, indices=indices, turn=turn
+            )
+
+        return begin.get_concrete_function(self._images, _INTEGERS, _INTEGERS, _SEED, _COUNT)
+
+    @cached_property
+    def _advance(self) -> Any:
+        logits_fn = attackable_logits(self._logits_fn)
+
+        @tf.function(autograph=False)
+        def advance(
+            images: Any,
+            labels: Any,
+            indices: Any,
+            seed: Any,
+            turn: Any,
+            first: Any,
+            last: Any,
+            state: Any,
+        ) -> Any:
+            return self._attack.advance(
+                logits_fn,
+                images,
+                labels,
+                state,
+                seed=seed,
+                indices=indices,
+                turn=turn,
+                first=first,
+                last=last,
+            )
+
+        state = {
+            key: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+            for key, tensor in self._begin.structured_outputs.items()
+        }
+        return advance.get_concrete_function(
+            self._images, _INTEGERS, _INTEGERS, _SEED, _COUNT, _COUNT, _COUNT, state
+        )
+
+
+def _tensors(batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    return tf.constant(batch.images), tf.constant(batch.labels), tf.constant(batch.indices)
 
 
 def inference_logits(logits_fn: LogitsFn) -> Callable[[tf.Tensor], tf.Tensor]:

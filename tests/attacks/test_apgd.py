@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsp_keras.attacks.apgd import APGD, checkpoints, ranked_class, window_length_at
+from lsp_keras.validation import InputError
+
+
+def test_checkpoints_are_the_official_ones() -> None:
+    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+    lengths = window_length_at(100)
+    assert lengths[21] == 22
+    assert lengths[40] == 19
+    assert np.count_nonzero(lengths) == 8
+
+
+def test_classes_are_ranked_by_their_logits() -> None:
+    logits = tf.constant([[1.0, 3.0, 2.0], [5.0, 4.0, 6.0]])
+    assert [ranked_class(logits, rank).numpy().tolist() for rank in range(3)] == [
+        [1, 2],
+        [2, 0],
+        [0, 1],
+    ]
+
+
+@pytest.mark.parametrize("objective", ["cross_entropy", "dlr", "margin", "targeted_dlr"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_every_objective_crosses_a_plane_at_its_distance(linear, objective, norm) -> None:
+    epsilon = {"linf": 0.05, "l2": 0.4}[norm]
+    attack = APGD(epsilon=epsilon, norm=norm, objective=objective)
+    near = linear.images_at(epsilon / 1.01, norm)
+    far = linear.images_at(epsilon / 0.99, norm)
+    assert attack(linear.logits_fn, *near, seed=0).success.all()
+    assert not attack(linear.logits_fn, *far, seed=0).success.any()
+
+
+def slow_apgd(gradient_fn, loss_fn, image, start, epsilon, num_steps):
+    """The official loop in NumPy for one image under L-inf, quirks included."""
+    ball = lambda point: np.clip(np.clip(point, image - epsilon, image + epsilon), 0, 1)  # noqa: E731
+    current = previous = best = start
+    gradient = best_gradient = gradient_fn(start)
+    best_loss = loss_at_check = loss_fn(start)
+    losses = np.zeros(num_steps)
+    step, window, counter, halved = 2 * epsilon, max(int(0.22 * num_steps), 1), 0, True
+    for i in range(num_steps):
+        momentum = current - previous
+        previous, share = current, (0.75 if i > 0 else 1.0)
+        ahead = ball(current + step * np.sign(gradient))
+        current = ball(current + (ahead - current) * share + momentum * (1 - share))
+        gradient, losses[i] = gradient_fn(current), loss_fn(current)
+        if losses[i] > best_loss:
+            best, best_gradient, best_loss = current, gradient, losses[i]
+        counter += 1
+        if counter == window:
+            rises = sum(losses[i - back] > losses[i - back - 1] for back in range(window))
+            now = rises <= window * 0.75 or (not halved and loss_at_check >= best_loss)
+            halved, loss_at_check, counter = now, best_loss, 0
+            if now:
+                step, current, gradient = step / 2, best, best_gradient
+            window = max(window - max(int(0.03 * num_steps), 1), max(int(0.06 * num_steps), 1))
+    return best, best_loss
+
+
+def test_equals_the_official_loop_written_in_numpy() -> None:
+    # A bumpy objective on which some windows halve the step and others do not.
+    rng = np.random.default_rng(2)
+    waves = rng.normal(size=(3, 12)).astype(np.float32) * 9.0
+    lift = np.float32(0.4)
+
+    def logits_fn(pixels):
+        values = tf.sin(tf.reshape(pixels, [-1, 12]) @ waves.T)
+        score = tf.reduce_sum(values, axis=1) * lift
+        return tf.stack([tf.zeros_like(score) + 50.0, score], axis=1)
+
+    def loss_fn(image):
+        return float(np.sin(waves @ image).sum() * lift - 50.0)
+
+    def gradient_fn(image):
+        return (np.cos(waves @ image) @ waves * lift).astype(np.float32)
+
+    images = rng.uniform(0.2, 0.8, size=(6, 2, 2, 3)).astype(np.float32)
+    attack = APGD(epsilon=0.1, objective="margin")
+    result = attack(logits_fn, images, np.zeros(6, int), seed=1)
+    start = attack.begin(
+        logits_fn,
+        tf.constant(images),
+        tf.zeros(6, tf.int64),
+        seed=tf.constant(1, tf.int64),
+        indices=tf.range(6, dtype=tf.int64),
+        turn=tf.constant(0),
+    )["current"].numpy()
+    for image, begin, found in zip(images, start, result.images, strict=True):
+        _, best_loss = slow_apgd(
+            gradient_fn, loss_fn, image.ravel(), begin.ravel(), 0.1, attack.num_steps
+        )
+        assert loss_fn(found.ravel()) == pytest.approx(best_loss, abs=2e-4)
+
+
+def test_averaging_over_samples_beats_noise(linear) -> None:
+    images, labels = linear.images_at(0.05 / 1.1, "linf")
+
+    def noisy(pixels):
+        noise = tf.random.normal([tf.shape(pixels)[0], 4], stddev=0.01)
+        tilt = tf.random.normal(tf.shape(pixels), stddev=4.0) * pixels
+        return (
+            linear.logits_fn(pixels)
+            + noise
+            + tf.reduce_sum(tilt, [1, 2, 3])[:, None] * [[1.0, -1.0, 0.0, 0.0]] * 0.2
+        )
+
+    tf.random.set_seed(0)
+    counts = []
+    for num_samples in (1, 8):
+        attack = APGD(epsilon=0.05, num_steps=10, num_samples=num_samples, objective="margin")
+        found = attack(noisy, images, labels, seed=0).images
+        logits = linear.logits_fn(found).numpy()
+        counts.append(
+            float(np.mean(logits[np.arange(8), labels] - logits[np.arange(8), 1 - labels]))
+        )
+    assert counts[1] < counts[0]
+
+
+@pytest.mark.parametrize(("objective", "minimum"), [("dlr", 3), ("targeted_dlr", 4)])
+def test_too_few_classes_are_refused_with_the_way_out(objective, minimum) -> None:
+    with pytest.raises(InputError, match=f"at least {minimum} classes.*Use 'cross_entropy'"):
+        APGD(epsilon=0.1, objective=objective)(
+            lambda x: tf.reshape(x, [-1, 12])[:, :2], np.zeros((2, 2, 2, 3)), [0, 0], seed=0
+        )
