@@ -185,17 +185,18 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     build_and_search(name, warm)
     forget_peak()
     before = memory("VmRSS")
-    start = time.perf_counter()
+    start = clocks()
     search, max_effort = INDEXES[name](vectors)
-    built = time.perf_counter()
+    build = clocks() - start
     tuning, checked = np.split(np.arange(len(true)), 2)
     effort = least_effort(search, max_effort, vectors[queries[tuning]], true[tuning])
     found, seconds = timed_search(search, vectors[queries], effort)
-    seconds *= len(vectors) / len(queries)
+    total = build + seconds * len(vectors) / len(queries)
     return {
-        "build": built - start,
-        "search": seconds,
-        "total": built - start + seconds,
+        "build": build[0],
+        "search": total[0] - build[0],
+        "total": total[0],
+        "processor": total[1],
         "memory": memory("VmHWM") - before,
         "recall": recall(found[checked], true[checked]),
         "effort": effort if max_effort else None,
@@ -203,18 +204,23 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def timed_search(search: Search, queries: np.ndarray, effort: int) -> tuple[np.ndarray, float]:
-    """Neighbors of all queries, and the seconds at the speed of the fastest chunk.
+def timed_search(search: Search, queries: np.ndarray, effort: int) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbors of all queries, and both clocks' seconds at the speed of the fastest chunk.
 
     Other processes on the machine can only slow a chunk down.
     """
     found, rates = [], []
     for first in range(0, len(queries), CHUNK):
         chunk = queries[first : first + CHUNK]
-        start = time.perf_counter()
+        start = clocks()
         found.append(search(chunk, effort))
-        rates.append((time.perf_counter() - start) / len(chunk))
-    return np.concatenate(found), min(rates) * len(queries)
+        rates.append((clocks() - start) / len(chunk))
+    return np.concatenate(found), np.min(rates, axis=0) * len(queries)
+
+
+def clocks() -> np.ndarray:
+    """Seconds that have passed, and seconds of processor time of all threads."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def build_and_search(name: str, vectors: np.ndarray) -> None:
@@ -266,20 +272,21 @@ def print_table(rows: list[dict[str, Any]], options: argparse.Namespace) -> None
     print(", ".join(sorted({row["version"] for row in rows if "version" in row})) + "  ")
     print(f"Rows searched: at most {options.queries:,}, times scaled to all of them; ", end="")
     print(f"{os.getloadavg()[1]:.1f} other and own processes ran on average.\n")
-    print("| vectors | index | build s | search s | total s | memory MB | recall |")
-    print("|---|---|---|---|---|---|---|")
+    print("| vectors | index | build s | search s | total s | processor s | memory MB | recall |")
+    print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         start = f"| {row['vectors']:,} {row['kind']} | {row['index']} |"
         if "failed" in row:
-            print(f"{start} {row['failed']} | | | | |")
+            print(f"{start} {row['failed']} | | | | | |")
             continue
-        numbers = (f"{row[name]:.1f}" for name in ("build", "search", "total"))
+        numbers = (f"{row[name]:.1f}" for name in ("build", "search", "total", "processor"))
         print(f"{start} {' | '.join(numbers)} | {row['memory']:,.0f} | {row['recall']:.4f} |")
-    print("\nGrowth of the total with N, as the power between neighboring sizes:\n")
+    print("\nGrowth of processor seconds with N, as the power between neighboring sizes:\n")
     for name in INDEXES:
         points = [row for row in rows if row["index"] == name and "total" in row]
         powers = [
-            math.log(right["total"] / left["total"]) / math.log(right["vectors"] / left["vectors"])
+            math.log(right["processor"] / left["processor"])
+            / math.log(right["vectors"] / left["vectors"])
             for left, right in itertools.pairwise(points)
         ]
         print(f"- {name}: {', '.join(f'{power:.2f}' for power in powers)}")
