@@ -1,0 +1,217 @@
+"""Starts and proposals of the square attack under each norm."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lsp_keras.ops import random
+from lsp_keras.ops.norms import expand, l2_norm
+from lsp_keras.ops.projections import project
+from lsp_keras.types import Norm
+
+_TILES = 5
+_SMALLEST_LENGTH = 1e-12
+_NUM_STREAMS = 8
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random draws of one query, each kind from a stream of its own.
+
+    Attributes:
+        seed: int64 scalar.
+        indices: int64 `(batch,)`.
+        counter: int64 scalar, the query.
+    """
+
+    seed: tf.Tensor
+    indices: tf.Tensor
+    counter: tf.Tensor
+
+    def signs(self, stream: int, shape: tuple[int, ...]) -> tf.Tensor:
+        """-1 or +1, `(batch, *shape)`."""
+        counter = self.counter * _NUM_STREAMS + stream
+        return random.signs(self.seed, self.indices, shape, counter=counter)
+
+    def uniform(self, stream: int, shape: tuple[int, ...]) -> tf.Tensor:
+        """In [0, 1), `(batch, *shape)`."""
+        counter = self.counter * _NUM_STREAMS + stream
+        return random.uniform(self.seed, self.indices, shape, counter=counter)
+
+
+def linf_start(images: tf.Tensor, epsilon: float, draws: Draws) -> tf.Tensor:
+    """Vertical stripes of plus and minus epsilon."""
+    _, width, channels = images.shape[1:]
+    return tf.clip_by_value(images + epsilon * draws.signs(0, (1, width, channels)), 0.0, 1.0)
+
+
+def linf_proposal(
+    images: tf.Tensor, current: tf.Tensor, epsilon: float, side: tf.Tensor, draws: Draws
+) -> tf.Tensor:
+    """The current images with one square set to plus or minus epsilon in each channel.
+
+    Args:
+        images: The originals `(batch, height, width, channels)`.
+        current: The best images so far.
+        epsilon: Radius.
+        side: Side of the square, int scalar.
+        draws: Of this query.
+    """
+    square = square_mask(images, side, draws, stream=0)
+    signs = draws.signs(1, (1, 1, images.shape[3]))
+    # Twice epsilon reaches the far face of the ball from wherever the pixel is.
+    return project(current + 2.0 * epsilon * signs * square, images, epsilon, "linf")
+
+
+def square_mask(images: tf.Tensor, side: tf.Tensor, draws: Draws, *, stream: int) -> tf.Tensor:
+    """1 in a square at a random place of each image, else 0; `(batch, height, width, 1)`."""
+    return square_at(images, side, *corner(images, side, draws, stream=stream))
+
+
+def corner(
+    images: tf.Tensor, side: tf.Tensor, draws: Draws, *, stream: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Random top and left end of a square inside each image, int `(batch,)` each."""
+    places = draws.uniform(stream, (2,))
+    height, width = images.shape[1:3]
+    top = tf.cast(places[:, 0] * tf.cast(height - side + 1, tf.float32), tf.int32)
+    left = tf.cast(places[:, 1] * tf.cast(width - side + 1, tf.float32), tf.int32)
+    return top, left
+
+
+def l2_start(images: tf.Tensor, epsilon: float, draws: Draws) -> tf.Tensor:
+    """A grid of five by five tiles, each a pair of pyramids with random signs."""
+    height, width, channels = images.shape[1:]
+    side = max(height // _TILES, 1)
+    rows, columns = height // side, width // side
+    tile = pyramid_pair(tf.constant(side), side)[tf.newaxis, tf.newaxis]
+    turned = tf.transpose(tile, [0, 1, 3, 2])
+    upright = draws.uniform(1, (rows, columns))[:, :, :, tf.newaxis, tf.newaxis] < 0.5
+    tiles = tf.where(upright, tile[tf.newaxis], turned[tf.newaxis])
+    signs = draws.signs(0, (rows, columns, channels))
+    # (batch, rows, columns, side, side, channels) to (batch, rows * side, columns * side, ...)
+    grid = tiles[..., tf.newaxis] * signs[:, :, :, tf.newaxis, tf.newaxis, :]
+    grid = tf.transpose(grid, [0, 1, 3, 2, 4, 5])
+    grid = tf.reshape(grid, [-1, rows * side, columns * side, channels])
+    above, before = (height - rows * side) // 2, (width - columns * side) // 2
+    below, behind = height - rows * side - above, width - columns * side - before
+    delta = tf.pad(grid, [[0, 0], [above, below], [before, behind], [0, 0]])
+    return _on_sphere(images, delta, epsilon)
+
+
+def l2_proposal(
+    images: tf.Tensor, current: tf.Tensor, epsilon: float, side: tf.Tensor, draws: Draws
+) -> tf.Tensor:
+    """Moves the length of one window, and what is left of epsilon, into another.
+
+    Args:
+        images: The originals `(batch, height, width, channels)`.
+        current: The best images so far.
+        epsilon: Radius.
+        side: Side of both windows, odd, int scalar.
+        draws: Of this query.
+
+    References:
+        Andriushchenko et al., 2020, Algorithm 3.
+    """
+    delta = current - images
+    channels = images.shape[3]
+    top, left = corner(images, side, draws, stream=0)
+    into = square_at(images, side, top, left)
+    source = square_mask(images, side, draws, stream=1)
+    both = tf.maximum(into, source)
+    shape = _placed_pyramids(images, side, top, left, draws)
+    old = delta * into
+    fresh = shape * draws.signs(2, (1, 1, channels)) + old / (_window_length(old) + 1e-12)
+    unused = tf.maximum(epsilon**2 - tf.square(l2_norm(delta)), 0.0)
+    budget = unused / channels + tf.square(l2_norm(delta * both))
+    fresh *= expand(tf.sqrt(budget), images) / (_window_length(fresh) + 1e-12)
+    return _on_sphere(images, delta * (1.0 - both) + fresh, epsilon)
+
+
+def square_at(images: tf.Tensor, side: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
+    """1 in the square with this corner, else 0; `(batch, height, width, 1)`."""
+    rows = _interval(top, side, images.shape[1])
+    columns = _interval(left, side, images.shape[2])
+    return rows[:, :, tf.newaxis, tf.newaxis] * columns[:, tf.newaxis, :, tf.newaxis]
+
+
+def _placed_pyramids(
+    images: tf.Tensor, side: tf.Tensor, top: tf.Tensor, left: tf.Tensor, draws: Draws
+) -> tf.Tensor:
+    """A pair of pyramids in the square with this corner, upright or turned."""
+    height, width = images.shape[1:3]
+    size = max(height, width)
+    pair = pyramid_pair(side, size)
+    down = tf.range(height)[tf.newaxis, :, tf.newaxis] - top[:, tf.newaxis, tf.newaxis]
+    across = tf.range(width)[tf.newaxis, tf.newaxis, :] - left[:, tf.newaxis, tf.newaxis]
+    upright = draws.uniform(3, (1, 1)) < 0.5
+    row = tf.where(upright, down, across)
+    column = tf.where(upright, across, down)
+    inside = (row >= 0) & (row < side) & (column >= 0) & (column < side)
+    place = tf.where(inside, row * size + column, 0)
+    values = tf.gather(tf.reshape(pair, [-1]), place)
+    return tf.where(inside, values, 0.0)[..., tf.newaxis]
+
+
+def pyramid_pair(side: tf.Tensor, size: int) -> tf.Tensor:
+    """An upper pyramid and a negative lower one, of length 1, in the corner of a canvas.
+
+    Args:
+        side: Side of the square that both fill, int scalar.
+        size: Side of the canvas.
+
+    Returns:
+        float32 `(size, size)`, zero outside of the square.
+
+    References:
+        Andriushchenko et al., 2020, Eq. 2: rings of height sum of 1 / (k + 1)^2.
+    """
+    upper = side // 2
+    row = tf.range(size)[:, tf.newaxis]
+    column = tf.range(size)[tf.newaxis, :]
+    top = _pyramid(row, column, upper, side, size)
+    bottom = _pyramid(row - upper, column, side - upper, side, size)
+    inside = (row < side) & (column < side)
+    pair = tf.where(row < upper, _unit(top), -_unit(bottom))
+    return _unit(tf.where(inside, pair, 0.0))
+
+
+def _pyramid(
+    row: tf.Tensor, column: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int
+) -> tf.Tensor:
+    """Rings around the middle of a `height` by `width` rectangle, zero outside of it."""
+    middle_row, middle_column = height // 2, width // 2
+    ring = tf.maximum(tf.abs(row - middle_row), tf.abs(column - middle_column))
+    num_rings = tf.maximum(middle_row, middle_column) + 1
+    # A pixel on ring r lies under all squares from the r-th on.
+    numbers = tf.range(1, size + 2)
+    heights = tf.where(numbers <= num_rings, 1.0 / tf.cast(numbers, tf.float32) ** 2, 0.0)
+    tails = tf.cumsum(heights, reverse=True)
+    inside = (row >= 0) & (row < height) & (column < width)
+    return tf.where(inside, tf.gather(tails, tf.minimum(ring, size)), 0.0)
+
+
+def _unit(values: tf.Tensor) -> tf.Tensor:
+    return values / tf.maximum(tf.sqrt(tf.reduce_sum(tf.square(values))), _SMALLEST_LENGTH)
+
+
+def _on_sphere(images: tf.Tensor, delta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    lengths = expand(l2_norm(delta), delta) + _SMALLEST_LENGTH
+    return tf.clip_by_value(images + epsilon * delta / lengths, 0.0, 1.0)
+
+
+def _window_length(window: tf.Tensor) -> tf.Tensor:
+    """Length of each channel, `(batch, 1, 1, channels)`."""
+    return tf.sqrt(tf.reduce_sum(tf.square(window), axis=[1, 2], keepdims=True))
+
+
+def _interval(start: tf.Tensor, length: tf.Tensor, size: int) -> tf.Tensor:
+    """1 from `start` on for `length` places, else 0; float32 `(batch, size)`."""
+    places = tf.range(size)[tf.newaxis, :] - start[:, tf.newaxis]
+    return tf.cast((places >= 0) & (places < length), tf.float32)
+
+
+STARTS: Mapping[Norm, Callable[..., tf.Tensor]] = {"linf": linf_start, "l2": l2_start}
+PROPOSALS: Mapping[Norm, Callable[..., tf.Tensor]] = {"linf": linf_proposal, "l2": l2_proposal}

@@ -1,0 +1,134 @@
+"""Square attack: random search with squares, no gradients."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from lsp_keras.attacks import _squares
+from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._staged import StagedAttack, State
+from lsp_keras.ops import objectives
+from lsp_keras.ops.norms import expand
+from lsp_keras.types import Norm
+from lsp_keras.validation import InputError
+
+__all__ = ["Square"]
+
+_SHRINK_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+_STREAMS_PER_TURN = 1 << 24
+
+
+class Square(StagedAttack):
+    """Keeps a random change of one square wherever it lowers the margin.
+
+    Needs the model's answers only, so it tells real robustness from misleading gradients.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
+        norm: `"linf"` or `"l2"`.
+        num_queries: Forward passes of each restart.
+        num_restarts: Random starts.
+        initial_share: Share of the image that the first squares cover.
+
+    References:
+        Andriushchenko et al., Square Attack: a Query-Efficient Black-Box Adversarial Attack
+        via Random Search, 2020, Algorithms 1 to 3; schedule as in AutoAttack.
+
+    Differs from the reference:
+        Place and signs of a square are drawn for each image from its index; AutoAttack's code
+        draws one for the whole batch and never reaches the last row and column.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        num_queries: int = 5000,
+        num_restarts: int = 1,
+        initial_share: float = 0.8,
+    ) -> None:
+        super().__init__(epsilon=epsilon, norm=norm)
+        self.num_queries = check_count("num_queries", num_queries)
+        self.num_restarts = check_count("num_restarts", num_restarts)
+        if not 0.0 < initial_share <= 1.0:
+            raise InputError(f"`initial_share` must be in (0, 1]. Received: {initial_share!r}.")
+        self.initial_share = initial_share
+
+    def num_turns(self, num_classes: int) -> int:
+        """Restarts."""
+        return self.num_restarts
+
+    @property
+    def window_ends(self) -> Sequence[int]:
+        """Roughly doubling, at most 500 queries apart."""
+        ends = [5, 10, 25, 50, 100, 200, 350, 500, 750, *range(1000, self.num_queries, 500)]
+        return [*(end for end in ends if end < self.num_queries), self.num_queries]
+
+    def begin(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+        turn: tf.Tensor,
+    ) -> State:
+        """See `StagedAttack.begin`: stripes (L-inf) or a grid of tiles (L2)."""
+        draws = _squares.Draws(seed, indices, _stream(turn, 0))
+        start = _squares.STARTS[self.norm](images, self.epsilon, draws)
+        margin = objectives.margin(labels, logits_fn(start))
+        return {"adversarial": start, "margin": margin, "broken": margin > 0.0}
+
+    def advance(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        state: State,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+        turn: tf.Tensor,
+        first: tf.Tensor,
+        last: tf.Tensor,
+    ) -> State:
+        """See `StagedAttack.advance`."""
+        height, width = images.shape[1:3]
+        sides = tf.constant(_square_sides(self, height, width), tf.int32)
+        propose = _squares.PROPOSALS[self.norm]
+
+        def query(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+            draws = _squares.Draws(seed, indices, _stream(turn, count + 1))
+            current = state["adversarial"]
+            proposal = propose(images, current, self.epsilon, sides[count], draws)
+            margin = objectives.margin(labels, logits_fn(proposal))
+            # NaN must surface, not lose to a number.
+            better = tf.logical_not(margin <= state["margin"]) & ~state["broken"]
+            return count + 1, {
+                "adversarial": tf.where(expand(better, images), proposal, current),
+                "margin": tf.where(better, margin, state["margin"]),
+                "broken": state["broken"] | (better & (margin > 0.0)),
+            }
+
+        return tf.while_loop(lambda count, _: count < last, query, (first, state))[1]
+
+
+def _stream(turn: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+    """Counter of the random draws for one query of one restart."""
+    return tf.cast(turn, tf.int64) * _STREAMS_PER_TURN + tf.cast(count, tf.int64)
+
+
+def _square_sides(attack: Square, height: int, width: int) -> np.ndarray:
+    """Side of the square at each query, int `(num_queries,)`."""
+    queries = np.arange(attack.num_queries)
+    halvings = np.searchsorted(_SHRINK_AFTER, queries, side="left")
+    shares = attack.initial_share / 2.0**halvings
+    sides = np.rint(np.sqrt(shares * height * width)).astype(int)
+    if attack.norm == "l2":
+        # A pyramid needs a middle and something around it.
+        sides = np.maximum(sides, 3)
+        sides += 1 - sides % 2
+    return np.clip(sides, 1, min(height, width))
