@@ -10,7 +10,7 @@ from lsp_keras.validation import InputError
 
 
 def contrastive_network(
-    backbone: keras.Model, *, dimensions: int = 128, batch_norm_splits: int = 8
+    backbone: keras.Model, *, dimensions: int = 128, batch_norm_splits: int = 8, seed: int = 0
 ) -> keras.Model:
     """A backbone's features followed by a projection head of two layers.
 
@@ -19,15 +19,15 @@ def contrastive_network(
             for those of BatchNorm, which start equal.
         dimensions: Of the projection.
         batch_norm_splits: Parts of a batch that BatchNorm normalizes by themselves in training.
+        seed: Fixes the head's initial weights.
 
     Returns:
         Model from images to the pair (features `(batch, width)`, projections
         `(batch, dimensions)`); the projections are not normalized.
     """
     encoder = split_batch_norm(feature_encoder(backbone), batch_norm_splits)
-    width = encoder.output_shape[-1]
-    hidden = keras.layers.Dense(width, activation="relu", dtype="float32", name="projection1")
-    projection = keras.layers.Dense(dimensions, dtype="float32", name="projection2")
+    hidden = _dense(encoder.output_shape[-1], "relu", "projection1", seed)
+    projection = _dense(dimensions, None, "projection2", seed + 1)
     return keras.Model(encoder.input, [encoder.output, projection(hidden(encoder.output))])
 
 
@@ -150,3 +150,10 @@ class KeyQueue(keras.layers.Layer):
         )
         self.keys.assign(updated)
         self.position.assign((self.position + count) % self.size)
+
+
+def _dense(units: int, activation: str | None, name: str, seed: int) -> keras.layers.Dense:
+    initializer = keras.initializers.GlorotUniform(seed)
+    return keras.layers.Dense(
+        units, activation, kernel_initializer=initializer, dtype="float32", name=name
+    )

@@ -18,7 +18,8 @@ class MoCoTrainer(keras.Model):
     Batches are dictionaries of two views, `first` and `second`, float32
     `(batch, height, width, channels)` in [0, 1]. BatchNorm of the query network follows the
     queries, that of the momentum network the keys. Logs hold `loss` and `spread` (see
-    `feature_spread`), which falls to 0 when the projections collapse to one point.
+    `feature_spread`), which falls to 0 when the projections collapse to one point. What is kept of
+    it is the `encoder`; the trainer itself is not saved.
 
     Args:
         backbone: Registered classifier; see `lsp_keras.models._moco.contrastive_network`.
@@ -50,10 +51,12 @@ class MoCoTrainer(keras.Model):
         seed: int = 0,
     ) -> None:
         super().__init__(name="moco")
-        keras.utils.set_random_seed(seed)
-        options = {"dimensions": dimensions, "batch_norm_splits": batch_norm_splits}
-        self.query_network = contrastive_network(backbone, **options)
-        self.key_network = contrastive_network(backbone, **options)
+        self.query_network, self.key_network = (
+            contrastive_network(
+                backbone, dimensions=dimensions, batch_norm_splits=batch_norm_splits, seed=seed
+            )
+            for _ in range(2)
+        )
         self.key_network.set_weights(self.query_network.get_weights())
         self.queue = KeyQueue(queue_size, dimensions, seed)
         self.momentum = momentum

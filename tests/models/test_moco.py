@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.models import resnet18
+from lsp_keras import registry
 from lsp_keras.models._moco import (
     KeyQueue,
     SplitBatchNormalization,
@@ -54,9 +54,10 @@ def test_queue_forgets_the_oldest_keys_first() -> None:
         queue.enqueue(tf.zeros([6, 2]))
 
 
-def test_network_starts_from_the_backbone_and_gives_it_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", registry.names("model"))
+def test_network_starts_from_the_backbone_and_gives_it_back(name: str, tmp_path: Path) -> None:
     images = np.random.default_rng(2).random((3, 16, 16, 3), np.float32)
-    backbone = resnet18(10, input_shape=(16, 16, 3), width=4)
+    backbone = registry.get("model", name)(10, input_shape=(16, 16, 3), width=4)
     network = contrastive_network(backbone, dimensions=6, batch_norm_splits=2)
     features, projections = network(images, training=False)
     assert projections.shape == (3, 6)
