@@ -24,6 +24,7 @@ from serving.metrics import PENDING, VERSIONS, Labels, Metrics
 from serving.model import LoadPolicy
 from serving.observation import Observer
 from serving.options import LoadOptions, ServerOptions
+from serving.page_routes import page_routes
 from serving.readiness import Readiness
 from serving.rest import RestHandlers, RestOptions
 from serving.servable import Servable
@@ -172,7 +173,7 @@ class Server:
             self._metrics,
             metrics_path=self.options.metrics_path,
             token=self._token,
-            pages=[],
+            pages=page_routes(self.manager, self._token) if self.options.page else [],
         )
 
     def _executor(self) -> Executor:
