@@ -17,6 +17,7 @@ from lsp_keras.validation import InputError
 Terms = Mapping[str, tf.Tensor]
 Weights = Mapping[str, float | tf.Tensor]
 
+_LARGEST_SEED = 2**31
 _SEED_STRIDE = 2**32
 
 
@@ -34,12 +35,12 @@ class RobustTrainer(keras.Model):
     Args:
         classifier: Maps float images in [0, 1] to logits.
         regularizers: Terms to add; their names must differ.
-        seed: Of all random draws in training; with the number of steps done it fixes them, so
-            that a resumed run draws what an uninterrupted one would.
+        seed: Of all random draws in training, in [0, 2**31); with the number of steps done it
+            fixes them, so that a resumed run draws what an uninterrupted one would.
         name: Of the model.
 
     Raises:
-        InputError: Two terms have the same name.
+        InputError: Two terms have the same name, or the seed is out of its range.
     """
 
     train_function: Any
@@ -54,6 +55,8 @@ class RobustTrainer(keras.Model):
     ) -> None:
         # The policy decides on loss scaling; images keep float32 up to the normalization.
         super().__init__(name=name, dtype=_dtype_policy(classifier), autocast=False)
+        if not 0 <= seed < _LARGEST_SEED:
+            raise InputError(f"`seed` must be in [0, 2**31). Received: seed={seed}.")
         self.classifier = classifier
         self.regularizers = list(regularizers)
         self.seed = seed
@@ -161,7 +164,16 @@ class RobustTrainer(keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def make_train_function(self, force: bool = False) -> None:
-        """Keras's, with a failed check of the loss as one clear error."""
+        """Keras's, with a failed check of the loss as one clear error.
+
+        Raises:
+            InputError: `compile` was given a loss.
+        """
+        if self.loss is not None:
+            raise InputError(
+                "`compile` takes no loss: the training method is the loss. "
+                f"Received: loss={self.loss!r}. Leave it out."
+            )
         if self.train_function is None or force:
             self._create_variables()
             super().make_train_function(force)

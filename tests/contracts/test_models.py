@@ -67,18 +67,15 @@ def test_saved_model_loads_in_safe_mode(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_keeps_weights_and_logits_in_float32(
-    name: str, policy: str, images: np.ndarray
-) -> None:
+def test_mixed_precision_keeps_weights_and_logits_in_float32(name: str, images: np.ndarray) -> None:
     previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
+    keras.config.set_dtype_policy("mixed_float16")
     try:
         mixed = registry.get("model", name)(7, input_shape=SHAPE, width=4, seed=3)
     finally:
         keras.config.set_dtype_policy(previous)
     exact = registry.get("model", name)(7, input_shape=SHAPE, width=4, seed=3)
-    assert mixed.get_layer("stem_conv").compute_dtype == policy.removeprefix("mixed_")
+    assert mixed.get_layer("stem_conv").compute_dtype == "float16"
     assert {weight.dtype for weight in mixed.trainable_weights} == {"float32"}
     assert mixed(images).dtype == "float32"
     np.testing.assert_allclose(mixed(images), exact(images), atol=0.05)

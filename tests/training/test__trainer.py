@@ -260,6 +260,15 @@ def test_terms_need_names_of_their_own(build_classifier: Build) -> None:
     StandardTrainer(build_classifier(), regularizers=[LSP(), LSP(weight=0.0, name="global")])
 
 
+def test_seed_and_loss_are_checked(build_classifier: Build, toy: Toy) -> None:
+    with pytest.raises(InputError, match=r"`seed` must be in \[0, 2\*\*31\). Received: seed=-1"):
+        StandardTrainer(build_classifier(), seed=-1)
+    trainer = StandardTrainer(build_classifier(), seed=2**31 - 1)
+    trainer.compile("sgd", loss="mse")
+    with pytest.raises(InputError, match=r"`compile` takes no loss.*Received: loss='mse'"):
+        fit(trainer, one_batch(toy))
+
+
 def test_regularizer_of_ones_own_cannot_be_saved(build_classifier: Build) -> None:
     trainer = StandardTrainer(build_classifier(), regularizers=[Constant()])
     with pytest.raises(InputError, match=r"own regularizer \(Constant\).*`trainer.classifier`"):

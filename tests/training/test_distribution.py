@@ -39,10 +39,10 @@ def train(strategy):
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(3, kernel_initializer=keras.initializers.HeNormal(seed=2)),
         ])
-        attack = PGD(epsilon=0.05, num_steps=2)
+        attack = PGD(epsilon=0.05, num_steps=1)
         trainer = ATTrainer(classifier, attack=attack, regularizers=[LSP()], seed=1)
         trainer.compile(CoupledSGD(0.1, weight_decay=1e-3), metrics=["accuracy"])
-    options = dict(epochs=3, verbose=0, shuffle=False, validation_data=batches)
+    options = dict(epochs=2, verbose=0, shuffle=False, validation_data=batches)
     logs = trainer.fit(batches, **options).history
     weights = [np.asarray(weight).ravel().tolist() for weight in classifier.get_weights()]
     return {"logs": logs, "weights": sum(weights, [])}
