@@ -4,7 +4,7 @@ import abc
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from lsp_keras.attacks._checks import Batch, check_batch, check_finite, check_labels
 from lsp_keras.attacks._program import LogitsFn, Program, attackable_logits
-from lsp_keras.attacks._survivors import in_chunks
+from lsp_keras.attacks._survivors import in_chunks, predict_in_chunks
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Floats, Norm
@@ -163,7 +163,7 @@ class Attack(abc.ABC):
         batch = check_batch(images, labels, indices)
         batch_size = min(batch_size or len(batch.images), len(batch.images))
         program = self._program(logits_fn, batch.images.shape[1:])
-        clean_logits = _predict(program, batch, batch_size, "clean")
+        clean_logits = _predict(program, batch.images, batch_size, "clean")
         check_labels(batch.labels, clean_logits.shape[1])
         # A clean mistake is broken at distance 0; an attack could only turn it correct.
         correct = np.flatnonzero(clean_logits.argmax(axis=1) == batch.labels)
@@ -181,8 +181,7 @@ class Attack(abc.ABC):
         originals = tf.constant(batch.images)
         moved = project(tf.constant(adversarial), originals, self.epsilon, self.norm)
         adversarial = moved.numpy()
-        found = replace(batch, images=adversarial)
-        logits = _predict(program, found, batch_size, "adversarial")
+        logits = _predict(program, adversarial, batch_size, "adversarial")
         return AttackResult(
             images=adversarial,
             success=logits.argmax(axis=1) != batch.labels,
@@ -225,16 +224,12 @@ class Attack(abc.ABC):
         return f"{type(self).__name__}({arguments})"
 
 
-def _predict(program: Program, batch: Batch, batch_size: int, what: str) -> Floats:
+def _predict(program: Program, images: Floats, batch_size: int, what: str) -> Floats:
     """Logits of all images.
 
     Raises:
         NonFiniteError: Some are NaN or infinite.
     """
-
-    def predict(part: Batch, _state: Any) -> dict[str, Floats]:
-        return {"logits": program.predict(part.images)}
-
-    logits = in_chunks(predict, batch, {}, batch_size)["logits"]
+    logits = predict_in_chunks(program.predict, images, batch_size)
     check_finite(logits, f"logits of the {what} images")
     return logits

@@ -33,6 +33,15 @@ class Program:
         self._attack = attack
         self._logits_fn = logits_fn
         self._images = tf.TensorSpec([None, *image_shape], tf.float32)
+        self._parts: dict[Any, Program] = {}
+
+    def part(self, attack: Any) -> "Program":
+        """The program of another attack on the same model, compiled once."""
+        if attack not in self._parts:
+            part = Program(attack, self._logits_fn, tuple(self._images.shape[1:]))
+            part.__dict__["_predict"] = self._predict
+            self._parts[attack] = part
+        return self._parts[attack]
 
     def predict(self, images: Floats) -> Any:
         """Logits `(batch, classes)`."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._checks import Batch
+from lsp_keras.types import Floats
 
 _LOGGER = logging.getLogger(__name__)
 _SIZES_PER_BATCH = 8
@@ -51,6 +52,19 @@ def in_chunks(
         parts.append({key: value[: len(rows)] for key, value in result.items()})
         start += len(rows)
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def predict_in_chunks(
+    predict: Callable[[Floats], Floats], images: Floats, batch_size: int
+) -> Floats:
+    """Logits of all images, as `in_chunks`."""
+    labels = np.zeros(len(images), np.int64)
+    return in_chunks(
+        lambda batch, _: {"logits": predict(batch.images)},
+        Batch(images, labels, labels),
+        {},
+        batch_size,
+    )["logits"]
 
 
 def padded_size(count: int, batch_size: int) -> int:

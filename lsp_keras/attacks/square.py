@@ -16,6 +16,7 @@ from lsp_keras.validation import InputError
 __all__ = ["Square"]
 
 _SHRINK_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+_SCHEDULE_LENGTH = 10_000
 _STREAMS_PER_TURN = 1 << 24
 
 
@@ -30,6 +31,8 @@ class Square(StagedAttack):
         num_queries: Forward passes of each restart.
         num_restarts: Random starts.
         initial_share: Share of the image that the first squares cover.
+        rescale_schedule: Whether the squares shrink as they would over 10,000 queries, whatever
+            `num_queries` is; AutoAttack's do not.
 
     References:
         Andriushchenko et al., Square Attack: a Query-Efficient Black-Box Adversarial Attack
@@ -48,6 +51,7 @@ class Square(StagedAttack):
         num_queries: int = 5000,
         num_restarts: int = 1,
         initial_share: float = 0.8,
+        rescale_schedule: bool = False,
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_queries = check_count("num_queries", num_queries)
@@ -55,6 +59,7 @@ class Square(StagedAttack):
         if not 0.0 < initial_share <= 1.0:
             raise InputError(f"`initial_share` must be in (0, 1]. Received: {initial_share!r}.")
         self.initial_share = initial_share
+        self.rescale_schedule = rescale_schedule
 
     def num_turns(self, num_classes: int) -> int:
         """Restarts."""
@@ -124,6 +129,8 @@ def _stream(turn: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
 def _square_sides(attack: Square, height: int, width: int) -> np.ndarray:
     """Side of the square at each query, int `(num_queries,)`."""
     queries = np.arange(attack.num_queries)
+    if attack.rescale_schedule:
+        queries = queries * _SCHEDULE_LENGTH // attack.num_queries
     halvings = np.searchsorted(_SHRINK_AFTER, queries, side="left")
     shares = attack.initial_share / 2.0**halvings
     sides = np.rint(np.sqrt(shares * height * width)).astype(int)

@@ -41,6 +41,8 @@ def test_squares_shrink_as_in_autoattack() -> None:
     shares = {0: 1, 10: 1, 11: 2, 51: 4, 201: 8, 501: 16, 1001: 32, 2001: 64, 4001: 128}
     for query, divisor in shares.items():
         assert sides[query] == max(round((0.8 / divisor * 1024) ** 0.5), 1)
+    rescaled = _square_sides(Square(epsilon=0.1, num_queries=100, rescale_schedule=True), 32, 32)
+    assert rescaled[1] == sides[100]
     assert (_square_sides(Square(epsilon=0.5, norm="l2"), 32, 32) % 2 == 1).all()
 
 

@@ -14,8 +14,10 @@ from lsp_keras.validation import InputError
 SHAPE = (5, 5, 3)
 EPSILONS = {"linf": 0.05, "l2": 0.3, "l1": 2.0}
 AFFORDABLE = {"num_queries": 500}
+# Their parts are in the battery themselves; 5,000 queries for each test would be too slow.
+SLOW = {"autoattack", "autoattack_torchattacks"}
 CASES = [
-    pytest.param(name, norm, id=f"{name}-{norm}")
+    pytest.param(name, norm, id=f"{name}-{norm}", marks=[pytest.mark.slow] if name in SLOW else [])
     for name in registry.names("attack")
     for norm in registry.get("attack", name).supported_norms
 ]

@@ -1,0 +1,200 @@
+"""Fast adaptive boundary attack: the nearest misclassified image, found from the boundary."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from lsp_keras.attacks._geometry import GEOMETRIES
+from lsp_keras.attacks._gradient import check_count, value_and_gradient
+from lsp_keras.attacks._planes import move_to_plane
+from lsp_keras.attacks._staged import StagedAttack, State
+from lsp_keras.attacks.apgd import ranked_class
+from lsp_keras.ops import objectives
+from lsp_keras.ops.norms import expand, norm_of
+from lsp_keras.types import Norm
+
+__all__ = ["FAB"]
+
+_LARGEST_SHARE = 0.1
+_OVERSHOOT = 1.05
+_BACKWARD = 0.9
+_SMALLEST = 1e-12
+_SMALLEST_MOVE = 1e-8
+_NOT_FOUND = 1e10
+
+
+class FAB(StagedAttack):
+    """Steps onto the linearized decision boundary, biased towards the clean image.
+
+    It looks for the smallest perturbation, whatever the budget; an image counts as broken as
+    soon as one within the budget is found.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
+        norm: `"linf"` or `"l2"`.
+        num_steps: Steps of each turn.
+        num_restarts: Starts, for each target where there are targets; the first is the clean
+            image, later ones are random.
+        targeted: Whether to run once for each of the classes that follow the label's in the
+            clean logits, instead of towards the nearest boundary at every step.
+        num_targets: Most target classes.
+
+    References:
+        Croce and Hein, Minimally Distorted Adversarial Examples with a Fast Adaptive Boundary
+        Attack, 2020, Algorithm 1, with AutoAttack's settings.
+
+    Differs from the reference:
+        The projection onto a plane inside the box is solved by Newton's method instead of
+        sorting; the solution is the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        num_steps: int = 100,
+        num_restarts: int = 1,
+        targeted: bool = False,
+        num_targets: int = 9,
+    ) -> None:
+        super().__init__(epsilon=epsilon, norm=norm)
+        self.num_steps = check_count("num_steps", num_steps)
+        self.num_restarts = check_count("num_restarts", num_restarts)
+        self.targeted = targeted
+        self.num_targets = check_count("num_targets", num_targets)
+
+    def num_turns(self, num_classes: int) -> int:
+        """Restarts, times targets where there are targets."""
+        return self.num_restarts * (min(self.num_targets, num_classes - 1) if self.targeted else 1)
+
+    @property
+    def window_ends(self) -> Sequence[int]:
+        """Every ten steps, and early."""
+        ends = [3, 6, *range(10, self.num_steps, 10)]
+        return [*(end for end in ends if end < self.num_steps), self.num_steps]
+
+    def begin(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+        turn: tf.Tensor,
+    ) -> State:
+        """See `StagedAttack.begin`: the clean image, or half a radius away from it."""
+        direction = GEOMETRIES[self.norm].draw_direction(
+            images, seed=seed, indices=indices, counter=turn
+        )
+        is_restart = tf.cast(turn % self.num_restarts > 0, tf.float32)
+        start = images + is_restart * 0.5 * self.epsilon * direction
+        targets = labels
+        if self.targeted:
+            targets = ranked_class(logits_fn(images), 1 + turn // self.num_restarts)
+        return {
+            "targets": targets,
+            "current": tf.clip_by_value(start, 0.0, 1.0),
+            "distance": tf.fill(tf.shape(labels), _NOT_FOUND),
+            "adversarial": images,
+            "broken": tf.zeros_like(labels, tf.bool),
+        }
+
+    def advance(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        state: State,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+        turn: tf.Tensor,
+        first: tf.Tensor,
+        last: tf.Tensor,
+    ) -> State:
+        """See `StagedAttack.advance`."""
+
+        def step(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+            current, targets = state["current"], state["targets"]
+            gap, normal = self._nearest_plane(logits_fn, current, labels, targets)
+            moved = self._toward_plane(images, current, gap, normal)
+            is_broken = tf.argmax(logits_fn(moved), axis=1) != labels
+            return count + 1, self._remember(images, state, moved, is_broken)
+
+        return tf.while_loop(lambda count, _: count < last, step, (first, state))[1]
+
+    def _nearest_plane(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        current: tf.Tensor,
+        labels: tf.Tensor,
+        targets: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Lead of the label `(batch,)` and the gradient of the other class's lead."""
+        if self.targeted:
+            lead, normal, _ = value_and_gradient(logits_fn, _lead_of(targets), current, labels)
+            return -lead, normal
+        num_classes = logits_fn(current).shape[1]
+        geometry = GEOMETRIES[self.norm]
+
+        def compare(
+            other: tf.Tensor, nearest: tf.Tensor, gap: tf.Tensor, normal: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+            classes = tf.fill(tf.shape(labels), tf.cast(other, tf.int64))
+            lead, gradient, _ = value_and_gradient(logits_fn, _lead_of(classes), current, labels)
+            distance = tf.abs(lead) / (geometry.dual_norm(gradient) + _SMALLEST)
+            closer = (distance < nearest) & (classes != labels)
+            return (
+                other + 1,
+                tf.where(closer, distance, nearest),
+                tf.where(closer, -lead, gap),
+                tf.where(expand(closer, normal), gradient, normal),
+            )
+
+        start = (
+            tf.constant(0),
+            tf.fill(tf.shape(labels), tf.float32.max),
+            tf.zeros_like(labels, tf.float32),
+            tf.zeros_like(current),
+        )
+        return tf.while_loop(lambda other, *_: other < num_classes, compare, start)[2:]
+
+    def _toward_plane(
+        self, images: tf.Tensor, current: tf.Tensor, gap: tf.Tensor, normal: tf.Tensor
+    ) -> tf.Tensor:
+        """Steps 6 to 9 of Algorithm 1: both points to the plane, then their convex mean."""
+        geometry = GEOMETRIES[self.norm]
+        from_current = move_to_plane(current, normal, gap, geometry)
+        gap_of_original = gap + tf.reduce_sum(normal * (current - images), axis=[1, 2, 3])
+        from_original = move_to_plane(images, normal, gap_of_original, geometry)
+        near = tf.maximum(norm_of(from_current, self.norm), _SMALLEST_MOVE)
+        far = tf.maximum(norm_of(from_original, self.norm), _SMALLEST_MOVE)
+        share = expand(tf.minimum(near / (near + far), _LARGEST_SHARE), images)
+        ahead = (1.0 - share) * (current + _OVERSHOOT * from_current)
+        ahead += share * (images + _OVERSHOOT * from_original)
+        return tf.clip_by_value(ahead, 0.0, 1.0)
+
+    def _remember(
+        self, images: tf.Tensor, state: State, moved: tf.Tensor, is_broken: tf.Tensor
+    ) -> State:
+        """Keeps the closest misclassified point, and goes back towards the image from it."""
+        distance = norm_of(moved - images, self.norm)
+        closer = is_broken & (distance < state["distance"])
+        back = images + _BACKWARD * (moved - images)
+        return state | {
+            "current": tf.where(expand(is_broken, images), back, moved),
+            "distance": tf.where(closer, distance, state["distance"]),
+            "adversarial": tf.where(expand(closer, images), moved, state["adversarial"]),
+            "broken": state["broken"] | (closer & (distance <= self.epsilon)),
+        }
+
+
+def _lead_of(classes: tf.Tensor) -> objectives.Objective:
+    """Objective: how far the logit of these classes lies above the label's."""
+
+    def lead(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return objectives.true_logit(classes, logits) - objectives.true_logit(labels, logits)
+
+    return lead

@@ -1,0 +1,165 @@
+"""Verdicts against torchattacks on the same weights; needs torch and torchattacks."""
+
+import keras
+import numpy as np
+import pytest
+
+from lsp_keras.attacks.apgd import APGD
+from lsp_keras.attacks.autoattack_torchattacks import AutoAttackTorchattacks
+from lsp_keras.attacks.fab import FAB
+from lsp_keras.attacks.square import Square
+
+pytestmark = pytest.mark.reference
+NUM_IMAGES, SIZE, CLASSES = 64, 10, 6
+EPSILONS = {"linf": 0.012, "l2": 0.09}
+NAMES = {"linf": "Linf", "l2": "L2"}
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason="compares with torchattacks")
+
+
+@pytest.fixture(scope="module")
+def torchattacks(torch):
+    return pytest.importorskip("torchattacks", reason="compares with torchattacks")
+
+
+@pytest.fixture(scope="module")
+def keras_model():
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            keras.layers.Conv2D(8, 3, activation="relu", bias_initializer="normal"),
+            keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def torch_model(torch, keras_model):
+    """The same weights in PyTorch."""
+    first, second, _, dense = keras_model.layers
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(3, 8, 3)
+            self.second = torch.nn.Conv2d(8, 8, 3, stride=2)
+            self.dense = torch.nn.Linear(dense.kernel.shape[0], CLASSES)
+
+        def forward(self, images):
+            maps = torch.relu(self.second(torch.relu(self.first(images))))
+            return self.dense(maps.permute(0, 2, 3, 1).flatten(1))
+
+    network = Network()
+    with torch.no_grad():
+        for ours, theirs in ((first, network.first), (second, network.second)):
+            theirs.weight.copy_(torch.tensor(ours.kernel.numpy().transpose(3, 2, 0, 1)))
+            theirs.bias.copy_(torch.tensor(ours.bias.numpy()))
+        network.dense.weight.copy_(torch.tensor(dense.kernel.numpy().T))
+        network.dense.bias.copy_(torch.tensor(dense.bias.numpy()))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def batch(keras_model):
+    images = np.random.default_rng(0).random((NUM_IMAGES, SIZE, SIZE, 3), dtype=np.float32)
+    return images, keras_model(images).numpy().argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def their_success(torch, torch_model, batch):
+    """Runs an attack of torchattacks; says what it broke within the budget."""
+    images, labels = batch
+    pixels = torch.tensor(images.transpose(0, 3, 1, 2))
+    targets = torch.tensor(labels)
+
+    def run(attack, norm):
+        found = attack(pixels, targets)
+        delta = (found - pixels).flatten(1)
+        lengths = torch.linalg.vector_norm(delta, {"linf": np.inf, "l2": 2}[norm], dim=1)
+        with torch.no_grad():
+            wrong = torch_model(found).argmax(1) != targets
+        return (wrong & (lengths <= EPSILONS[norm] * (1 + 1e-5))).numpy()
+
+    return run
+
+
+def test_the_models_are_the_same(torch, torch_model, keras_model, batch) -> None:
+    images, _ = batch
+    with torch.no_grad():
+        theirs = torch_model(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    np.testing.assert_allclose(keras_model(images), theirs, atol=1e-5)
+
+
+def check(ours, theirs) -> None:
+    """As many different verdicts as between two seeds of theirs, and two for rounding."""
+    spread = int((theirs[0] != theirs[1]).sum())
+    differences = min(int((ours != verdicts).sum()) for verdicts in theirs)
+    assert 0 < ours.sum() < NUM_IMAGES
+    assert differences <= spread + 2
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(("objective", "loss"), [("cross_entropy", "ce"), ("dlr", "dlr")])
+def test_apgd(
+    torchattacks, torch_model, keras_model, batch, their_success, norm, objective, loss
+) -> None:
+    options = {"norm": NAMES[norm], "eps": EPSILONS[norm], "steps": 100, "loss": loss}
+    theirs = [
+        their_success(torchattacks.APGD(torch_model, **options, seed=seed), norm) for seed in (0, 1)
+    ]
+    attack = APGD(epsilon=EPSILONS[norm], norm=norm, objective=objective)
+    check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_targeted_apgd(torchattacks, torch_model, keras_model, batch, their_success, norm) -> None:
+    options = {"norm": NAMES[norm], "eps": EPSILONS[norm], "steps": 100, "n_classes": CLASSES}
+    theirs = [
+        their_success(torchattacks.APGDT(torch_model, **options, seed=seed), norm)
+        for seed in (0, 1)
+    ]
+    attack = APGD(epsilon=EPSILONS[norm], norm=norm, objective="targeted_dlr")
+    check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_fab(torchattacks, torch_model, keras_model, batch, their_success, norm, targeted) -> None:
+    options = {"norm": NAMES[norm], "eps": EPSILONS[norm], "steps": 100, "n_classes": CLASSES}
+    theirs = [
+        their_success(
+            torchattacks.FAB(torch_model, **options, multi_targeted=targeted, seed=seed), norm
+        )
+        for seed in (0, 1)
+    ]
+    attack = FAB(epsilon=EPSILONS[norm], norm=norm, targeted=targeted)
+    check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_square(torchattacks, torch_model, keras_model, batch, their_success, norm) -> None:
+    options = {"norm": NAMES[norm], "eps": EPSILONS[norm], "n_queries": 1500}
+    theirs = [
+        their_success(
+            torchattacks.Square(torch_model, **options, resc_schedule=False, seed=seed), norm
+        )
+        for seed in (0, 1)
+    ]
+    attack = Square(epsilon=EPSILONS[norm], norm=norm, num_queries=1500)
+    check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+def test_their_autoattack(torchattacks, torch_model, keras_model, batch, their_success) -> None:
+    options = {"norm": "Linf", "eps": EPSILONS["linf"], "n_classes": CLASSES}
+    theirs = [
+        their_success(torchattacks.AutoAttack(torch_model, **options, seed=seed), "linf")
+        for seed in (0, 1)
+    ]
+    attack = AutoAttackTorchattacks(epsilon=EPSILONS["linf"])
+    check(attack(keras_model, *batch, seed=0).success, theirs)
