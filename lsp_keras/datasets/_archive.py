@@ -1,13 +1,17 @@
 """Files of a zip archive, a tar archive or a folder, read alike."""
 
 import contextlib
+import gzip
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from lsp_keras.validation import InputError
+
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 
 
 class Archive(NamedTuple):
@@ -44,7 +48,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
                 yield _tar(path, packed)
         else:
             raise InputError(f"{path} is neither a zip nor a tar archive. Download it again.")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} is damaged ({error}). Download it again.") from error
 
 

@@ -42,7 +42,7 @@ def prepared_builder(name: str, folders: Folders, manual_file: str | None = None
         missing = functools.partial(_missing, builder, roots, manual_file)
         if archive is None and not folders.download:
             raise InputError(missing("downloading was not allowed"))
-        _prepare(builder, missing, online=archive is None)
+        _prepare(builder, missing)
     return builder
 
 
@@ -79,13 +79,13 @@ def _make(name: str, root: Path, archive: Path | None = None) -> Any:
         ) from error
 
 
-def _prepare(builder: Any, missing: Callable[[str], str], *, online: bool) -> None:
+def _prepare(builder: Any, missing: Callable[[str], str]) -> None:
     """Downloads and prepares; whatever stops it becomes one sentence."""
     import requests
 
     try:
-        if online:
-            _check_connection(builder)
+        if builder.url_infos and not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            check_connection(next(iter(builder.url_infos)))
         # TFDS prints to stdout, which belongs to the results.
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
@@ -97,17 +97,26 @@ def _prepare(builder: Any, missing: Callable[[str], str], *, online: bool) -> No
         raise InputError(missing(f"no connection to {host}")) from error
     except Exception as error:
         # Builders run code of their own: anything can go wrong in them.
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(missing(reason)) from error
+        raise InputError(missing(_reason(error))) from error
 
 
-def _check_connection(builder: Any) -> None:
-    """Fails within seconds where there is no network; TFDS itself retries for minutes."""
+def _reason(error: BaseException) -> str:
+    """The first error of a chain, in one line; TFDS wraps it in the whole example."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    message = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {message}"
+
+
+def check_connection(url: str) -> None:
+    """Fails within seconds where there is no network; TFDS itself retries for minutes.
+
+    Raises:
+        requests.RequestException: The host cannot be reached.
+    """
     import requests
 
-    urls = [*(builder.url_infos or {}), builder.info.homepage]
-    if urls[0] and not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-        requests.head(urls[0], timeout=_CONNECT_SECONDS)
+    requests.head(url, timeout=_CONNECT_SECONDS)
 
 
 def _missing(builder: Any, roots: list[Path], manual_file: str | None, reason: str) -> str:

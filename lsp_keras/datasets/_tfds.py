@@ -105,7 +105,7 @@ def _read(
         yield from dataset.batch(_CHUNK).as_numpy_iterator()
     except tf.errors.OpError as error:
         raise InputError(
-            f"The prepared data in {builder.data_path} cannot be read ({error.message}). "
+            f"The prepared data in {builder.data_path} cannot be read ({type(error).__name__}). "
             "Delete that folder and prepare it again."
         ) from error
 
@@ -115,16 +115,18 @@ def _feature_keys(name: str, info: Any) -> tuple[str, str]:
     import tensorflow_datasets as tfds
 
     features = info.features
-    supervised = info.supervised_keys or ()
+    described = type(features).__name__
     if isinstance(features, tfds.features.FeaturesDict):
-        keys = [key for key in supervised if isinstance(key, str)] or list(features)
+        supervised = [key for key in info.supervised_keys or () if isinstance(key, str)]
+        keys = supervised or list(features)
         images = [key for key in keys if isinstance(features[key], tfds.features.Image)]
         labels = [key for key in keys if isinstance(features[key], tfds.features.ClassLabel)]
         if len(images) == len(labels) == 1:
             return images[0], labels[0]
+        described = ", ".join(f"{key} ({type(features[key]).__name__})" for key in keys)
     raise InputError(
         f"TFDS dataset {name!r} is not for image classification: it must have one image and one "
-        f"class label per example. It has: {features!r}."
+        f"class label per example. It has: {described}."
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from lsp_keras.datasets._archive import Archive, open_archive
+from lsp_keras.datasets._prepare import check_connection
 from lsp_keras.validation import InputError
 
 _URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
@@ -65,6 +66,8 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        if self.archive is None:
+            check_connection(_URL)
         path = Path(self.archive or dl_manager.download(_URL))
         with open_archive(path) as archive:
             classes = _class_names(archive)

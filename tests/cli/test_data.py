@@ -1,0 +1,80 @@
+"""`lsp-keras data`: the list, the facts, the contact sheet, a missing dataset."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from cli.data import command
+from lsp_keras import registry
+from lsp_keras.datasets import contact_sheet, load
+
+# A port that nothing listens on stands for a machine without a network.
+NOWHERE = "http://127.0.0.1:9"
+OFFLINE = {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": ""}
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Two classes of five images each."""
+    root = tmp_path / "My images"
+    for name, color in (("cat", "red"), ("dog", "blue")):
+        (root / name).mkdir(parents=True)
+        for index in range(5):
+            Image.new("RGB", (20, 20), color).save(root / name / f"{index}.png")
+    return root
+
+
+def test_list_names_every_dataset(run_cli):
+    done = run_cli("data", "list", "--json")
+    assert set(registry.names("dataset")) <= set(json.loads(done.stdout))
+    text = run_cli("data", "list").stdout
+    assert "tfds:NAME" in text
+    assert "folder:PATH" in text
+
+
+@pytest.fixture
+def show(tmp_path, monkeypatch):
+    """Runs `data show` in this process, in an empty folder; returns its stdout."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(command, ["show", *arguments], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+def test_show_prints_the_facts_and_draws_the_sheet(show, tmp_path):
+    facts = json.loads(show("digits", "--json", "--sheet", "deep/sheet.png"))
+    dataset = load("digits")
+    assert facts["splits"] == {"train": 1295, "validation": 143, "test": 359}
+    assert facts["source_splits"] == {"train": 1438, "test": 359}
+    assert facts["mean"] == list(dataset.info.mean)
+    counts = np.bincount(dataset.train.labels).tolist()
+    assert [row["train"] for row in facts["classes"]] == counts
+    assert facts["sheet"] == "deep/sheet.png"
+    drawn = np.asarray(Image.open(tmp_path / "deep" / "sheet.png"))
+    expected = contact_sheet(dataset.train, dataset.info.class_names)
+    np.testing.assert_array_equal(drawn, np.asarray(expected))
+
+
+def test_show_writes_into_the_current_folder_and_says_so(show, images, tmp_path):
+    text = show(f"folder:{images}@16")
+    (sheet,) = tmp_path.glob("folder_*_My_images_16_sheet.png")
+    assert f"Contact sheet: {sheet}" in text
+    assert "In the source       train 8, test 2" in text
+
+
+def test_a_missing_dataset_is_one_sentence_and_exit_code_2(run_cli, tmp_path):
+    environment = {**os.environ, **OFFLINE, "TFDS_DATA_DIR": str(tmp_path / "data")}
+    done = run_cli("data", "show", "stl10", env=environment)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: Dataset 'stl10' is missing: it was looked for in ")
+    assert str(tmp_path / "data" / "stl10") in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,77 @@
+"""From a name to a dataset: the record, the limits, the files for what does not fit."""
+
+import numpy as np
+import pytest
+
+from lsp_keras.datasets import load
+from lsp_keras.validation import InputError
+
+
+def parts(dataset):
+    return dataset.train, dataset.validation, dataset.test
+
+
+def test_the_same_arguments_give_the_same_images():
+    first, second = (load("digits", num_train=100, num_test=40, seed=2) for _ in range(2))
+    assert first.info == second.info
+    for one, two in zip(parts(first), parts(second), strict=True):
+        np.testing.assert_array_equal(one.images, two.images)
+        np.testing.assert_array_equal(one.indices, two.indices)
+
+
+def test_limits_choose_subsets_and_statistics_follow_them():
+    whole, some = load("digits"), load("digits", num_train=50, num_test=30)
+    assert len(some.train) == 50
+    assert len(some.test) == 30
+    assert set(some.train.indices) < set(whole.train.indices)
+    assert set(some.test.indices) < set(whole.test.indices)
+    np.testing.assert_array_equal(some.validation.indices, whole.validation.indices)
+    np.testing.assert_allclose(some.info.mean[0], some.train.images.mean() / 255, rtol=1e-6)
+
+
+def test_no_image_is_in_two_splits():
+    positions = np.concatenate([part.indices for part in parts(load("digits", seed=9))])
+    assert len(positions) == len(set(positions.tolist())) == 1797
+
+
+def test_images_over_the_limit_are_mapped_from_the_cache(tmp_path):
+    in_memory = load("digits")
+    num_bytes = sum(part.images.nbytes for part in parts(in_memory))
+    fits = load("digits", cache_dir=tmp_path, memory_limit=num_bytes)
+    assert not isinstance(fits.train.images, np.memmap)
+    assert not list(tmp_path.iterdir())
+    mapped = load("digits", cache_dir=tmp_path, memory_limit=num_bytes - 1)
+    assert mapped.info == in_memory.info
+    for one, two in zip(parts(mapped), parts(in_memory), strict=True):
+        assert isinstance(one.images, np.memmap)
+        np.testing.assert_array_equal(one.images, two.images)
+        np.testing.assert_array_equal(one.labels, two.labels)
+    other = load("digits", cache_dir=tmp_path, memory_limit=0, seed=1)
+    assert other.train.indices.tolist() != mapped.train.indices.tolist()
+
+
+def test_a_size_after_the_name_resizes():
+    dataset = load("digits@24", num_train=5, num_test=5)
+    assert dataset.info.image_shape == dataset.train.images.shape[1:] == (24, 24, 3)
+    assert dataset.info.name == "digits@24"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digit", "Unknown dataset: 'digit'. Did you mean 'digits'.* Or tfds:NAME .* folder:PATH"),
+        ("tfds:", "Unknown dataset: 'tfds:'"),
+        ("folder:", "Unknown dataset: 'folder:'"),
+        ("zip:images", "Unknown dataset: 'zip:images'"),
+        ("digits@0", "`the size after @` must be greater than zero"),
+        ("digits@big", "Unknown dataset: 'digits@big'"),
+    ],
+)
+def test_unknown_names_are_refused(name, message):
+    with pytest.raises(InputError, match=message):
+        load(name)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(InputError, match="`seed` must be zero or more"):
+        load("digits", seed=-1)

@@ -1,0 +1,89 @@
+"""Reading parts of a split into arrays or mapped files, and pixel statistics."""
+
+import numpy as np
+import pytest
+
+from lsp_keras.datasets._base import OpenSource, SourceSplit
+from lsp_keras.datasets._memory import channel_statistics, map_parts, read_parts
+from lsp_keras.validation import InputError
+
+SHAPE = (2, 3, 3)
+PARTS = (np.array([0, 3, 4, 9, 11]), np.array([1, 2, 10]), np.array([], int))
+
+
+def make_source(num_images=12, chunk=4, labels=None):
+    """Images at positions 100, 102, ...: each holds its position's last two digits."""
+    positions = 100 + 2 * np.arange(num_images)
+    labels = np.arange(num_images) % 3 if labels is None else labels
+
+    def read(wanted):
+        for start in range(0, len(wanted), chunk):
+            here = wanted[start : start + chunk]
+            values = (here % 100).astype(np.uint8).reshape(-1, 1, 1, 1)
+            yield np.broadcast_to(values, (len(here), *SHAPE)), labels[(here - 100) // 2]
+
+    split = SourceSplit(positions, read)
+    names = ("a", "b", "c")
+    return OpenSource(names, SHAPE, {"train": num_images}, split, split, "1", ""), split
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_parts_get_their_own_images_in_one_pass(chunk):
+    source, split = make_source(chunk=chunk)
+    for rows, part in zip(PARTS, read_parts(source, split, PARTS), strict=True):
+        np.testing.assert_array_equal(part.images[:, 0, 0, 0], 2 * rows)
+        np.testing.assert_array_equal(part.labels, rows % 3)
+        np.testing.assert_array_equal(part.indices, 100 + 2 * rows)
+
+
+def test_mapped_files_hold_the_same_and_are_written_once(tmp_path):
+    source, split = make_source()
+    parts = PARTS[:2]
+    expected = read_parts(source, split, parts)
+    first = map_parts(source, split, parts, tmp_path)
+
+    def fail(wanted):
+        raise AssertionError("read a second time")
+
+    second = map_parts(source, SourceSplit(split.positions, fail), parts, tmp_path)
+    for right, one, two in zip(expected, first, second, strict=True):
+        assert isinstance(one.images, np.memmap)
+        for mapped in (one, two):
+            np.testing.assert_array_equal(mapped.images, right.images)
+            np.testing.assert_array_equal(mapped.labels, right.labels)
+            np.testing.assert_array_equal(mapped.indices, right.indices)
+
+
+def test_mapped_files_may_be_of_an_empty_part(tmp_path):
+    source, split = make_source()
+    assert [len(part) for part in map_parts(source, split, PARTS, tmp_path)] == [5, 3, 0]
+
+
+def test_nothing_is_left_where_reading_fails(tmp_path):
+    source, split = make_source(labels=np.full(12, 3))
+    with pytest.raises(InputError):
+        map_parts(source, split, PARTS, tmp_path / "images")
+    assert not list((tmp_path / "images").iterdir())
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_out_of_range_are_refused(label):
+    source, split = make_source(labels=np.full(12, label))
+    with pytest.raises(InputError, match=rf"Labels must be in \[0, 3\). Received: {label}"):
+        read_parts(source, split, PARTS)
+
+
+def test_missing_images_are_refused():
+    source, split = make_source()
+    short = SourceSplit(split.positions, lambda wanted: split.read(wanted[:-1]))
+    with pytest.raises(InputError, match="Only 7 of 8 images could be read"):
+        read_parts(source, short, PARTS)
+
+
+def test_statistics_equal_those_of_the_float_image():
+    images = np.random.default_rng(0).integers(0, 256, (5000, 3, 2, 3), dtype=np.uint8)
+    images[..., 1] //= 4
+    mean, std = channel_statistics(images)
+    pixels = images.reshape(-1, 3) / 255
+    np.testing.assert_allclose(mean, pixels.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(std, pixels.std(0), rtol=1e-12)
