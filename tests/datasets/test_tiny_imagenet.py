@@ -1,7 +1,10 @@
 """Tiny ImageNet from archives of the official layout, with three classes."""
 
+import functools
+import http.server
 import io
 import shutil
+import threading
 import zipfile
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsp_keras.datasets import load
+from lsp_keras.datasets import _tiny_imagenet_builder, load
 from lsp_keras.validation import InputError
 
 # Not in the order of the numbers, as in the official file; two classes share their first name.
@@ -83,6 +86,48 @@ def test_every_form_gives_the_same_images(official, tmp_path, form, place):
         assert np.abs(middle - colors[split.labels])[~gray].max() <= 3
         assert gray.sum() == (1 if split is dataset.train else 0)
     assert sorted(dataset.test.labels.tolist()) == [0, 1]
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Serves a folder over HTTP, in the place of the dataset's home; returns what was asked."""
+    servers, asked = [], []
+
+    def start(folder: Path) -> list[str]:
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *arguments):
+                asked.append(f"{self.command} {self.path}")
+
+        handler = functools.partial(Handler, directory=str(folder))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        home = f"http://127.0.0.1:{servers[-1].server_port}"
+        monkeypatch.setattr(_tiny_imagenet_builder, "_URL", f"{home}/tiny-imagenet-200.zip")
+        return asked
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_is_missing_is_downloaded_once(official, tmp_path, serve):
+    pack(official, tmp_path / "home", "zip")
+    asked = serve(tmp_path / "home")
+    dataset = load("tiny_imagenet", data_dir=tmp_path / "data", validation_size=0)
+    assert len(dataset.train) == 12
+    assert asked == ["HEAD /tiny-imagenet-200.zip", "GET /tiny-imagenet-200.zip"]
+    load("tiny_imagenet", data_dir=tmp_path / "data")
+    assert len(asked) == 2
+
+
+def test_a_failed_download_is_one_sentence(tmp_path, serve):
+    (tmp_path / "home").mkdir()
+    serve(tmp_path / "home")
+    with pytest.raises(InputError, match=r"is missing: .* \(.*404.*\); run this once") as caught:
+        load("tiny_imagenet", data_dir=tmp_path / "data")
+    assert "\n" not in str(caught.value)
 
 
 def test_prepared_images_are_found_again_without_the_archive(official, tmp_path):
