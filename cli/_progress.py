@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def attack_progress() -> Iterator[Callable[[str, int, int, int], None]]:
-    """Shows one line for each attack on stderr: images done, still standing, time left.
+def attack_progress() -> Iterator[Callable[[str, float, int, int], None]]:
+    """Shows one line for each attack on stderr: work done, images standing, time left.
 
     Yields:
         The callback that `lsp_keras.evaluation.evaluate` takes as `progress`.
@@ -14,28 +14,28 @@ def attack_progress() -> Iterator[Callable[[str, int, int, int], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
     bars = Progress(
-        TextColumn("{task.description:>16}"),
+        TextColumn("{task.description:>18}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[standing]:,} standing"),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[standing]:,} of {task.fields[images]:,} standing"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
     tasks = {}
 
-    def update(name: str, done: int, total: int, standing: int) -> None:
+    def update(name: str, share: float, images: int, standing: int) -> None:
         if name not in tasks:
-            tasks[name] = bars.add_task(name, total=total, standing=standing)
-        bars.update(tasks[name], completed=done, standing=standing)
+            tasks[name] = bars.add_task(name, total=1.0, images=images, standing=standing)
+        bars.update(tasks[name], completed=share, standing=standing)
 
     with bars:
         yield update

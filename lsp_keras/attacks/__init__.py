@@ -9,12 +9,14 @@ Example:
 
 from lsp_keras.attacks._base import Attack, AttackResult
 from lsp_keras.attacks._checks import NonFiniteError
+from lsp_keras.attacks._ensemble import Ensemble
 from lsp_keras.attacks._program import LogitsFn, inference_logits
 from lsp_keras.attacks._unperturbed import Unperturbed
 
 __all__ = [
     "Attack",
     "AttackResult",
+    "Ensemble",
     "LogitsFn",
     "NonFiniteError",
     "Unperturbed",

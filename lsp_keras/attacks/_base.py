@@ -213,7 +213,15 @@ class Attack(abc.ABC):
             progress: Called with the work done, all work and the number of images standing.
         """
 
-        return in_chunks(program.perturb, batch, {}, batch_size, seed)["images"]
+        total = len(batch.labels)
+        return in_chunks(
+            program.perturb,
+            batch,
+            {},
+            batch_size,
+            seed,
+            on_rows=lambda done: progress(done, total, total) if progress else None,
+        )["images"]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments: `type(attack)(**attack.get_config())` is its equal."""

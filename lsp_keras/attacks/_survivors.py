@@ -23,6 +23,7 @@ def in_chunks(
     state: Arrays,
     batch_size: int,
     *arguments: int,
+    on_rows: Callable[[int], None] = lambda _: None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Calls the function on slices of the arrays and joins what it returns.
 
@@ -35,6 +36,7 @@ def in_chunks(
         state: Arrays `(rows, ...)` by name.
         batch_size: Largest number of rows in a call.
         arguments: Passed on.
+        on_rows: Called with the number of rows that are done.
     """
     parts, start, total = [], 0, len(batch.labels)
     while start < total:
@@ -51,6 +53,7 @@ def in_chunks(
             continue
         parts.append({key: value[: len(rows)] for key, value in result.items()})
         start += len(rows)
+        on_rows(start)
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 

@@ -1,31 +1,32 @@
 """Clean and robust accuracy of a classifier."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.attacks import Attack, LogitsFn, Unperturbed, inference_logits
-from lsp_keras.evaluation._examples import Examples, as_floats, check_examples
+from lsp_keras.attacks import Attack, Ensemble, LogitsFn, Unperturbed, inference_logits
+from lsp_keras.evaluation._examples import as_floats, check_examples
 from lsp_keras.evaluation._flags import (
     Flag,
+    black_box_beats_white_box,
+    few_classes,
     fgsm_beats_iterative,
     randomized_outputs,
     zero_gradients,
 )
+from lsp_keras.evaluation._journal import Journal
 from lsp_keras.evaluation._logits import find_logits
 from lsp_keras.evaluation._provenance import hardware, model_fingerprint, versions
 from lsp_keras.evaluation._report import AttackRecord, Report
-from lsp_keras.evaluation._shares import Share
+from lsp_keras.evaluation._runner import Progress, Runner, share_of
 from lsp_keras.types import Floats, Integers, ThreatModel
 from lsp_keras.validation import InputError
 
 _SAMPLE = 64
-
-Progress = Callable[[str, int, int, int], None]
-Booleans = npt.NDArray[np.bool_]
 
 
 def evaluate(
@@ -39,11 +40,14 @@ def evaluate(
     seed: int = 0,
     indices: npt.ArrayLike | None = None,
     progress: Progress | None = None,
+    journal: Path | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Report:
     """Measures accuracy without an attack, under each attack, and under all of them.
 
     An example counts as robust only if the model is right on it and no attack changed that.
+    Each attack runs on all images that the model is right on; an ensemble such as AutoAttack
+    runs each of its parts on what the ones before left, and gets a record for each.
     Random draws belong to an image's index, so batch size and order change no verdict.
 
     Args:
@@ -56,8 +60,10 @@ def evaluate(
         batch_size: Images attacked at once.
         seed: Of the attacks' random draws.
         indices: int `(n,)`, what identifies each image; default its place.
-        progress: Called after every batch with the attack's name, the images it has done, the
-            images it was given, and how many of those done still stand.
+        progress: Called on the way with the attack's name, the share of its work that is done,
+            the images it was given, and how many are not known to be broken.
+        journal: Folder to keep verdicts in until the report is made; the same evaluation,
+            started again after it was killed, goes on from there.
         context: What the record should say besides, for example the dataset.
 
     Raises:
@@ -76,45 +82,42 @@ def evaluate(
     _check_attacks(attacks, threat)
     examples = check_examples(images, labels, indices, batch_size)
     sample = as_floats(examples.images[:_SAMPLE])
-    logits_fn, output_flags = find_logits(model, sample)
-
-    def run(name: str, attack: Attack, standing: Booleans) -> Booleans:
-        return _run_attack(
-            name, attack, logits_fn, examples, standing, seed=seed, progress=progress
-        )
-
-    everything = np.ones(len(examples.labels), bool)
-    unperturbed = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
-    correct = run("clean", unperturbed, everything)
-    flags = [*_model_flags(logits_fn, sample, examples.labels[:_SAMPLE]), *output_flags]
-    records, worst = [], correct
+    outputs = find_logits(model, sample)
+    fingerprint = model_fingerprint(model)
+    kept = Journal.open(journal, fingerprint, examples, attacks, seed)
+    runner = Runner(outputs.logits_fn, outputs.num_classes, examples, seed, kept, progress)
+    clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
+    correct = runner.attack("clean", clean, np.ones(len(examples.labels), bool))
+    records: list[AttackRecord] = []
+    worst = correct
     for name, attack in attacks.items():
-        attack_started = time.monotonic()
-        robust = run(name, attack, correct)
-        seconds = time.monotonic() - attack_started
-        records.append(
-            AttackRecord(name, type(attack).__name__, attack.get_config(), _share(robust), seconds)
-        )
-        worst = worst & robust
+        standing, found = runner.record(name, attack, correct)
+        records.extend(found)
+        worst = worst & standing
     accuracies = {record.name: record.accuracy for record in records}
+    flags = [
+        *fgsm_beats_iterative(attacks, accuracies),
+        *black_box_beats_white_box({"clean": share_of(correct)} | accuracies),
+        *_model_flags(outputs.logits_fn, sample, examples.labels[:_SAMPLE]),
+        *outputs.flags,
+    ]
+    if any(isinstance(attack, Ensemble) for attack in attacks.values()):
+        flags += few_classes(outputs.num_classes)
+    kept.close()
     return Report(
         threat=threat,
-        clean=_share(correct),
+        clean=share_of(correct),
         attacks=records,
-        worst_case=_share(worst),
-        flags=[*fgsm_beats_iterative(attacks, accuracies), *flags],
+        worst_case=share_of(worst),
+        flags=flags,
         seed=seed,
         batch_size=batch_size,
-        model_fingerprint=model_fingerprint(model),
+        model_fingerprint=fingerprint,
         versions=versions(),
         hardware=hardware(),
         seconds=time.monotonic() - started,
         context=dict(context or {}),
     )
-
-
-def _share(verdicts: Booleans) -> Share:
-    return Share(int(verdicts.sum()), len(verdicts))
 
 
 def _model_flags(logits_fn: LogitsFn, sample: Floats, labels: Integers) -> list[Flag]:
@@ -132,26 +135,3 @@ def _check_attacks(attacks: Mapping[str, Attack], threat: ThreatModel) -> None:
                 f"threat model is norm={threat.norm!r}, epsilon={threat.epsilon:g}. Robust "
                 "accuracy is only comparable within one threat model."
             )
-
-
-def _run_attack(
-    name: str,
-    attack: Attack,
-    logits_fn: LogitsFn,
-    examples: Examples,
-    standing: Booleans,
-    *,
-    seed: int,
-    progress: Progress | None,
-) -> Booleans:
-    """Which of the standing examples still stand after the attack, `(n,)`."""
-    robust = standing.copy()
-    rows = np.flatnonzero(standing)
-    done = 0
-    for chosen, images, labels, indices in examples.batches(rows):
-        result = attack(logits_fn, images, labels, seed=seed, indices=indices)
-        robust[chosen] = ~result.success[: len(chosen)]
-        done += len(chosen)
-        if progress is not None:
-            progress(name, done, len(rows), int(robust[rows[:done]].sum()))
-    return robust

@@ -10,23 +10,23 @@ import numpy.typing as npt
 from lsp_keras.types import Floats, Integers
 from lsp_keras.validation import InputError, check_positive, check_shape
 
+_BATCHES_PER_SHARD = 8
+
 
 @dataclass(frozen=True)
 class Examples:
-    """Images kept as they came; batches of them are float32 in [0, 1]."""
+    """Images as they came; shards of them are attacked as float32 in [0, 1]."""
 
     images: npt.NDArray[Any]
     labels: Integers
     indices: Integers
     batch_size: int
 
-    def batches(self, rows: Integers) -> Iterator[tuple[Integers, Floats, Integers, Integers]]:
-        """Rows with their images, labels and indices; the last batch repeats its last row."""
-        size = min(self.batch_size, len(rows))
-        for start in range(0, len(rows), max(size, 1)):
-            chosen = rows[start : start + size]
-            padded = np.pad(chosen, (0, size - len(chosen)), mode="edge")
-            yield chosen, as_floats(self.images[padded]), self.labels[padded], self.indices[padded]
+    def shards(self, rows: Integers) -> Iterator[tuple[int, Integers]]:
+        """Start and rows of pieces of work, each small enough to be held as floats."""
+        size = self.batch_size * _BATCHES_PER_SHARD
+        for start in range(0, len(rows), size):
+            yield start, rows[start : start + size]
 
 
 def check_examples(

@@ -17,6 +17,8 @@ from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.types import Floats, Integers
 
 _FGSM_LEAD = 0.01
+_SQUARE_LEAD = 0.002
+_TARGETED_CLASSES = 4
 _ZERO_GRADIENT_SHARE = 0.01
 _RANDOM_PASSES = 5
 _RANDOM_TOLERANCE = 1e-4
@@ -69,6 +71,48 @@ def fgsm_beats_iterative(
             f"Robustness may not be real: one FGSM step breaks {100 * lead:.1f} points more "
             "images than many steps do, so gradients mislead the stronger attack.",
             "Run `lsp-keras diagnose`, and trust no gradient attack alone.",
+        )
+    ]
+
+
+def black_box_beats_white_box(accuracies: Mapping[str, Share]) -> list[Flag]:
+    """Raised where the square attack breaks what all gradient attacks before it left.
+
+    Args:
+        accuracies: After each part of an ensemble, in order, the first one clean.
+    """
+    names, shares = list(accuracies), list(accuracies.values())
+    leads = [
+        before.value - share.value
+        for name, before, share in zip(names[1:], shares, shares[1:], strict=False)
+        if name.endswith("square")
+    ]
+    lead = max(leads, default=0.0)
+    if lead <= _SQUARE_LEAD:
+        return []
+    return [
+        Flag(
+            "black_box_beats_white_box",
+            lead,
+            _SQUARE_LEAD,
+            f"Robustness may not be real: without gradients, the square attack breaks "
+            f"{100 * lead:.1f} points more than all gradient attacks did.",
+            "Run `lsp-keras diagnose`, and attack around the part that hides gradients.",
+        )
+    ]
+
+
+def few_classes(num_classes: int) -> list[Flag]:
+    """Raised where AutoAttack's targeted attacks had to be replaced."""
+    if num_classes >= _TARGETED_CLASSES:
+        return []
+    return [
+        Flag(
+            "few_classes",
+            float(num_classes),
+            float(_TARGETED_CLASSES),
+            f"With {num_classes} classes the targeted attacks were replaced by untargeted ones.",
+            "Say so beside the number: it is not AutoAttack's standard version.",
         )
     ]
 

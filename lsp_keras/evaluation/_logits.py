@@ -1,5 +1,7 @@
 """Logits of any classifier: what a model returns may be probabilities."""
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,15 +15,27 @@ _SUM_TOLERANCE = 1e-3
 _SMALLEST_PROBABILITY = 1e-37
 
 
-def find_logits(model: LogitsFn, images: Floats) -> tuple[LogitsFn, list[Flag]]:
+@dataclass(frozen=True)
+class Outputs:
+    """What a model answers.
+
+    Attributes:
+        logits_fn: The model itself where it returns logits, else one that does.
+        num_classes: Number of logits.
+        flags: What to tell the user.
+    """
+
+    logits_fn: LogitsFn
+    num_classes: int
+    flags: list[Flag]
+
+
+def find_logits(model: LogitsFn, images: Floats) -> Outputs:
     """The model's logits, whether it returns them or probabilities.
 
     Args:
         model: A Keras classifier or a callable images -> outputs.
         images: float32 `(n, height, width, channels)`, a sample to look at the outputs of.
-
-    Returns:
-        The model itself where it returns logits, else one that does; and what to tell the user.
 
     Raises:
         InputError: The images do not fit the model, or its output is not `(n, classes)`.
@@ -33,12 +47,13 @@ def find_logits(model: LogitsFn, images: Floats) -> tuple[LogitsFn, list[Flag]]:
             "The model must return `(batch, classes)` with at least two classes. "
             f"Received: shape={outputs.shape}."
         )
+    num_classes = outputs.shape[1]
     if not _are_probabilities(outputs):
-        return model, []
+        return Outputs(model, num_classes, [])
     without_softmax = _strip_softmax(model)
     if without_softmax is not None:
-        return without_softmax, [probability_outputs(exact=True)]
-    return _Logarithm(model), [probability_outputs(exact=False)]
+        return Outputs(without_softmax, num_classes, [probability_outputs(exact=True)])
+    return Outputs(_Logarithm(model), num_classes, [probability_outputs(exact=False)])
 
 
 def check_image_shape(model: LogitsFn, images: Floats) -> None:

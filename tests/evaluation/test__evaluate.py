@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from lsp_keras.attacks import NonFiniteError
+from lsp_keras.attacks.autoattack import AutoAttack
 from lsp_keras.attacks.fgsm import FGSM
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.evaluation import evaluate
@@ -123,7 +124,7 @@ def test_the_fingerprint_follows_the_weights(contrast_model, contrast_examples) 
     assert found[0] == found[1] != found[2]
 
 
-def test_progress_tells_done_total_and_standing(contrast_model, contrast_examples) -> None:
+def test_progress_tells_the_share_done_and_what_stands(contrast_model, contrast_examples) -> None:
     calls = []
     evaluate(
         contrast_model,
@@ -133,9 +134,78 @@ def test_progress_tells_done_total_and_standing(contrast_model, contrast_example
         batch_size=4,
         progress=lambda *call: calls.append(call),
     )
-    assert calls[:3] == [("clean", 4, 10, 4), ("clean", 8, 10, 8), ("clean", 10, 10, 9)]
-    # Four of the first images fall at once, the fifth with the second batch.
-    assert calls[3:] == [("fgsm", 4, 9, 0), ("fgsm", 8, 9, 3), ("fgsm", 9, 9, 4)]
+    assert [call[0] for call in calls] == ["clean"] * 4 + ["fgsm"] * 4
+    assert [call[1] for call in calls] == pytest.approx([4 / 9, 8 / 9, 1.0, 1.0] * 2)
+    assert calls[3] == ("clean", 1.0, 10, 9)
+    assert calls[-1] == ("fgsm", 1.0, 9, 4)
+
+
+def test_an_ensemble_runs_each_part_on_what_is_left(contrast_model, contrast_examples) -> None:
+    report = evaluate(
+        contrast_model,
+        *contrast_examples,
+        attacks={"autoattack": quick_autoattack()},
+        threat=THREAT,
+    )
+    counts = {record.name: record.accuracy.count for record in report.attacks}
+    assert list(counts) == [
+        "autoattack/apgd-ce",
+        "autoattack/apgd-margin",
+        "autoattack/fab",
+        "autoattack/square",
+        "autoattack",
+    ]
+    assert set(counts.values()) == {4}
+    assert report.worst_case.count == 4
+    assert report.is_autoattack
+    assert [flag.name for flag in report.flags] == ["few_classes"]
+
+
+def quick_autoattack() -> AutoAttack:
+    attack = AutoAttack(epsilon=0.0275)
+    attack.parts(2)["square"].num_queries = 20
+    return attack
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("fatal_call", [2, 5, 9])
+def test_a_killed_evaluation_goes_on_and_ends_the_same(
+    contrast_model, contrast_examples, tmp_path, fatal_call
+) -> None:
+    def run(progress=None):
+        return evaluate(
+            contrast_model,
+            *contrast_examples,
+            attacks={"pgd": PGD(epsilon=0.0275), "fgsm": FGSM(epsilon=0.0275)},
+            threat=THREAT,
+            batch_size=1,
+            journal=tmp_path,
+            progress=progress,
+        )
+
+    def record(report):
+        found = report.to_dict()
+        for timed in (found, *found["attacks"].values()):
+            timed.pop("seconds")
+        return found
+
+    whole = record(run())
+    assert not list(tmp_path.iterdir())
+    calls = []
+
+    def kill(*call):
+        calls.append(call)
+        if len(calls) == fatal_call:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(kill)
+    calls.clear()
+    assert record(run(lambda *call: calls.append(call))) == whole
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

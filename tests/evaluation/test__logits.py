@@ -42,11 +42,11 @@ def with_softmax_layer(kernel, layer):
 )
 def test_the_logits_before_a_softmax_are_found_exactly(build) -> None:
     kernel = np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32) * SCALE
-    logits_fn, flags = find_logits(build(kernel), IMAGES)
-    found = inference_logits(logits_fn)(tf.constant(IMAGES))
+    outputs = find_logits(build(kernel), IMAGES)
+    found = inference_logits(outputs.logits_fn)(tf.constant(IMAGES))
     np.testing.assert_allclose(found, IMAGES.reshape(6, 16) @ kernel, rtol=1e-4, atol=1e-2)
-    assert [flag.name for flag in flags] == ["probability_outputs"]
-    assert "used the logits before it" in str(flags[0])
+    assert [flag.name for flag in outputs.flags] == ["probability_outputs"]
+    assert "used the logits before it" in str(outputs.flags[0])
 
 
 def test_an_opaque_model_gives_log_probabilities_and_a_warning() -> None:
@@ -55,18 +55,18 @@ def test_an_opaque_model_gives_log_probabilities_and_a_warning() -> None:
     def probabilities(images):
         return tf.nn.softmax(tf.reshape(images, [-1, 16]) @ kernel)
 
-    logits_fn, flags = find_logits(probabilities, IMAGES)
-    found = inference_logits(logits_fn)(tf.constant(IMAGES)).numpy()
+    outputs = find_logits(probabilities, IMAGES)
+    found = inference_logits(outputs.logits_fn)(tf.constant(IMAGES)).numpy()
     expected = IMAGES.reshape(6, 16) @ kernel.numpy()
     differences = found - expected
     np.testing.assert_allclose(differences, differences[:, :1].repeat(3, axis=1), atol=1e-5)
-    assert "Saturated probabilities hide gradients" in str(flags[0])
+    assert "Saturated probabilities hide gradients" in str(outputs.flags[0])
 
 
 def test_logits_are_left_alone(contrast_model) -> None:
-    logits_fn, flags = find_logits(contrast_model, IMAGES)
-    assert logits_fn is contrast_model
-    assert flags == []
+    outputs = find_logits(contrast_model, IMAGES)
+    assert outputs.logits_fn is contrast_model
+    assert (outputs.num_classes, outputs.flags) == (2, [])
 
 
 def test_a_single_output_is_refused() -> None:

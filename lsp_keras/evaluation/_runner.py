@@ -1,0 +1,98 @@
+"""Running attacks over a data set, piece by piece."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lsp_keras.attacks import Attack, Ensemble, LogitsFn
+from lsp_keras.evaluation._examples import Examples, as_floats
+from lsp_keras.evaluation._journal import Journal
+from lsp_keras.evaluation._report import AttackRecord
+from lsp_keras.evaluation._shares import Share
+
+Booleans = npt.NDArray[np.bool_]
+Progress = Callable[[str, float, int, int], None]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What every attack of one evaluation shares.
+
+    Attributes:
+        logits_fn: The model.
+        num_classes: Number of logits.
+        examples: The images.
+        seed: Of the random draws.
+        journal: Of finished pieces of work.
+        progress: See `evaluate`.
+    """
+
+    logits_fn: LogitsFn
+    num_classes: int
+    examples: Examples
+    seed: int
+    journal: Journal
+    progress: Progress | None
+
+    def record(
+        self, name: str, attack: Attack, standing: Booleans
+    ) -> tuple[Booleans, list[AttackRecord]]:
+        """What stands after the attack, with a record for it and for each of its parts."""
+        started, records = time.monotonic(), []
+        if isinstance(attack, Ensemble):
+            for part_name, part in attack.parts(self.num_classes).items():
+                standing, part_records = self.record(f"{name}/{part_name}", part, standing)
+                records.extend(part_records)
+        else:
+            standing = self.attack(name, attack, standing)
+        seconds = time.monotonic() - started
+        own = AttackRecord(
+            name, type(attack).__name__, attack.get_config(), share_of(standing), seconds
+        )
+        return standing, [*records, own]
+
+    def attack(self, name: str, attack: Attack, standing: Booleans) -> Booleans:
+        """Which of the standing examples still stand after the attack, `(n,)`."""
+        robust = standing.copy()
+        rows = np.flatnonzero(standing)
+        for start, chosen in self.examples.shards(rows):
+            verdicts = self.journal.read(name, start)
+            if verdicts is None:
+                report = self._progress(name, start, len(chosen), len(rows), int(robust.sum()))
+                result = attack(
+                    self.logits_fn,
+                    as_floats(self.examples.images[chosen]),
+                    self.examples.labels[chosen],
+                    seed=self.seed,
+                    indices=self.examples.indices[chosen],
+                    batch_size=self.examples.batch_size,
+                    progress=report,
+                )
+                verdicts = ~result.success
+                self.journal.write(name, start, verdicts)
+            robust[chosen] = verdicts
+            if self.progress is not None:
+                share = (start + len(chosen)) / len(rows)
+                self.progress(name, share, len(rows), int(robust.sum()))
+        return robust
+
+    def _progress(
+        self, name: str, start: int, size: int, total: int, standing: int
+    ) -> Callable[[int, int, int], None] | None:
+        """An attack's progress within a shard as progress within all rows."""
+        if self.progress is None:
+            return None
+        report = self.progress
+
+        def within(done: int, work: int, left: int) -> None:
+            report(name, (start + size * done / work) / total, total, standing - size + left)
+
+        return within
+
+
+def share_of(verdicts: Booleans) -> Share:
+    """Share of examples that stand."""
+    return Share(int(verdicts.sum()), len(verdicts))
