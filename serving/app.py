@@ -50,7 +50,9 @@ def make_app(
             response.headers["content-type"] = CONTENT_TYPE
         return response
 
-    routes: list[BaseRoute] = [Route("/livez", live), Route("/readyz", ready), *pages]
+    # Routes are tried in turn, so what is asked most comes first.
+    routes: list[BaseRoute] = [Route("/v1/{path:path}", handlers.answer, methods=_METHODS)]
+    routes += [Route("/livez", live), Route("/readyz", ready), *pages]
     if metrics_path:
         routes.append(Route(metrics_path, show_metrics))
     routes.append(Route("/{path:path}", handlers.answer, methods=_METHODS))

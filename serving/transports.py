@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.options import TLSOptions
 
+# Longer than load balancers keep a connection idle, so that they close it, and never send a
+# request on one that is being closed here.
+_KEEP_ALIVE_SECONDS = 75
 # For the last bytes of answers, once no request runs.
 _CLOSING_SECONDS = 0.5
 
@@ -74,7 +77,12 @@ class RestTransport:
         self._started = asyncio.Event()
         self._requests = _Requests(app)
         self._config = uvicorn.Config(
-            self._requests, access_log=False, log_config=None, lifespan="off", server_header=False
+            self._requests,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
         if tls:
             with _pem_files(tls) as (key, certificate, authority):

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import threading
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -24,6 +25,7 @@ class Workers:
         self._pool = concurrent.futures.ThreadPoolExecutor(num_threads, "inference")
         self._max_pending = max_pending
         self._pending = 0
+        self._lock = threading.Lock()
 
     @property
     def pending(self) -> int:
@@ -40,20 +42,17 @@ class Workers:
     ) -> Result:
         """The function's result, computed in a thread.
 
+        A caller that is cancelled leaves the queue; a thread that runs cannot be stopped.
+
         Args:
-            timeout: Seconds until the caller is answered, whatever the thread does.
-            release: Called once, when the thread is done with the function or was refused.
-            function: Given `args` and `kwargs`; not started once the time is up.
+            timeout: Seconds after which the function is not started any more.
+            release: Called once, when the thread is done with the function or never gets it.
+            function: Given `args` and `kwargs`.
 
         Raises:
             OverloadedError: The queue is full.
             DeadlineExceededError: The time is up.
         """
-        if self._pending >= self._max_pending:
-            release()
-            raise OverloadedError(
-                f"The server is overloaded: {self._pending} requests are waiting."
-            )
         deadline = None if timeout is None else time.monotonic() + timeout
 
         def call() -> Result:
@@ -61,30 +60,26 @@ class Workers:
                 raise DeadlineExceededError("Timed out while waiting to be run.")
             return function(*args, **kwargs)
 
-        def finished(future: "asyncio.Future[Result]") -> None:
-            self._pending -= 1
+        def finished(future: "concurrent.futures.Future[Result]") -> None:
+            with self._lock:
+                self._pending -= 1
             release()
-            if not future.cancelled():
-                # Read here too, for a caller that has gone would leave it unread.
-                future.exception()
 
-        self._pending += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, call)
-        # A thread cannot be stopped, so its place is freed when it ends, not when the caller goes.
+        self._enter(release)
+        future = self._pool.submit(call)
+        # Called by the thread, not when the caller goes: what it uses must outlast it.
         future.add_done_callback(finished)
-        return await _within(timeout, future)
+        return await asyncio.wrap_future(future)
+
+    def _enter(self, release: Callable[[], None]) -> None:
+        with self._lock:
+            pending = self._pending
+            if pending < self._max_pending:
+                self._pending += 1
+                return
+        release()
+        raise OverloadedError(f"The server is overloaded: {pending} requests are waiting.")
 
     def stop(self) -> None:
         """Waits for what runs."""
         self._pool.shutdown(wait=True)
-
-
-async def _within(timeout: float | None, future: "asyncio.Future[Result]") -> Result:
-    """The future's result; the future goes on when the time is up or the caller goes."""
-    if timeout is None:
-        return await asyncio.shield(future)
-    try:
-        async with asyncio.timeout(timeout):
-            return await asyncio.shield(future)
-    except TimeoutError:
-        raise DeadlineExceededError("Timed out.") from None
