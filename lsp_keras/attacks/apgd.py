@@ -223,7 +223,8 @@ class APGD(StagedAttack):
 
 def _remember(state: State, loss: tf.Tensor, gradient: tf.Tensor, broken: tf.Tensor) -> State:
     """The state with the new point's objective, and with the point where it is the best."""
-    better = loss > state["best_loss"]
+    # Not a plain "greater": NaN must surface in the result, not lose to a number.
+    better = tf.logical_not(loss <= state["best_loss"])
     wide = expand(better, gradient)
     return state | {
         "gradient": gradient,

@@ -145,7 +145,9 @@ class FAB(StagedAttack):
             classes = tf.fill(tf.shape(labels), tf.cast(other, tf.int64))
             lead, gradient, _ = value_and_gradient(logits_fn, _lead_of(classes), current, labels)
             distance = tf.abs(lead) / (geometry.dual_norm(gradient) + _SMALLEST)
-            closer = (distance < nearest) & (classes != labels)
+            # NaN must surface in the result, not lose to a number.
+            closer = tf.logical_not((distance >= nearest) | tf.math.is_nan(nearest))
+            closer &= classes != labels
             return (
                 other + 1,
                 tf.where(closer, distance, nearest),
@@ -182,11 +184,13 @@ class FAB(StagedAttack):
         """Keeps the closest misclassified point, and goes back towards the image from it."""
         distance = norm_of(moved - images, self.norm)
         closer = is_broken & (distance < state["distance"])
+        # NaN must surface in the result, not lose to a number.
+        kept = closer | tf.math.is_nan(distance)
         back = images + _BACKWARD * (moved - images)
         return state | {
             "current": tf.where(expand(is_broken, images), back, moved),
             "distance": tf.where(closer, distance, state["distance"]),
-            "adversarial": tf.where(expand(closer, images), moved, state["adversarial"]),
+            "adversarial": tf.where(expand(kept, images), moved, state["adversarial"]),
             "broken": state["broken"] | (closer & (distance <= self.epsilon)),
         }
 

@@ -6,6 +6,7 @@ import pytest
 
 from lsp_keras.attacks.apgd import APGD
 from lsp_keras.attacks.autoattack_torchattacks import AutoAttackTorchattacks
+from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC
 from lsp_keras.attacks.fab import FAB
 from lsp_keras.attacks.square import Square
 
@@ -163,3 +164,18 @@ def test_their_autoattack(torchattacks, torch_model, keras_model, batch, their_s
     ]
     attack = AutoAttackTorchattacks(epsilon=EPSILONS["linf"])
     check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+@pytest.mark.parametrize("constant", [0.01, 1.0])
+def test_cw_with_a_fixed_constant_is_the_same_attack(
+    torch, torchattacks, torch_model, keras_model, batch, constant
+) -> None:
+    images, labels = batch
+    attack = torchattacks.CW(torch_model, c=constant, steps=50, lr=0.01)
+    theirs = attack(torch.tensor(images.transpose(0, 3, 1, 2)), torch.tensor(labels))
+    ours = CWL2FixedC(epsilon=100.0, constant=constant, stop_together=True)
+    found = ours(keras_model, images, labels, seed=0)
+    np.testing.assert_allclose(
+        found.images, theirs.numpy().transpose(0, 2, 3, 1), atol=2e-3 if constant == 1 else 1e-5
+    )
+    assert found.success.any() == (constant == 1.0)

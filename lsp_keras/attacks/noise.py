@@ -1,0 +1,58 @@
+"""Uniform noise: what chance alone breaks, the yardstick of every attack."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from lsp_keras.attacks._base import Attack
+from lsp_keras.attacks._geometry import GEOMETRIES
+from lsp_keras.attacks._gradient import check_count
+from lsp_keras.ops import objectives
+from lsp_keras.ops.norms import expand
+from lsp_keras.ops.projections import project
+from lsp_keras.types import Norm
+
+__all__ = ["Noise"]
+
+
+class Noise(Attack):
+    """The worst of several random points on the surface of the ball.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
+        norm: `"linf"` or `"l2"`.
+        num_draws: Points tried for each image.
+    """
+
+    def __init__(self, *, epsilon: float | str, norm: Norm = "linf", num_draws: int = 10) -> None:
+        super().__init__(epsilon=epsilon, norm=norm)
+        self.num_draws = check_count("num_draws", num_draws)
+
+    def run(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+    ) -> tf.Tensor:
+        """See `Attack.run`."""
+        geometry = GEOMETRIES[self.norm]
+
+        def draw(
+            count: tf.Tensor, worst: tf.Tensor, worst_margin: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            direction = geometry.draw_direction(images, seed=seed, indices=indices, counter=count)
+            noisy = project(images + self.epsilon * direction, images, self.epsilon, self.norm)
+            margin = objectives.margin(labels, logits_fn(noisy))
+            worse = tf.logical_not(margin <= worst_margin)
+            return (
+                count + 1,
+                tf.where(expand(worse, images), noisy, worst),
+                tf.where(worse, margin, worst_margin),
+            )
+
+        lowest = tf.fill(tf.shape(labels), tf.float32.min)
+        loop = (tf.constant(0), images, lowest)
+        return tf.while_loop(lambda count, *_: count < self.num_draws, draw, loop)[1]

@@ -1,0 +1,41 @@
+import numpy as np
+import tensorflow as tf
+
+from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC, masked_lead
+
+
+def test_the_lead_counts_negative_logits_as_zero_like_torchattacks() -> None:
+    logits = tf.constant([[2.0, -1.0, 0.5], [-3.0, -1.0, -2.0], [1.0, 4.0, -2.0]])
+    np.testing.assert_allclose(masked_lead(tf.constant([0, 1, 0]), logits), [1.5, 0.0, -3.0])
+
+
+def test_a_larger_constant_breaks_more(linear) -> None:
+    images, labels = linear.images_at(0.3, "l2")
+    broken = [
+        CWL2FixedC(epsilon=5.0, constant=constant)(
+            linear.logits_fn, images, labels, seed=0
+        ).success.mean()
+        for constant in (1e-3, 10.0)
+    ]
+    assert broken == [0.0, 1.0]
+
+
+def test_its_outcome_depends_on_the_scale_of_the_logits(linear) -> None:
+    images, labels = linear.images_at(0.3, "l2")
+    attack = CWL2FixedC(epsilon=5.0, constant=0.05)
+    broken = [
+        attack(
+            lambda x, scale=scale: linear.logits_fn(x) * scale, images, labels, seed=0
+        ).success.mean()
+        for scale in (0.1, 100.0)
+    ]
+    assert broken[0] < broken[1]
+
+
+def test_black_and_white_pixels_stay(linear) -> None:
+    images, labels = linear.images_at(0.3, "l2")
+    images[:, 0, 0] = [0.0, 1.0, 0.0]
+    labels = np.asarray(linear.logits_fn(images)).argmax(axis=1)
+    found = CWL2FixedC(epsilon=5.0, constant=10.0)(linear.logits_fn, images, labels, seed=0)
+    np.testing.assert_array_equal(found.images[:, 0, 0], images[:, 0, 0])
+    assert found.success.any()
