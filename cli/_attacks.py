@@ -6,7 +6,13 @@ from typing import Any
 
 from lsp_keras import registry
 from lsp_keras.types import ThreatModel
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, listing
+
+SUITES = {
+    "quick": ["fgsm", "pgd"],
+    "paper": ["pgd", "cw_linf", "autoattack"],
+    "autoattack": ["autoattack"],
+}
 
 
 def build_attacks(
@@ -25,6 +31,12 @@ def build_attacks(
     if not names or len(set(names)) < len(names):
         raise InputError(f"--attacks must name each attack once. Received: {','.join(names)!r}.")
     classes = {name: registry.get("attack", name) for name in names}
+    for name, kind in classes.items():
+        if threat.norm not in kind.supported_norms:
+            raise InputError(
+                f"The attack {name} knows {listing(kind.supported_norms)} only. "
+                f"Received: --norm {threat.norm}."
+            )
     accepted = {name: inspect.signature(kind).parameters for name, kind in classes.items()}
     given = {option: value for option, value in options.items() if value is not None}
     for option in given:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli._attacks import SUITES, build_attacks
 from cli._options import data_options
 
 _DEFAULT_EPSILONS = {"linf": "8/255", "l2": "128/255", "l1": "12"}
@@ -15,11 +16,16 @@ _DEFAULT_EPSILONS = {"linf": "8/255", "l2": "128/255", "l1": "12"}
 @click.command()
 @click.argument("model", metavar="RUN|MODEL.keras", type=click.Path(path_type=Path))
 @click.option(
+    "--suite",
+    type=click.Choice(list(SUITES)),
+    default="quick",
+    show_default=True,
+    help="quick: FGSM, PGD. paper: PGD, CW under L-inf, AutoAttack. autoattack: that alone.",
+)
+@click.option(
     "--attacks",
     "names",
-    default="fgsm,pgd",
-    show_default=True,
-    help="Names from `lsp-keras list attacks`, with commas between.",
+    help="Instead of a suite: names from `lsp-keras list attacks`, with commas between.",
 )
 @click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")
 @click.option(
@@ -53,7 +59,8 @@ _DEFAULT_EPSILONS = {"linf": "8/255", "l2": "128/255", "l1": "12"}
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
 def command(
     model: Path,
-    names: str,
+    suite: str,
+    names: str | None,
     epsilon: str | None,
     norm: str,
     steps: int | None,
@@ -70,12 +77,13 @@ def command(
 ) -> None:
     """Attack a model's test images and measure what accuracy is left.
 
-    The record of a run's evaluation is kept in RUN/evaluations.
+    The record of a run's evaluation is kept in RUN/evaluations. Killed, the same command goes
+    on where it stopped.
 
     \b
     lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --steps 20
+    lsp-keras attack runs/svhn-at+lsp --suite autoattack --num-examples 1000
     """
-    from cli._attacks import build_attacks
     from cli._progress import attack_progress
     from cli._report_table import print_report
     from cli._test_images import load_test_images
@@ -84,7 +92,7 @@ def command(
 
     threat = ThreatModel.parse(epsilon or _DEFAULT_EPSILONS[norm], norm)
     attacks = build_attacks(
-        [name.strip() for name in names.split(",")],
+        [name.strip() for name in names.split(",")] if names is not None else SUITES[suite],
         threat,
         {"num_steps": steps, "step_size": step_size, "num_restarts": restarts},
     )
@@ -107,6 +115,7 @@ def command(
             batch_size=batch_size,
             seed=seed,
             progress=progress,
+            journal=classifier.run / "evaluations" / ".unfinished" if classifier.run else None,
             context=_context(classifier, test, weights),
         )
     record = report.to_dict()
@@ -115,7 +124,8 @@ def command(
     else:
         print_report(report)
     if classifier.run is not None:
-        path = _write(record, classifier.run / "evaluations", "-".join(attacks))
+        label = "-".join(attacks) if names is not None else suite
+        path = _write(record, classifier.run / "evaluations", label)
         click.echo(f"Record: {path}", err=True)
 
 
@@ -137,11 +147,11 @@ def _context(classifier: Any, test: Any, weights: str) -> dict[str, Any]:
     }
 
 
-def _write(record: dict[str, Any], folder: Path, suite: str) -> Path:
+def _write(record: dict[str, Any], folder: Path, label: str) -> Path:
     """Writes the record under a name that says when it was made and with what."""
     from lsp_keras.storage import write_json
 
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    path = folder / f"{moment}-{suite}.json"
+    path = folder / f"{moment}-{label}.json"
     write_json(path, record)
     return path

@@ -67,6 +67,18 @@ def test_json_goes_to_stdout_alone_and_the_seed_decides_it(run) -> None:
     assert records[0]["attacks"]["pgd"]["config"]["num_restarts"] == 2
 
 
+def test_a_suite_names_its_record_and_reports_the_parts_of_autoattack(run) -> None:
+    options = ("--suite", "autoattack", "--epsilon", "64/255", "--num-examples", 3, "--json")
+    record = json.loads(attack(run, *options).stdout)
+    (path,) = (run / "evaluations").glob("*-autoattack.json")
+    path.unlink()
+    assert record["is_autoattack"]
+    assert record["statement"].endswith("It is from AutoAttack, standard version.")
+    # So large a radius breaks everything at once.
+    assert record["attacks"]["autoattack/apgd-ce"]["accuracy"]["count"] == 0
+    assert record["worst_case_accuracy"]["count"] == 0
+
+
 def test_l2_has_its_own_default_radius(run) -> None:
     done = attack(run, "--norm", "l2", "--attacks", "bim", "--num-examples", 5, "--json")
     assert json.loads(done.stdout)["threat_model"]["epsilon_text"] == "128/255"
@@ -75,6 +87,7 @@ def test_l2_has_its_own_default_radius(run) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--suite", "paper", "--norm", "l2"], "cw_linf knows 'linf' only"),
         (["--epsilon", "8"], "did you mean 8/255"),
         (["--attacks", "pgdd"], "Did you mean 'pgd'"),
         (["--attacks", "pgd,pgd"], "must name each attack once"),
