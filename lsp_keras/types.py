@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
+# The radii that published results use, as text.
+DEFAULT_EPSILONS: Mapping[str, str] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
 
 
 @dataclass(frozen=True)
