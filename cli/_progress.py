@@ -60,3 +60,22 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done)
 
         yield update
+
+
+@contextmanager
+def step_progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Shows one bar on stderr for a number of steps that each have a description.
+
+    Yields:
+        A callback that takes the description, the step's number and the number of steps.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bars:
+        task = bars.add_task(title, total=None)
+
+        def update(what: str, count: int, total: int) -> None:
+            bars.update(task, description=f"{title}: {what}", completed=count, total=total)
+
+        yield update

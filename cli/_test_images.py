@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lsp_keras.types import DatasetInfo, Split
 from lsp_keras.validation import InputError
@@ -62,3 +63,27 @@ def load_test_images(
             f"--num-examples {num_examples} is more than the {total} test images there are."
         )
     return TestImages(loaded.info, loaded.test.take(num_examples), total)
+
+
+def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
+    """What a record says of the model and the images.
+
+    Args:
+        classifier: A `lsp_keras.evaluation.Classifier`.
+        test: The images.
+        weights: Which epoch of a run.
+    """
+    return {
+        "model": {
+            "path": str(classifier.path),
+            "weights": weights if classifier.run else None,
+            "num_parameters": int(classifier.model.count_params()),
+        },
+        "dataset": {
+            "name": test.info.name,
+            "split": "test",
+            "num_classes": test.info.num_classes,
+            "image_shape": list(test.info.image_shape),
+            "num_images_in_split": test.source_size,
+        },
+    }

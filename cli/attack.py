@@ -10,8 +10,6 @@ import click
 from cli._attacks import SUITES, build_attacks
 from cli._options import data_options
 
-_DEFAULT_EPSILONS = {"linf": "8/255", "l2": "128/255", "l1": "12"}
-
 
 @click.command()
 @click.argument("model", metavar="RUN|MODEL.keras", type=click.Path(path_type=Path))
@@ -86,11 +84,11 @@ def command(
     """
     from cli._progress import attack_progress
     from cli._report_table import print_report
-    from cli._test_images import load_test_images
+    from cli._test_images import describe, load_test_images
     from lsp_keras.evaluation import evaluate, load_classifier
-    from lsp_keras.types import ThreatModel
+    from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
-    threat = ThreatModel.parse(epsilon or _DEFAULT_EPSILONS[norm], norm)
+    threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
     attacks = build_attacks(
         [name.strip() for name in names.split(",")] if names is not None else SUITES[suite],
         threat,
@@ -116,7 +114,7 @@ def command(
             seed=seed,
             progress=progress,
             journal=classifier.run / "evaluations" / ".unfinished" if classifier.run else None,
-            context=_context(classifier, test, weights),
+            context=describe(classifier, test, weights),
         )
     record = report.to_dict()
     if as_json:
@@ -127,24 +125,6 @@ def command(
         label = "-".join(attacks) if names is not None else suite
         path = _write(record, classifier.run / "evaluations", label)
         click.echo(f"Record: {path}", err=True)
-
-
-def _context(classifier: Any, test: Any, weights: str) -> dict[str, Any]:
-    """What the record says of model and images."""
-    return {
-        "model": {
-            "path": str(classifier.path),
-            "weights": weights if classifier.run else None,
-            "num_parameters": int(classifier.model.count_params()),
-        },
-        "dataset": {
-            "name": test.info.name,
-            "split": "test",
-            "num_classes": test.info.num_classes,
-            "image_shape": list(test.info.image_shape),
-            "num_images_in_split": test.source_size,
-        },
-    }
 
 
 def _write(record: dict[str, Any], folder: Path, label: str) -> Path:

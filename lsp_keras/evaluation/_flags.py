@@ -18,6 +18,10 @@ from lsp_keras.types import Floats, Integers
 
 _FGSM_LEAD = 0.01
 _SQUARE_LEAD = 0.002
+_UNBOUNDED_ACCURACY = 0.02
+_STEPS_RISE = 0.02
+_TEMPERATURE_GAIN = 0.02
+_RESOLUTION = 1_000_000
 _TARGETED_CLASSES = 4
 _ZERO_GRADIENT_SHARE = 0.01
 _RANDOM_PASSES = 5
@@ -174,3 +178,80 @@ def probability_outputs(exact: bool) -> Flag:
         meaning = "The model returns probabilities; the attacks used their logarithms."
         advice = "Saturated probabilities hide gradients: give the model's logits if you can."
     return Flag("probability_outputs", 1.0, 0.0, meaning, advice)
+
+
+def accuracy_stays_up(accuracy: float, epsilon: float) -> list[Flag]:
+    """Raised where even a perturbation that hides the image leaves accuracy.
+
+    Args:
+        accuracy: Under the largest radius of a sweep.
+        epsilon: That radius.
+    """
+    if accuracy <= _UNBOUNDED_ACCURACY:
+        return []
+    return [
+        Flag(
+            "accuracy_stays_up",
+            accuracy,
+            _UNBOUNDED_ACCURACY,
+            f"The attack fails even without a bound: at radius {epsilon:.2g}, where any image "
+            f"can be changed beyond recognition, {100 * accuracy:.0f} % stay correct.",
+            "Attack by another way: no model can be that robust.",
+        )
+    ]
+
+
+def more_steps_hurt(accuracies: Mapping[int, float]) -> list[Flag]:
+    """Raised where an attack gets weaker with more steps.
+
+    Args:
+        accuracies: By the number of steps, ascending.
+    """
+    values = list(accuracies.values())
+    rise = max(
+        (later - min(values[:place]) for place, later in enumerate(values) if place), default=0
+    )
+    if rise <= _STEPS_RISE:
+        return []
+    return [
+        Flag(
+            "more_steps_hurt",
+            rise,
+            _STEPS_RISE,
+            f"More steps make the attack weaker: accuracy rises by {100 * rise:.1f} points, so "
+            "gradients along the way mislead it.",
+            "Use smaller steps, other objectives and attacks without gradients.",
+        )
+    ]
+
+
+def temperature_matters(accuracies: Mapping[float, float]) -> list[Flag]:
+    """Raised where dividing the logits by a constant makes the cross entropy attack stronger.
+
+    Args:
+        accuracies: Under PGD by temperature, 1 among them.
+    """
+    gain = accuracies[1.0] - min(accuracies.values())
+    if gain <= _TEMPERATURE_GAIN:
+        return []
+    best = min(accuracies, key=lambda temperature: accuracies[temperature])
+    return [
+        Flag(
+            "temperature_matters",
+            gain,
+            _TEMPERATURE_GAIN,
+            f"The scale of the logits hides gradients: divided by {best:g}, the same attack "
+            f"breaks {100 * gain:.1f} points more.",
+            "Trust objectives that ignore the scale only: DLR, margin, AutoAttack.",
+        )
+    ]
+
+
+def black_box_beats_pgd(black_box: float, white_box: float) -> list[Flag]:
+    """Raised where the square attack leaves less accuracy than PGD."""
+    return black_box_beats_white_box(
+        {
+            "pgd": Share(round(white_box * _RESOLUTION), _RESOLUTION),
+            "square": Share(round(black_box * _RESOLUTION), _RESOLUTION),
+        }
+    )
