@@ -55,7 +55,7 @@ def group(ctx: click.Context, verbose: bool, debug: bool) -> None:
     lsp-keras export RUN --to models/digits  write a SavedModel
     lsp-keras serve models/digits            serve it over REST
     """
-    ctx.obj = {"debug": debug}
+    ctx.obj = {"verbose": verbose}
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)

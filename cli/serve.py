@@ -119,6 +119,8 @@ def _serve_embedded(flags: Mapping[str, Any]) -> None:
     from serving.server import Server
 
     configure_logging(as_json=flags["log_format"] == "json")
+    if not (click.get_current_context().obj or {}).get("verbose"):
+        _absorb_first_messages()
     server = Server(models(flags), server_options(flags))
     try:
         server.load()
@@ -131,6 +133,24 @@ def _serve_embedded(flags: Mapping[str, Any]) -> None:
         raise click.ClickException(error.message) from error
     except OSError as error:
         raise click.ClickException(f"Cannot listen: {error.strerror or error}.") from error
+
+
+def _absorb_first_messages() -> None:
+    """Lets TensorFlow's first graph session say what it says once, to nobody.
+
+    Those lines come from C++ before its log level is read.
+    """
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), Path(os.devnull).open("w") as nowhere:
+        constant = tf.constant(0)
+        terminal = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            tf.compat.v1.Session().run(constant)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def _announce(models: Mapping[str, list[int]], flags: Mapping[str, Any]) -> None:
