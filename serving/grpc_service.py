@@ -152,6 +152,9 @@ def make_server(
     options = [
         ("grpc.max_receive_message_length", max_request_bytes),
         ("grpc.max_send_message_length", -1),
+        # A batch of images in one frame and one window, instead of many of 16 and 64 KB.
+        ("grpc.http2.max_frame_size", 4 * 1024 * 1024),
+        ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
         # Two servers on one port would share its connections at random.
         ("grpc.so_reuseport", 0),
     ]

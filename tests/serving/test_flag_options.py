@@ -1,0 +1,109 @@
+"""From TensorFlow Serving's flags to options, and configuration files that change."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lsp_keras.validation import InputError
+from serving.batching import BatchingOptions
+from serving.config_watcher import ConfigWatcher
+from serving.flag_options import models, server_options
+from serving.flags import FLAGS
+from serving.manager import ModelManager
+from serving.model import LoadPolicy
+from serving.options import ServerOptions
+
+
+def flags(**given: Any) -> dict[str, Any]:
+    return {flag.name: flag.default for flag in FLAGS} | given
+
+
+def test_the_defaults_of_flags_are_those_of_the_options() -> None:
+    assert server_options(flags()) == ServerOptions()
+
+
+def test_flags_in_upstreams_units(tmp_path) -> None:
+    batching = tmp_path / "batching.config"
+    batching.write_text("max_batch_size { value: 4 }")
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    given = flags(
+        port=0,
+        rest_api_timeout_in_ms=1500,
+        load_retries_interval_micros=2_000_000,
+        saved_model_tags="serve,gpu",
+        enable_batching=True,
+        batching_parameters_file=batching,
+        token_file=token,
+    )
+    options = server_options(given)
+    assert (options.grpc_port, options.rest_timeout) == (None, 1.5)
+    assert (options.load.retry_seconds, options.load.tags) == (2.0, ("serve", "gpu"))
+    assert options.batching == BatchingOptions(max_batch_size=4)
+    assert options.token == "secret"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"batching_parameters_file": Path("b")}, "needs --enable_batching"),
+        ({"tls_key": Path("k")}, "--tls_key and --tls_cert need each other"),
+        ({"token_file": Path("nowhere")}, "--token_file: cannot read nowhere"),
+        ({"port": 0, "rest_api_port": 0}, "needs a port"),
+    ],
+)
+def test_flags_that_contradict_each_other(given, message) -> None:
+    with pytest.raises(InputError, match=message):
+        server_options(flags(**given))
+
+
+def test_models_come_from_a_file_or_a_folder(tmp_path) -> None:
+    (config,) = models(flags(model_base_path=tmp_path / "svhn"))
+    assert (config.name, config.base_path) == ("svhn", tmp_path / "svhn")
+    file = tmp_path / "models.config"
+    file.write_text('model_config_list { config { name: "m" base_path: "/m" } }')
+    (config,) = models(flags(model_config_file=file))
+    assert (config.name, config.base_path) == ("m", Path("/m"))
+    with pytest.raises(InputError, match="Name a model's folder"):
+        models(flags())
+
+
+class FakeServable:
+    """Stands for a loaded folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_changed_configuration_file_is_applied_and_a_wrong_one_is_not(tmp_path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "1").mkdir(parents=True)
+    file = tmp_path / "models.config"
+
+    def write(name: str) -> None:
+        text = f'model_config_list {{ config {{ name: "{name}" base_path: "{tmp_path / name}" }} }}'
+        file.write_text(text)
+
+    write("a")
+    manager = ModelManager(LoadPolicy(FakeServable))  # type: ignore[arg-type]
+    manager.configure(models(flags(model_config_file=file)))
+    watcher = ConfigWatcher(file, manager, 0.01)
+    watcher.start()
+    write("b")
+    for _ in range(500):
+        if manager.models() == {"b": [1]}:
+            break
+        time.sleep(0.01)
+    file.write_text("no configuration")
+    time.sleep(0.1)
+    shutil.rmtree(tmp_path / "a")
+    write("a")
+    time.sleep(0.1)
+    watcher.stop()
+    assert manager.models() == {"b": [1]}
