@@ -1,5 +1,6 @@
 """What every registered attack must hold to, in every norm it supports."""
 
+import functools
 import inspect
 
 import numpy as np
@@ -85,14 +86,13 @@ def batch():
 @pytest.fixture(scope="module")
 def results(batch):
     """Each attack's result on the batch, computed once."""
-    found = {}
+    return functools.cache(lambda name, norm: shared(name, norm)(logits_fn, *batch, seed=4))
 
-    def result(name, norm):
-        if (name, norm) not in found:
-            found[name, norm] = build(name, norm)(logits_fn, *batch, seed=4)
-        return found[name, norm]
 
-    return result
+# What is compiled for a model is kept by the attack: one object serves several tests.
+@functools.cache
+def shared(name: str, norm: str) -> Attack:
+    return build(name, norm)
 
 
 @pytest.mark.parametrize("name", registry.names("attack"))
@@ -134,7 +134,7 @@ def test_success_is_the_truth_and_clean_mistakes_count(name, norm, batch, result
 def test_verdicts_do_not_depend_on_batch_size_or_order(name, norm, batch, results) -> None:
     images, labels = batch
     together = results(name, norm)
-    attack = build(name, norm)
+    attack = shared(name, norm)
     order = np.random.default_rng(0).permutation(len(images))
     for rows in (order[:4], order[4:]):
         part = attack(logits_fn, images[rows], labels[rows], seed=4, indices=rows)
