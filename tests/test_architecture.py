@@ -74,7 +74,7 @@ def test_serving_knows_no_training_code(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / f"lsp_keras/{name}.py" for name in FOUNDATION] + source_files("cli"),
+    [ROOT / f"lsp_keras/{name}.py" for name in sorted(FOUNDATION)] + source_files("cli"),
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_foundation_and_commands_import_nothing_heavy(path: Path) -> None:
