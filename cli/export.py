@@ -51,11 +51,14 @@ def command(
     lsp-keras export RUN --to models/svhn
     lsp-keras export model.keras --to models/pets --class-names cat,dog
     """
+    # What can be checked without TensorFlow is checked at once.
+    if not source.exists():
+        raise InputError(f"There is no run or model at {source}.")
+    names = _class_names(source if source.is_dir() else source.parent, class_names)
     from lsp_keras.evaluation import load_classifier
     from lsp_keras.export import ExportOptions, export_model
 
     classifier = load_classifier(source, weights=weights)
-    names = _class_names(classifier.path.parent, class_names)
     folder = export_model(
         classifier.model,
         base_path,

@@ -104,7 +104,11 @@ class Server:
         """
         if self.options.rest_port is not None:
             self._socket = bind(self.options.host, self.options.rest_port)
-        self.manager.configure(self._configs)
+        try:
+            self.manager.configure(self._configs)
+        except BaseException:
+            self._release()
+            raise
         if self.options.poll_seconds > 0:
             self.manager.start_polling(self.options.poll_seconds)
 

@@ -50,7 +50,7 @@ def test_a_run_becomes_a_version_with_the_datasets_class_names(
 def test_wrong_input_is_one_line_and_exit_code_2(run_cli, run_folder, tmp_path) -> None:
     missing = run_cli("export", "nowhere", "--to", "models/toy")
     assert missing.returncode == 2
-    assert missing.stderr.startswith("Error: No model to load: nowhere is not there.")
+    assert missing.stderr.startswith("Error: There is no run or model at nowhere.")
     lone = tmp_path / "lone.keras"
     lone.write_bytes((run_folder / "model.keras").read_bytes())
     nameless = run_cli("export", lone, "--to", "models/toy")
