@@ -8,11 +8,14 @@ interrupted benchmark goes on where it was. Everything after `--` is passed to e
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from _report import print_header
 
@@ -27,13 +30,11 @@ ROWS = {
 def main() -> None:
     """Trains, attacks and prints one Markdown table."""
     options = parse()
-    results = {
-        row: [measure(row, seed, options) for seed in range(options.seeds)] for row in ROWS
-    }
+    results = {row: [measure(row, seed, options) for seed in range(options.seeds)] for row in ROWS}
     print_header(Path(__file__))
     columns = list(next(iter(results.values()))[0])
     print(f"| method | {' | '.join(columns)} |")
-    print(f"|---|{'---|' * len(columns)}")
+    print("|---|" + "---|" * len(columns))
     for row, measured in results.items():
         cells = [summarize([values[column] for values in measured]) for column in columns]
         print(f"| {row} | {' | '.join(cells)} |")
