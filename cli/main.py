@@ -34,8 +34,8 @@ class CommandFiles(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            error.message += nearest(args[0], self.list_commands(ctx))
-            raise
+            hint = nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(error.message + hint, ctx) from error
 
 
 @click.group(
