@@ -69,6 +69,9 @@ def run_training(
     _check(trainer, epochs, state_dir, resume)
     if deterministic:
         make_deterministic(trainer.seed)
+    # Before the step is traced, as a resumed run must: else two graphs that round differently.
+    if not trainer.optimizer.built:
+        trainer.optimizer.build(trainer.trainable_variables)
     path = None if state_dir is None else Path(state_dir) / STATE_FILE
     state = _start(path, resume, trainer, callbacks)
     recorder = _Recorder(state.history)
