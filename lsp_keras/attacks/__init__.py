@@ -8,6 +8,7 @@ Example:
 """
 
 from lsp_keras.attacks._base import Attack, AttackResult
+from lsp_keras.attacks._cascade import Cascade
 from lsp_keras.attacks._checks import NonFiniteError
 from lsp_keras.attacks._ensemble import Ensemble
 from lsp_keras.attacks._program import LogitsFn, inference_logits
@@ -16,6 +17,7 @@ from lsp_keras.attacks._unperturbed import Unperturbed
 __all__ = [
     "Attack",
     "AttackResult",
+    "Cascade",
     "Ensemble",
     "LogitsFn",
     "NonFiniteError",

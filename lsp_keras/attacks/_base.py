@@ -53,9 +53,14 @@ class Attack(abc.ABC):
     Args:
         epsilon: Radius of the ball on the [0, 1] pixel scale, a number or text such as "8/255".
         norm: `"linf"`, `"l2"` or `"l1"`, one of `supported_norms`.
+
+    Attributes:
+        supported_norms: Norms it knows.
+        uses_gradients: Whether it needs the model's gradients, not its answers alone.
     """
 
     supported_norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
+    uses_gradients: bool = True
 
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf") -> None:
         self.norm = norm

@@ -16,6 +16,7 @@ class Unperturbed(Attack):
     """
 
     supported_norms = ("linf", "l2", "l1")
+    uses_gradients = False
 
     def run(
         self,

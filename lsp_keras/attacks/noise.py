@@ -24,6 +24,8 @@ class Noise(Attack):
         num_draws: Points tried for each image.
     """
 
+    uses_gradients = False
+
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf", num_draws: int = 10) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_draws = check_count("num_draws", num_draws)

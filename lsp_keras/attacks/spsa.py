@@ -34,6 +34,7 @@ class SPSA(Attack):
     """
 
     supported_norms = ("linf",)
+    uses_gradients = False
 
     def __init__(
         self,

@@ -43,6 +43,8 @@ class Square(StagedAttack):
         draws one for the whole batch and never reaches the last row and column.
     """
 
+    uses_gradients = False
+
     def __init__(
         self,
         *,

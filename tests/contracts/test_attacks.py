@@ -14,7 +14,6 @@ from lsp_keras.validation import InputError
 
 SHAPE = (5, 5, 3)
 EPSILONS = {"linf": 0.05, "l2": 0.3, "l1": 2.0}
-BLACK_BOX = {"noise", "spsa", "square"}
 AFFORDABLE = {"num_queries": 500, "num_samples": 16, "constant": 5.0, "num_searches": 6}
 # Their parts are in the battery themselves; 5,000 queries for each test would be too slow.
 SLOW = {"autoattack", "autoattack_torchattacks"}
@@ -169,7 +168,7 @@ def test_not_a_number_is_never_robust(name, norm, batch) -> None:
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
 def test_gradients_that_are_not_finite_are_never_robust(name, norm, batch) -> None:
-    if name in BLACK_BOX:
+    if not registry.get("attack", name).uses_gradients:
         pytest.skip("uses no gradients")
     images, labels = batch
 
