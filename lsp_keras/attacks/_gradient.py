@@ -15,6 +15,7 @@ from lsp_keras.validation import InputError, check_positive, parse_fraction
 CLEVERHANS_ORDERS: Mapping[Norm, float] = {"linf": np.inf, "l2": 2}
 _STEPS_PER_RADIUS = 2.5
 _RADIUS_STREAM = 1 << 32
+_GAUSSIAN_SCALE = 0.001
 
 
 def default_step_size(epsilon: float, num_steps: int) -> float:
@@ -54,7 +55,7 @@ def check_count(name: str, value: int) -> int:
     return value
 
 
-def random_start(
+def uniform_start(
     images: tf.Tensor,
     epsilon: float,
     norm: Norm,
@@ -83,6 +84,38 @@ def random_start(
         radius = epsilon * fraction ** (1.0 / np.prod(shape))
         delta = direction * expand(radius / l2_norm(direction), direction)
     return project(images + delta, images, epsilon, norm)
+
+
+def gaussian_start(
+    images: tf.Tensor,
+    epsilon: float,
+    norm: Norm,
+    *,
+    seed: tf.Tensor,
+    indices: tf.Tensor,
+    counter: int | tf.Tensor,
+) -> tf.Tensor:
+    """The image with normal noise of standard deviation 0.001, whatever the ball.
+
+    As in the reference it may lie outside the pixel box by that much; the first step clips it.
+
+    Args:
+        images: `(batch, height, width, channels)`.
+        epsilon: Not used, like `norm`: starts have one signature.
+        norm: See `epsilon`.
+        seed: Integer scalar.
+        indices: int `(batch,)`.
+        counter: Which draw it is, for example the restart.
+
+    References:
+        Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy, 2019,
+        Algorithm 1; the scale is that of the reference code.
+    """
+    noise = random.normal(seed, indices, tuple(images.shape[1:]), counter=counter)
+    return images + _GAUSSIAN_SCALE * noise
+
+
+STARTS = {"uniform": uniform_start, "gaussian": gaussian_start}
 
 
 def value_and_gradient(

@@ -9,15 +9,15 @@ from cleverhans.tf2.utils import clip_eta
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import (
     CLEVERHANS_ORDERS,
+    STARTS,
     check_count,
     check_step_size,
     default_step_size,
-    random_start,
 )
 from lsp_keras.ops import objectives
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_choice
 
 __all__ = ["PGD"]
 
@@ -34,9 +34,15 @@ class PGD(Attack):
         step_size: Length of a step, default `2.5 * epsilon / num_steps` and at most `epsilon`.
         num_steps: Steps of each restart.
         num_restarts: Starts; more than one needs `random_start`.
-        random_start: Whether to start from a uniformly random point of the ball.
-        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES` or a function
-            `(labels, logits) -> (batch,)`.
+        random_start: Whether to start from a random point rather than the clean image.
+        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES`, a function
+            `(labels, logits) -> (batch,)`, or `"kl"`, the divergence from the prediction for the
+            clean image, which ignores the labels and needs a random start.
+        start: Which random point: `"uniform"` in the ball, or `"gaussian"`, the image with
+            noise of standard deviation 0.001 (TRADES, MART, HAT).
+
+    Raises:
+        InputError: A value is out of its range, or two contradict each other.
 
     Example:
         >>> PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10).norm
@@ -44,6 +50,8 @@ class PGD(Attack):
 
     References:
         Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, 2018.
+        Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy, 2019,
+        Algorithm 1: `objective="kl", start="gaussian"`.
         CleverHans 4.0, `cleverhans.tf2.attacks.projected_gradient_descent`; equal to it where
         there is no random start.
     """
@@ -58,6 +66,7 @@ class PGD(Attack):
         num_restarts: int = 1,
         random_start: bool = True,
         objective: str | objectives.Objective = "cross_entropy",
+        start: str = "uniform",
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_steps = check_count("num_steps", num_steps)
@@ -65,11 +74,12 @@ class PGD(Attack):
         if step_size is None:
             step_size = default_step_size(self.epsilon, num_steps)
         self.step_size = check_step_size(step_size, self.epsilon)
-        if num_restarts > 1 and not random_start:
-            raise InputError("`num_restarts` above 1 repeats the same run without `random_start`.")
         self.random_start = random_start
-        objectives.get(objective)
+        self.start = check_choice("start", start, STARTS)
         self.objective = objective
+        compares = objectives.is_comparison(objective)
+        if not random_start:
+            self._check_clean_start(compares)
 
     def run(
         self,
@@ -81,10 +91,11 @@ class PGD(Attack):
         indices: tf.Tensor,
     ) -> tf.Tensor:
         """See `Attack.run`."""
+        objective = objectives.bind(self.objective, lambda: logits_fn(images))
 
         def restart(counter: int | tf.Tensor) -> tf.Tensor:
-            start = self._start(images, seed, indices, counter)
-            return self._climb(logits_fn, images, labels, start)
+            start = self._starting_point(images, seed, indices, counter)
+            return self._climb(logits_fn, objective, images, labels, start)
 
         if self.num_restarts == 1:
             return restart(0)
@@ -107,24 +118,35 @@ class PGD(Attack):
         )
         return loop[1]
 
-    def _start(
+    def _check_clean_start(self, compares: bool) -> None:
+        if self.num_restarts > 1:
+            raise InputError("`num_restarts` above 1 repeats the same run without `random_start`.")
+        if self.start != "uniform":
+            raise InputError(f"`start` {self.start!r} is a random one: it needs `random_start`.")
+        if compares:
+            raise InputError(
+                f"`objective` {self.objective!r} is flat at the clean image, which it compares "
+                "with: it needs `random_start`."
+            )
+
+    def _starting_point(
         self, images: tf.Tensor, seed: tf.Tensor, indices: tf.Tensor, counter: int | tf.Tensor
     ) -> tf.Tensor:
         if not self.random_start:
             return images
-        return random_start(
+        return STARTS[self.start](
             images, self.epsilon, self.norm, seed=seed, indices=indices, counter=counter
         )
 
     def _climb(
         self,
         logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        objective: objectives.Objective,
         images: tf.Tensor,
         labels: tf.Tensor,
         start: tf.Tensor,
     ) -> tf.Tensor:
         order = CLEVERHANS_ORDERS[self.norm]
-        objective = objectives.get(self.objective)
 
         def step(count: tf.Tensor, adversarial: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             moved = fast_gradient_method(

@@ -1,7 +1,8 @@
 """What an attacker maximizes: one value per example, larger is more adversarial.
 
 Every objective has the signature `(labels, logits)` with these names, so that CleverHans can
-call it as its `loss_fn`.
+call it as its `loss_fn`. A comparison has `(clean_logits, logits)`: it measures how far an image
+is from its clean original, whatever the label; `bind` makes an objective of it.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import tensorflow as tf
 from lsp_keras.validation import InputError, check_choice
 
 Objective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Comparison = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 _SMALLEST_GAP = 1e-12
 
@@ -82,6 +84,32 @@ def targeted_dlr(labels: tf.Tensor, logits: tf.Tensor, targets: tf.Tensor) -> tf
     return (true_logit(targets, logits) - true_logit(labels, logits)) / gap
 
 
+def kl(clean_logits: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """KL(f(x) || f(x')), the divergence of the prediction from the clean one, in nats.
+
+    Where the two are equal, its value and its gradient are zero. Both stay finite for all finite
+    logits, since nothing but their logarithms is subtracted.
+
+    Args:
+        clean_logits: float `(batch, classes)`, f(x).
+        logits: float `(batch, classes)`, f(x').
+
+    Returns:
+        `(batch,)`, zero or more up to rounding.
+
+    Example:
+        >>> certain, even = tf.constant([[0.0, -200.0]]), tf.constant([[0.0, 0.0]])
+        >>> round(float(kl(certain, even)[0]), 4)
+        0.6931
+
+    References:
+        Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy, 2019,
+        Eq. 5: the second term, with the multi-class surrogate of the reference code.
+    """
+    clean = tf.nn.log_softmax(clean_logits)
+    return tf.reduce_sum(tf.exp(clean) * (clean - tf.nn.log_softmax(logits)), axis=1)
+
+
 def true_logit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Logit of the given class, `(batch,)`."""
     return tf.gather(logits, labels, axis=1, batch_dims=1)
@@ -101,6 +129,8 @@ OBJECTIVES: dict[str, Objective] = {
     "dlr": dlr,
 }
 
+COMPARISONS: dict[str, Comparison] = {"kl": kl}
+
 
 def get(objective: str | Objective) -> Objective:
     """An objective by name; a function is returned unchanged.
@@ -111,6 +141,40 @@ def get(objective: str | Objective) -> Objective:
     if not isinstance(objective, str):
         return objective
     return OBJECTIVES[check_choice("objective", objective, OBJECTIVES)]
+
+
+def is_comparison(objective: str | Objective) -> bool:
+    """Whether the name is that of a comparison with the clean image.
+
+    Raises:
+        InputError: It is the name of neither an objective nor a comparison.
+    """
+    if not isinstance(objective, str):
+        return False
+    return check_choice("objective", objective, [*OBJECTIVES, *COMPARISONS]) in COMPARISONS
+
+
+def bind(objective: str | Objective, clean_logits: Callable[[], tf.Tensor]) -> Objective:
+    """An objective by name, where it may also be that of a comparison.
+
+    Args:
+        objective: A name in `OBJECTIVES` or `COMPARISONS`, or a function.
+        clean_logits: Computes the clean images' logits; called once, for a comparison only.
+
+    Returns:
+        The objective; a comparison is bound to the clean logits and ignores the labels.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if not isinstance(objective, str) or not is_comparison(objective):
+        return get(objective)
+    compare, clean = COMPARISONS[objective], clean_logits()
+
+    def bound(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return compare(clean, logits)
+
+    return bound
 
 
 def _check_num_classes(logits: tf.Tensor, minimum: int, name: str) -> None:

@@ -3,6 +3,10 @@ import pytest
 import tensorflow as tf
 from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
 
+from lsp_keras.attacks._gradient import STARTS
+from lsp_keras.attacks.bim import BIM
+from lsp_keras.attacks.fgsm import FGSM
+from lsp_keras.attacks.mim import MIM
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.validation import InputError
 
@@ -79,6 +83,51 @@ def test_the_objective_can_be_chosen(linear) -> None:
     ).success.all()
 
 
+def test_gaussian_start_is_the_image_with_a_little_noise(small_model) -> None:
+    images = np.full((400, 6, 6, 3), 0.5, np.float32)
+    attack = PGD(epsilon=0.1, step_size=1e-9, num_steps=1, start="gaussian")
+    delta = attack.perturb(small_model, images, np.zeros(400, int), seed=0).numpy() - images
+    assert abs(delta.mean()) < 2e-5
+    np.testing.assert_allclose(delta.std(), 0.001, rtol=0.02)
+    assert 0.003 < np.abs(delta).max() < 0.006
+
+
+def test_kl_from_a_gaussian_start_is_the_attack_of_trades() -> None:
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(12, 4))
+    images = rng.uniform(0.0, 1.0, size=(5, 2, 2, 3)).astype(np.float32)
+    images[0] = 0.0
+
+    def softmax(flat: np.ndarray) -> np.ndarray:
+        exponentials = np.exp(flat @ weights)
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    seed, indices = tf.constant(9, tf.int64), tf.range(5, dtype=tf.int64)
+    flat = images.reshape(5, 12).astype(np.float64)
+    found = STARTS["gaussian"](images, 0.1, "linf", seed=seed, indices=indices, counter=0)
+    found = found.numpy().reshape(5, 12).astype(np.float64)
+    for _ in range(7):
+        # The gradient of KL(p || q) by the logits is q - p.
+        found = found + 0.03 * np.sign((softmax(found) - softmax(flat)) @ weights.T)
+        found = np.clip(np.clip(found, flat - 0.1, flat + 0.1), 0.0, 1.0)
+
+    attack = PGD(epsilon=0.1, step_size=0.03, num_steps=7, objective="kl", start="gaussian")
+    ours = attack.perturb(
+        lambda pixels: tf.reshape(pixels, [-1, 12]) @ tf.constant(weights, tf.float32),
+        images,
+        np.zeros(5, int),
+        seed=9,
+    )
+    np.testing.assert_allclose(tf.reshape(ours, [5, 12]), found, atol=1e-6)
+
+
+def test_kl_needs_no_labels(small_model, batch) -> None:
+    images, labels = batch
+    attack = PGD(epsilon=0.1, objective="kl", start="gaussian")
+    found = [attack.perturb(small_model, images, labels + offset, seed=0) for offset in (0, 1)]
+    np.testing.assert_array_equal(*found)
+
+
 def test_default_step_crosses_the_ball_and_never_exceeds_it() -> None:
     assert PGD(epsilon=8 / 255, num_steps=10).step_size == pytest.approx(2 / 255)
     assert PGD(epsilon=8 / 255, num_steps=1).step_size == 8 / 255
@@ -92,9 +141,20 @@ def test_default_step_crosses_the_ball_and_never_exceeds_it() -> None:
         ({"num_steps": 0}, "`num_steps` must be an integer of at least 1"),
         ({"num_restarts": 2, "random_start": False}, "repeats the same run"),
         ({"objective": "cross-entropy"}, "Did you mean 'cross_entropy'"),
+        ({"objective": "kl", "random_start": False}, "'kl' is flat at the clean image"),
+        ({"start": "gauss"}, "Did you mean 'gaussian'"),
+        ({"start": "gaussian", "random_start": False}, "'gaussian' is a random one"),
         ({"norm": "l1"}, "`norm` must be one of 'linf', 'l2'"),
     ],
 )
 def test_wrong_options_are_refused(options, message) -> None:
     with pytest.raises(InputError, match=message):
         PGD(epsilon=0.1, **options)
+
+
+def test_attacks_from_the_clean_image_refuse_a_comparison_with_it() -> None:
+    with pytest.raises(InputError, match="'kl' is flat at the clean image"):
+        BIM(epsilon=0.1, objective="kl")
+    for kind in (FGSM, MIM):
+        with pytest.raises(InputError, match="`objective` must be one of"):
+            kind(epsilon=0.1, objective="kl")
