@@ -38,6 +38,7 @@ class Step:
         anchor: Images that the method trained on, and their logits.
         seed: int64 scalar, different in every step.
         iteration: int64 scalar, number of steps before this one.
+        prepared: By a regularizer's name, what its `prepare` returned.
     """
 
     classifier: keras.Model
@@ -45,6 +46,7 @@ class Step:
     anchor: Anchor
     seed: tf.Tensor
     iteration: tf.Tensor
+    prepared: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Regularizer(abc.ABC):
@@ -75,6 +77,32 @@ class Regularizer(abc.ABC):
     @abc.abstractmethod
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         """The terms before weighting, float32 `(batch,)`, under the names of `term_weights`."""
+
+    def check(self, classifier: keras.Model) -> None:  # noqa: B027 (optional)
+        """Raises `InputError` where the classifier does not suit the term; default never."""
+
+    def prepare(
+        self,
+        classifier: keras.Model,
+        batch: Batch,
+        *,
+        adversarial: tf.Tensor | None,
+        seed: tf.Tensor,
+    ) -> Any:
+        """Work that no gradient of the weights passes through, such as an attack.
+
+        It runs before the gradient tape starts and once in each step.
+
+        Args:
+            classifier: The model being trained.
+            batch: What the pipeline yielded.
+            adversarial: Adversarial versions of `batch["images"]` where the method made some.
+            seed: int64 scalar, different in every step.
+
+        Returns:
+            What `terms` finds in `step.prepared[self.name]`; default nothing.
+        """
+        return None
 
     def riders(self, batch: Batch) -> tf.Tensor | None:
         """Images that must pass the classifier in one batch with the anchor's.

@@ -40,7 +40,8 @@ class RobustTrainer(keras.Model):
         name: Of the model.
 
     Raises:
-        InputError: Two terms have the same name, or the seed is out of its range.
+        InputError: Two terms have the same name, a regularizer does not suit the classifier, or
+            the seed is out of its range.
     """
 
     train_function: Any
@@ -59,6 +60,8 @@ class RobustTrainer(keras.Model):
             raise InputError(f"`seed` must be in [0, 2**31). Received: seed={seed}.")
         self.classifier = classifier
         self.regularizers = list(regularizers)
+        for regularizer in self.regularizers:
+            regularizer.check(classifier)
         self.seed = seed
         self.built = classifier.built
         names = _unique([term for weights in self._all_weights(0) for term in weights])
@@ -69,6 +72,13 @@ class RobustTrainer(keras.Model):
 
         Returns:
             Whatever `compute_terms` expects, such as adversarial images.
+        """
+        return None
+
+    def adversarial_images(self, perturbed: Any) -> tf.Tensor | None:
+        """Adversarial versions of the batch's images among what `perturb` made; default none.
+
+        Regularizers that need some then spare an attack of their own.
         """
         return None
 
@@ -127,8 +137,9 @@ class RobustTrainer(keras.Model):
         """One update of the classifier; see the class."""
         batch = unpack(data)
         perturbed = self.perturb(batch)
+        prepared = self._prepare(batch, perturbed)
         with tf.GradientTape() as tape:
-            terms, anchor = self._all_terms(batch, perturbed)
+            terms, anchor = self._all_terms(batch, perturbed, prepared)
             loss = self._total(terms, batch)
             # Replicas sum their gradients.
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -210,10 +221,20 @@ class RobustTrainer(keras.Model):
                 self.compute_metrics(None, tf.zeros([1], tf.int64), tf.zeros([1, shape[-1]]))
                 self.reset_metrics()
 
-    def _all_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
+    def _prepare(self, batch: Batch, perturbed: Any) -> Mapping[str, Any]:
+        """What each regularizer makes before the tape starts, by its name."""
+        adversarial, seed = self.adversarial_images(perturbed), self.step_seed()
+        return {
+            item.name: item.prepare(self.classifier, batch, adversarial=adversarial, seed=seed)
+            for item in self.regularizers
+        }
+
+    def _all_terms(
+        self, batch: Batch, perturbed: Any, prepared: Mapping[str, Any]
+    ) -> tuple[Terms, Anchor]:
         """Terms of the method and of all regularizers."""
         terms, anchor = self.compute_terms(batch, perturbed)
-        step = Step(self.classifier, batch, anchor, self.step_seed(), self.iteration())
+        step = Step(self.classifier, batch, anchor, self.step_seed(), self.iteration(), prepared)
         for regularizer in self.regularizers:
             terms = {**terms, **regularizer.terms(step)}
         return terms, anchor

@@ -62,6 +62,10 @@ class ATTrainer(RobustTrainer):
             indices=batch["indices"],
         )
 
+    def adversarial_images(self, perturbed: tf.Tensor) -> tf.Tensor:
+        """See `RobustTrainer.adversarial_images`."""
+        return perturbed
+
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(perturbed, batch)
