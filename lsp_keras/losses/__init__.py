@@ -1,5 +1,8 @@
 """Pure formulas that return one value per example."""
 
+from lsp_keras.losses.hat import hat_loss
 from lsp_keras.losses.lsp import lsp_loss
+from lsp_keras.losses.mart import mart_loss
+from lsp_keras.losses.trades import trades_loss
 
-__all__ = ["lsp_loss"]
+__all__ = ["hat_loss", "lsp_loss", "mart_loss", "trades_loss"]

@@ -15,6 +15,9 @@ BATCH, NEIGHBORS, CLASSES, NEGATIVES = 6, 3, 4, 5
 # Shapes by the names that all losses give their arguments; a loss with a new one adds it here.
 SHAPES: dict[str, tuple[int, ...]] = {
     "logits": (BATCH, CLASSES),
+    "clean_logits": (BATCH, CLASSES),
+    "adversarial_logits": (BATCH, CLASSES),
+    "stretched_logits": (BATCH, CLASSES),
     "anchor_logits": (BATCH, CLASSES),
     "neighbor_logits": (BATCH, NEIGHBORS, CLASSES),
     "queries": (BATCH, CLASSES),
@@ -23,6 +26,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 FIXED: dict[str, Any] = {
     "labels": np.arange(BATCH) % CLASSES,
+    "helper_labels": np.arange(1, BATCH + 1) % CLASSES,
     "feature_distances": np.random.default_rng(0).uniform(0.1, 1.0, size=(BATCH, NEIGHBORS)),
     "temperature": 0.1,
 }

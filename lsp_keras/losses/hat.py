@@ -1,0 +1,45 @@
+"""HAT: TRADES, and a plain model's label for an image beyond the adversarial one."""
+
+import tensorflow as tf
+
+from lsp_keras.losses.trades import trades_loss
+from lsp_keras.ops.objectives import cross_entropy
+
+__all__ = ["hat_loss"]
+
+
+def hat_loss(
+    labels: tf.Tensor,
+    clean_logits: tf.Tensor,
+    adversarial_logits: tf.Tensor,
+    stretched_logits: tf.Tensor,
+    helper_labels: tf.Tensor,
+    *,
+    beta: float = 2.5,
+    gamma: float = 0.5,
+) -> tf.Tensor:
+    """CE(f(x), y) + beta * KL(f(x) || f(x')) + gamma * CE(f(x + h (x' - x)), y_h).
+
+    Args:
+        labels: int `(batch,)`.
+        clean_logits: float `(batch, classes)`, f(x).
+        adversarial_logits: float `(batch, classes)`, f(x').
+        stretched_logits: float `(batch, classes)`, f(x + h (x' - x)).
+        helper_labels: int `(batch,)`, y_h: the class that the helper gives x'.
+        beta: Weight of the divergence, zero or more.
+        gamma: Weight of the helper's labels, zero or more.
+
+    Returns:
+        float32 `(batch,)`, zero or more up to rounding.
+
+    Example:
+        >>> even, label = tf.constant([[0.0, 0.0]]), tf.constant([0])
+        >>> round(float(hat_loss(label, even, even, even, label)[0]), 4)
+        1.0397
+
+    References:
+        Rade and Moosavi-Dezfooli, Reducing Excessive Margin to Achieve a Better Accuracy vs.
+        Robustness Trade-off, ICLR 2022, Algorithm 1; reference code, `core/utils/hat.py`.
+    """
+    helped = cross_entropy(helper_labels, tf.cast(stretched_logits, tf.float32))
+    return trades_loss(labels, clean_logits, adversarial_logits, beta=beta) + gamma * helped

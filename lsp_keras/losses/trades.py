@@ -1,0 +1,39 @@
+"""TRADES: cross-entropy of the clean image, and how far its prediction moves under attack."""
+
+import tensorflow as tf
+
+from lsp_keras.ops.objectives import cross_entropy, kl
+
+__all__ = ["trades_loss"]
+
+
+def trades_loss(
+    labels: tf.Tensor,
+    clean_logits: tf.Tensor,
+    adversarial_logits: tf.Tensor,
+    *,
+    beta: float = 6.0,
+) -> tf.Tensor:
+    """CE(f(x), y) + beta * KL(f(x) || f(x')); the gradient flows into both logits.
+
+    Args:
+        labels: int `(batch,)`.
+        clean_logits: float `(batch, classes)`, f(x).
+        adversarial_logits: float `(batch, classes)`, f(x').
+        beta: Weight of the divergence, zero or more; 1 / lambda of the paper.
+
+    Returns:
+        float32 `(batch,)`, zero or more up to rounding.
+
+    Example:
+        >>> even = tf.constant([[0.0, 0.0]])
+        >>> round(float(trades_loss(tf.constant([0]), even, even)[0]), 4)
+        0.6931
+
+    References:
+        Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy, 2019,
+        Eq. 5. The divergence is that of the reference code, `trades.py`.
+    """
+    clean_logits = tf.cast(clean_logits, tf.float32)
+    adversarial_logits = tf.cast(adversarial_logits, tf.float32)
+    return cross_entropy(labels, clean_logits) + beta * kl(clean_logits, adversarial_logits)
