@@ -1,9 +1,8 @@
 """Training methods and what they need: callbacks, schedules, checkpoints."""
 
 from lsp_keras.training._callbacks import BestAndLast, HistoryCSV, RobustValidation
-from lsp_keras.training._finite import NonFiniteLossError
+from lsp_keras.training._errors import CollapseError, NonFiniteLossError, TrainingError
 from lsp_keras.training._moco import MoCoTrainer
-from lsp_keras.training._moco_callbacks import CollapseError
 from lsp_keras.training._optimizer import CoupledSGD
 from lsp_keras.training._pretraining import (
     PretrainSettings,
@@ -15,6 +14,8 @@ from lsp_keras.training._progress import ThroughputProgress
 from lsp_keras.training._run import make_deterministic, run_training
 from lsp_keras.training._schedules import SCHEDULES, OneCycle, schedule
 from lsp_keras.training._state import StatefulCallback
+from lsp_keras.training._stopping import CollapseGuard, EarlyStopping
+from lsp_keras.training._tensorboard import TensorBoardScalars
 from lsp_keras.training._trainer import RobustTrainer
 from lsp_keras.training.at import ATTrainer
 from lsp_keras.training.standard import StandardTrainer
@@ -24,7 +25,9 @@ __all__ = [
     "ATTrainer",
     "BestAndLast",
     "CollapseError",
+    "CollapseGuard",
     "CoupledSGD",
+    "EarlyStopping",
     "HistoryCSV",
     "MoCoTrainer",
     "NonFiniteLossError",
@@ -34,7 +37,9 @@ __all__ = [
     "RobustValidation",
     "StandardTrainer",
     "StatefulCallback",
+    "TensorBoardScalars",
     "ThroughputProgress",
+    "TrainingError",
     "encoder_folder",
     "find_or_pretrain",
     "make_deterministic",

@@ -11,11 +11,10 @@ import numpy as np
 
 from lsp_keras.attacks import Attack
 from lsp_keras.storage import atomic_path
+from lsp_keras.training._logs import Logs, logged
 from lsp_keras.training._state import StatefulCallback, remove_leftovers
 from lsp_keras.types import Split
 from lsp_keras.validation import InputError, check_positive
-
-Logs = dict[str, float]
 
 
 class RobustValidation(keras.callbacks.Callback):
@@ -110,12 +109,7 @@ class BestAndLast(StatefulCallback):
         self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
 
     def _value(self, logs: Logs) -> float:
-        if self.metric not in logs:
-            raise InputError(
-                f"There is no metric {self.metric!r} to choose the best epoch by. "
-                f"The logs hold: {', '.join(sorted(logs))}."
-            )
-        value = float(logs[self.metric])
+        value = logged(self.metric, logs)
         return value if math.isfinite(value) else -math.inf
 
 

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from lsp_keras.training._errors import NonFiniteLossError
+
 _MARK = "term-not-finite:"
-
-
-class NonFiniteLossError(RuntimeError):
-    """A term of the loss is NaN or infinite; the weights were not touched by that step."""
 
 
 def check_finite(values: tf.Tensor, term: str) -> tf.Tensor:

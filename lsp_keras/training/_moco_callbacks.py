@@ -7,14 +7,11 @@ import keras
 
 from lsp_keras.models._encoder import compiled_encoder
 from lsp_keras.neighbors import image_features, knn_accuracy
+from lsp_keras.training._errors import CollapseError
 from lsp_keras.types import Split
 
 _MONITOR_TRAIN = 10_000
 _COLLAPSED_SPREAD = 0.01
-
-
-class CollapseError(RuntimeError):
-    """The encoder maps all images to the same features."""
 
 
 class KNNMonitor(keras.callbacks.Callback):

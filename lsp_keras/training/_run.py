@@ -1,14 +1,16 @@
 """A training run that can be killed at any moment and resumed to the same end."""
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from lsp_keras.training._finite import NonFiniteLossError, clear_errors, message
+from lsp_keras.training._errors import NonFiniteLossError, TrainingError
+from lsp_keras.training._finite import clear_errors, message
 from lsp_keras.training._state import (
     STATE_FILE,
     RunState,
@@ -64,7 +66,8 @@ def run_training(
     Raises:
         InputError: A value is wrong, or the state belongs to another model.
         NonFiniteLossError: The loss became NaN or infinite. State and files are still those of
-            the last good epoch.
+            the last good epoch; the message names it.
+        CollapseError: A `CollapseGuard` among the callbacks raised it; likewise.
     """
     _check(trainer, epochs, state_dir, resume)
     if deterministic:
@@ -79,7 +82,8 @@ def run_training(
     for epoch in range(len(state.history), epochs):
         if state.stopped:
             break
-        _fit_epoch(trainer, make_epoch_batches(epoch), container, epoch, epochs)
+        with _naming_epochs(epoch):
+            _fit_epoch(trainer, make_epoch_batches(epoch), container, epoch, epochs)
         state.stopped = bool(trainer.stop_training)
         if path is not None:
             save_state(path, state, trainer, callbacks)
@@ -124,6 +128,21 @@ def _start(
         return load_state(path, trainer, callbacks)
     clear_state(path)
     return RunState()
+
+
+@contextlib.contextmanager
+def _naming_epochs(epoch: int) -> Iterator[None]:
+    """Adds to an error which epoch failed and which one the files are of."""
+    try:
+        yield
+    except TrainingError as error:
+        kept = (
+            f"what it has written is that of epoch {epoch}, the last good one."
+            if epoch
+            else "no epoch was finished, so no weights are kept."
+        )
+        error.args = (f"{error} The run ended in epoch {epoch + 1}: {kept}",)
+        raise
 
 
 def _fit_epoch(

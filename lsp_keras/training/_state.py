@@ -1,6 +1,7 @@
 """What a run needs to go on after it was killed, in one file that is whole or absent."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -117,8 +118,12 @@ def _variables(trainer: keras.Model) -> dict[str, Any]:
 
 
 def _stateful(callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, StatefulCallback]:
-    return {
-        f"{position}:{type(callback).__name__}": callback
-        for position, callback in enumerate(callbacks)
-        if isinstance(callback, StatefulCallback)
-    }
+    """By type, and number within the type: a run may resume with other callbacks between."""
+    named: dict[str, StatefulCallback] = {}
+    count: Counter[str] = Counter()
+    for callback in callbacks:
+        if isinstance(callback, StatefulCallback):
+            name = type(callback).__name__
+            named[f"{name}:{count[name]}"] = callback
+            count[name] += 1
+    return named

@@ -23,10 +23,13 @@ import tensorflow as tf
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.training import (
     BestAndLast,
+    CollapseGuard,
     CoupledSGD,
+    EarlyStopping,
     HistoryCSV,
     RobustValidation,
     StandardTrainer,
+    TensorBoardScalars,
     run_training,
     schedule,
 )
@@ -69,8 +72,11 @@ def train(folder: Path) -> None:
         epochs=EPOCHS,
         callbacks=[
             RobustValidation(split, PGD(epsilon="8/255", num_steps=1)),
+            CollapseGuard(split.labels),
             BestAndLast(folder / "best.keras", folder / "last.keras"),
+            EarlyStopping(EPOCHS),
             HistoryCSV(folder / "history.csv"),
+            TensorBoardScalars(folder / "tensorboard"),
         ],
         state_dir=folder,
         resume=True,

@@ -1,3 +1,4 @@
+import csv
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.regularizers import LSP
@@ -169,7 +171,10 @@ def test_loss_that_turns_nan_unseen_keeps_the_last_good_files(
         return make_batches(epoch).map(lambda item: {**item, "images": item["images"] * factor})
 
     keep = BestAndLast(tmp_path / "best.keras", tmp_path / "last.keras", metric="accuracy")
-    with pytest.raises(NonFiniteLossError, match="Lower the learning rate"):
+    with pytest.raises(
+        NonFiniteLossError,
+        match=r"Lower the learning rate.* ended in epoch 2: what it has written is that of epoch 1",
+    ):
         run(make_trainer(), batches, epochs=3, callbacks=[keep], state_dir=tmp_path)
     weights = keras.saving.load_model(tmp_path / "last.keras").get_weights()
     assert all(np.isfinite(weight).all() for weight in weights)
@@ -224,5 +229,19 @@ def test_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> 
         pairs = zip(weights_of(unbroken / name), weights_of(killed / name), strict=True)
         assert all(np.array_equal(a, b) for a, b in pairs)
     assert sorted(path.name for path in killed.iterdir()) == [
-        *("best.keras", "history.csv", "last.keras", "state.npz")
+        *("best.keras", "history.csv", "last.keras", "state.npz", "tensorboard")
     ]
+    assert len(list((killed / "tensorboard").iterdir())) > 1
+    assert_events_are_the_history(killed)
+
+
+def assert_events_are_the_history(folder: Path) -> None:
+    """One point for each epoch, although several processes wrote them."""
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    with (folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = set(rows[0]) - {"epoch"}
+    assert set(events.Tags()["scalars"]) == names
+    for name in names:
+        written = [(event.step, event.value) for event in events.Scalars(name)]
+        assert written == [(int(row["epoch"]), np.float32(row[name])) for row in rows], name
