@@ -2,15 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from dataclasses import asdict
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
 
+from lsp_keras.losses.label_smoothing import smoothed_cross_entropy
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer, Step
+from lsp_keras.training._averaging import WeightAverage
+from lsp_keras.training._awp import descend_nearby
 from lsp_keras.training._batches import unpack
+from lsp_keras.training._descent import Descent
 from lsp_keras.training._finite import check_finite, clear_errors
+from lsp_keras.training._options import StepOptions
 from lsp_keras.training._units import deserialize_unit, serialize_unit
 from lsp_keras.validation import InputError
 
@@ -31,6 +37,8 @@ class RobustTrainer(keras.Model):
     `(images, labels)`. Logs hold `loss`, every term before weighting, and the metrics.
 
     A step whose loss is not finite raises `NonFiniteLossError` and leaves the weights alone.
+    `configure` adds label smoothing, adversarial weight perturbation and an average of the
+    weights to any method.
 
     Args:
         classifier: Maps float images in [0, 1] to logits.
@@ -42,9 +50,16 @@ class RobustTrainer(keras.Model):
     Raises:
         InputError: Two terms have the same name, a regularizer does not suit the classifier, or
             the seed is out of its range.
+
+    Attributes:
+        options: As set by `configure`.
+        average: Average of the weights, `None` where the options ask for none.
+        smooths_labels: Whether the method's loss goes through `cross_entropy`, which label
+            smoothing changes.
     """
 
     train_function: Any
+    smooths_labels: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -66,6 +81,25 @@ class RobustTrainer(keras.Model):
         self.built = classifier.built
         names = _unique([term for weights in self._all_weights(0) for term in weights])
         self._term_trackers = {term: keras.metrics.Mean(name=term) for term in names}
+        self.options = StepOptions()
+        self.average: WeightAverage | None = None
+
+    def configure(self, options: StepOptions) -> None:
+        """Sets the options of the training step, before `compile`; `save` keeps them.
+
+        Raises:
+            InputError: The trainer is compiled already, or the method has no label to smooth.
+        """
+        if self.compiled:
+            raise InputError("Call `configure` before `compile`.")
+        if options.label_smoothing and not self.smooths_labels:
+            raise InputError(
+                f"{type(self).__name__} has no label smoothing: its loss is not the cross-entropy "
+                f"of a label. Received: label_smoothing={options.label_smoothing:g}."
+            )
+        self.options = options
+        decay = options.ema_decay
+        self.average = None if decay is None else WeightAverage(self.classifier, decay)
 
     def perturb(self, batch: Batch) -> Any:
         """What is made of the batch before the gradient tape starts; default nothing.
@@ -125,6 +159,13 @@ class RobustTrainer(keras.Model):
         anchor_logits, *rider_logits = tf.split(logits, sizes)
         return Anchor(images, anchor_logits, dict(zip(riders, rider_logits, strict=True)))
 
+    def cross_entropy(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Of labels `(batch,)`, smoothed as the options say; float32 `(batch,)`.
+
+        A method whose loss it is says so by `smooths_labels = True`.
+        """
+        return smoothed_cross_entropy(labels, logits, smoothing=self.options.label_smoothing)
+
     def iteration(self) -> tf.Tensor:
         """Number of updates done, int64 scalar."""
         return tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
@@ -138,20 +179,18 @@ class RobustTrainer(keras.Model):
         batch = unpack(data)
         perturbed = self.perturb(batch)
         prepared = self._prepare(batch, perturbed)
-        with tf.GradientTape() as tape:
-            terms, anchor = self._all_terms(batch, perturbed, prepared)
-            loss = self._total(terms, batch)
-            # Replicas sum their gradients.
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled_loss = self.optimizer.scale_loss(loss / replicas)
+        iteration = self.iteration()
+        found = self._descend(batch, perturbed, prepared)
+        gradients = self._finite_gradients(found)
         variables = self.classifier.trainable_variables
-        gradients = tape.gradient(scaled_loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if self.average is not None:
+            self.average.update(self.classifier, iteration)
         self.after_step()
-        self._track(loss, batch)
-        for name, values in terms.items():
+        self._track(found.loss, batch)
+        for name, values in found.terms.items():
             self._term_trackers[name].update_state(values)
-        return self._metrics_of(batch, anchor.logits)
+        return self._metrics_of(batch, found.anchor.logits)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Cross-entropy, as `loss`, and metrics on the images as they are, in inference mode."""
@@ -197,20 +236,24 @@ class RobustTrainer(keras.Model):
             self.train_function = checked
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values."""
+        """The constructor's arguments, and the options, as plain values."""
         return {
             "classifier": keras.saving.serialize_keras_object(self.classifier),
             "regularizers": [serialize_unit("regularizer", item) for item in self.regularizers],
             "seed": self.seed,
             "name": self.name,
+            "options": asdict(self.options),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         """The trainer that `get_config` described."""
+        arguments = {name: value for name, value in config.items() if name != "options"}
         units = [deserialize_unit("regularizer", item) for item in config["regularizers"]]
         classifier = keras.saving.deserialize_keras_object(config["classifier"], custom_objects)
-        return cls(**{**config, "classifier": classifier, "regularizers": units})
+        trainer = cls(**{**arguments, "classifier": classifier, "regularizers": units})
+        trainer.configure(StepOptions(**config.get("options", {})))
+        return trainer
 
     def _create_variables(self) -> None:
         """Makes what the first step would make, so that the step need not be traced twice."""
@@ -229,6 +272,31 @@ class RobustTrainer(keras.Model):
             for item in self.regularizers
         }
 
+    def _descend(self, batch: Batch, perturbed: Any, prepared: Mapping[str, Any]) -> Descent:
+        """Forward and backward pass, at moved weights where the options say so."""
+
+        def descend() -> Descent:
+            with tf.GradientTape() as tape:
+                terms, anchor = self._all_terms(batch, perturbed, prepared)
+                loss = self._total(terms, batch)
+                # Replicas sum their gradients.
+                replicas = tf.distribute.get_strategy().num_replicas_in_sync
+                scaled_loss = self.optimizer.scale_loss(loss / replicas)
+            gradients = tape.gradient(scaled_loss, self.classifier.trainable_variables)
+            return Descent(terms, anchor, loss, gradients)
+
+        options = self.options
+        if not options.awp_gamma:
+            return descend()
+        warm = self.iteration() >= options.awp_warmup_steps if options.awp_warmup_steps else None
+        return descend_nearby(self.classifier, descend, gamma=options.awp_gamma, active=warm)
+
+    def _finite_gradients(self, found: Descent) -> list[tf.Tensor | None]:
+        """The gradients; the graph fails before they are used where a term is not finite."""
+        checks = [check_finite(found.terms[name], name) for name in self._weights_in_force()]
+        with tf.control_dependencies(checks):
+            return [None if item is None else tf.identity(item) for item in found.gradients]
+
     def _all_terms(
         self, batch: Batch, perturbed: Any, prepared: Mapping[str, Any]
     ) -> tuple[Terms, Anchor]:
@@ -243,17 +311,15 @@ class RobustTrainer(keras.Model):
         theirs = [item.term_weights(iteration) for item in self.regularizers]
         return [self.term_weights(iteration), *theirs]
 
+    def _weights_in_force(self) -> Weights:
+        """Of this step; even 0 times NaN is NaN, so a term that is only measured is left out."""
+        weights = {k: v for group in self._all_weights(self.iteration()) for k, v in group.items()}
+        return {k: v for k, v in weights.items() if tf.is_tensor(v) or v != 0}
+
     def _total(self, terms: Terms, batch: Batch) -> tf.Tensor:
         """Weighted sum of the terms, averaged once, and the classifier's own penalties."""
-        weights = {k: v for group in self._all_weights(self.iteration()) for k, v in group.items()}
-        total = tf.add_n(
-            [
-                weight * check_finite(terms[name], name)
-                for name, weight in weights.items()
-                # Even 0 times NaN is NaN: a term that is only measured stays out.
-                if tf.is_tensor(weight) or weight != 0
-            ]
-        )
+        weights = self._weights_in_force()
+        total = tf.add_n([weight * terms[name] for name, weight in weights.items()])
         total *= batch.get("sample_weight", 1.0)
         return tf.add_n([tf.reduce_mean(total), *self.classifier.losses])
 

@@ -1,13 +1,12 @@
 """Adversarial training: cross-entropy on PGD images; with `lsp` the paper's LSP+."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
-from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.training._trainer import RobustTrainer, Terms
 from lsp_keras.training._units import deserialize_unit, serialize_unit
@@ -40,6 +39,8 @@ class ATTrainer(RobustTrainer):
         The attack runs in inference mode; the code of Rice et al. attacks in training mode.
     """
 
+    smooths_labels: ClassVar[bool] = True
+
     def __init__(
         self,
         classifier: keras.Model,
@@ -69,7 +70,7 @@ class ATTrainer(RobustTrainer):
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(perturbed, batch)
-        return {"cross_entropy": cross_entropy(batch["labels"], anchor.logits)}, anchor
+        return {"cross_entropy": self.cross_entropy(batch["labels"], anchor.logits)}, anchor
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""

@@ -1,10 +1,9 @@
 """Standard training: cross-entropy on the images as they are; with `lsp` the paper's LSP."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
-from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch
 from lsp_keras.training._trainer import RobustTrainer, Terms
 
@@ -30,7 +29,9 @@ class StandardTrainer(RobustTrainer):
         >>> trainer.compile("sgd", metrics=["accuracy"])
     """
 
+    smooths_labels: ClassVar[bool] = True
+
     def compute_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(batch["images"], batch)
-        return {"cross_entropy": cross_entropy(batch["labels"], anchor.logits)}, anchor
+        return {"cross_entropy": self.cross_entropy(batch["labels"], anchor.logits)}, anchor

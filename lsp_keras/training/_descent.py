@@ -1,0 +1,26 @@
+"""What a forward and backward pass of the training step comes to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lsp_keras.regularizers import Anchor
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Result of one pass.
+
+    Attributes:
+        terms: Before weighting, float32 `(batch,)`, by name.
+        anchor: The images trained on and their logits.
+        loss: Scalar.
+        gradients: Of the loss on the optimizer's scale, one for each of the classifier's
+            trainable variables; `None` where the loss does not depend on one.
+    """
+
+    terms: Mapping[str, tf.Tensor]
+    anchor: Anchor
+    loss: tf.Tensor
+    gradients: Sequence[tf.Tensor | None]
