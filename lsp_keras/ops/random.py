@@ -94,6 +94,62 @@ def signs(
     return 1.0 - 2.0 * tf.cast(_shift_right(bits, 63), tf.float32)
 
 
+def symmetric_beta(
+    seed: int | tf.Tensor,
+    indices: tf.Tensor,
+    shape: tuple[int, ...],
+    *,
+    concentration: float,
+    counter: int | tf.Tensor = 0,
+) -> tf.Tensor:
+    """Draws from Beta(concentration, concentration) for each image.
+
+    The distribution function is inverted by bisection: one uniform draw gives one value on every
+    device, and XLA compiles it, which it does not do for TensorFlow's gamma draws.
+
+    Args:
+        seed: Integer.
+        indices: int `(batch,)`.
+        shape: Of the draws for one image.
+        concentration: Greater than zero; 1 gives uniform draws.
+        counter: Integer that tells draws for one image apart.
+
+    Returns:
+        float32 `(batch, *shape)` in (0, 1), to 24 bits.
+    """
+    levels = uniform(seed, indices, shape, counter=counter)
+    parameter = tf.constant(concentration, tf.float32)
+
+    def halve(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        middle = 0.5 * (low + high)
+        beyond = tf.math.betainc(parameter, parameter, middle) < levels
+        return tf.where(beyond, middle, low), tf.where(beyond, high, middle)
+
+    low, high = tf.while_loop(
+        lambda low, high: tf.constant(True),
+        halve,
+        (tf.zeros_like(levels), tf.ones_like(levels)),
+        maximum_iterations=_MANTISSA_BITS,
+    )
+    return 0.5 * (low + high)
+
+
+def permutation(
+    seed: int | tf.Tensor, indices: tf.Tensor, *, counter: int | tf.Tensor = 0
+) -> tf.Tensor:
+    """A random order of the images of one batch.
+
+    Args:
+        seed: Integer.
+        indices: int `(batch,)`.
+        counter: Integer that tells orders of one batch apart.
+
+    Returns:
+        int32 `(batch,)`, each place of the batch once.
+    """
+    return tf.argsort(uniform(seed, indices, (), counter=counter), stable=True)
+
+
 def _bits(
     seed: int | tf.Tensor, indices: tf.Tensor, shape: tuple[int, ...], counter: int | tf.Tensor
 ) -> tf.Tensor:

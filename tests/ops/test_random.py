@@ -76,6 +76,32 @@ def test_signs_are_fair() -> None:
     assert abs(draws.mean()) < 0.02
 
 
+@pytest.mark.parametrize("concentration", [0.2, 1.0, 3.0])
+def test_symmetric_beta_draws_follow_their_distribution(concentration: float) -> None:
+    draws = random.symmetric_beta(5, tf.range(1000), (5,), concentration=concentration).numpy()
+    assert draws.shape == (1000, 5)
+    expected = stats.beta(concentration, concentration)
+    assert stats.kstest(draws.ravel(), expected.cdf).pvalue > 1e-3
+
+
+def test_symmetric_beta_inverts_the_distribution_function() -> None:
+    levels = random.uniform(5, tf.range(200), ()).numpy()
+    draws = random.symmetric_beta(5, tf.range(200), (), concentration=0.5).numpy()
+    # Beta(1/2, 1/2) is the arcsine distribution.
+    np.testing.assert_allclose(draws, np.sin(np.pi * levels / 2) ** 2, atol=2e-6)
+
+
+def test_permutations_hold_each_place_once_and_reach_every_order() -> None:
+    orders = [tuple(random.permutation(seed, tf.range(3)).numpy()) for seed in range(120)]
+    counts = [orders.count(order) for order in set(orders)]
+    assert all(sorted(order) == [0, 1, 2] for order in orders)
+    # Six orders, 20 times each; five standard deviations of a binomial count are 20.4.
+    assert len(counts) == 6
+    assert max(counts) < 41
+    other = random.permutation(3, tf.range(50), counter=1).numpy()
+    assert (other != random.permutation(3, tf.range(50)).numpy()).any()
+
+
 def test_a_tensor_seed_draws_the_same_inside_a_graph() -> None:
     @tf.function
     def compiled(seed: tf.Tensor, counter: tf.Tensor) -> tf.Tensor:
