@@ -20,6 +20,9 @@ from lsp_keras.validation import InputError, check_positive
 class RobustValidation(keras.callbacks.Callback):
     """Adds `val_accuracy` and `val_robust_accuracy` to the logs of each epoch.
 
+    Where the trainer averages its weights, the accuracies of the average are added as
+    `val_ema_accuracy` and `val_ema_robust_accuracy`.
+
     Place it before callbacks that read them. The random starts of the attack are the same in
     every epoch, so that epochs can be compared.
 
@@ -43,10 +46,14 @@ class RobustValidation(keras.callbacks.Callback):
         self.seed = seed
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Attacks the classifier and writes the two accuracies into `logs`."""
+        """Attacks the classifier and its average, and writes the accuracies into `logs`."""
+        logs = {} if logs is None else logs
         accuracy, robust_accuracy = self.measure(self.model.classifier)
-        if logs is not None:
-            logs.update(val_accuracy=accuracy, val_robust_accuracy=robust_accuracy)
+        logs.update(val_accuracy=accuracy, val_robust_accuracy=robust_accuracy)
+        if self.model.average is not None:
+            with self.model.average.applied_to(self.model.classifier) as averaged:
+                accuracy, robust_accuracy = self.measure(averaged)
+            logs.update(val_ema_accuracy=accuracy, val_ema_robust_accuracy=robust_accuracy)
 
     def measure(self, classifier: keras.Model) -> tuple[float, float]:
         """Clean and robust accuracy, in [0, 1]."""
@@ -62,7 +69,39 @@ class RobustValidation(keras.callbacks.Callback):
         return correct / len(self.split), robust / len(self.split)
 
 
-class BestAndLast(StatefulCallback):
+class _BestEpoch(StatefulCallback):
+    """Remembers the epoch with the largest `metric`; of equal ones the first.
+
+    Attributes:
+        best_value: Largest `metric` so far, or `None`.
+        best_epoch: Its epoch, counted from 1, or `None`.
+    """
+
+    def __init__(self, metric: str) -> None:
+        super().__init__()
+        self.metric = metric
+        self.best_value: float | None = None
+        self.best_epoch: int | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Value and epoch of the best."""
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `get_state` returned."""
+        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+
+    def _is_best(self, epoch: int, logs: Logs | None) -> bool:
+        """Whether this epoch, counted from 0, is better than all before; remembers it then."""
+        value = logged(self.metric, logs)
+        value = value if math.isfinite(value) else -math.inf
+        if self.best_value is not None and value <= self.best_value:
+            return False
+        self.best_value, self.best_epoch = value, epoch + 1
+        return True
+
+
+class BestAndLast(_BestEpoch):
     """Keeps the classifier of the best epoch and of the last one, as plain `.keras` files.
 
     Args:
@@ -78,12 +117,9 @@ class BestAndLast(StatefulCallback):
     def __init__(
         self, best_path: Path | str, last_path: Path | str, *, metric: str = "val_robust_accuracy"
     ) -> None:
-        super().__init__()
+        super().__init__(metric)
         self.best_path = Path(best_path)
         self.last_path = Path(last_path)
-        self.metric = metric
-        self.best_value: float | None = None
-        self.best_epoch: int | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Removes what a killed process left half-written."""
@@ -92,25 +128,54 @@ class BestAndLast(StatefulCallback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Saves the classifier, twice where it is the best."""
-        value = self._value(logs or {})
+        is_best = self._is_best(epoch, logs)
         with atomic_path(self.last_path) as temporary:
             self.model.classifier.save(temporary)
-        if self.best_value is None or value > self.best_value:
+        if is_best:
             with atomic_path(self.best_path) as temporary:
                 shutil.copyfile(self.last_path, temporary)
-            self.best_value, self.best_epoch = value, epoch + 1
 
-    def get_state(self) -> dict[str, Any]:
-        """Value and epoch of the best."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Takes back what `get_state` returned."""
-        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+class BestAverage(_BestEpoch):
+    """Keeps the classifier with averaged weights of its best epoch, as a plain `.keras` file.
 
-    def _value(self, logs: Logs) -> float:
-        value = logged(self.metric, logs)
-        return value if math.isfinite(value) else -math.inf
+    For trainers that average, see `StepOptions`. The average of the last epoch lies in the
+    run's state and in files of the whole trainer.
+
+    Args:
+        path: Where the epoch with the largest `metric` goes; of equal ones the first.
+        metric: Name in the logs, as `RobustValidation` adds it for the average.
+
+    Attributes:
+        best_value: Largest `metric` so far, or `None`.
+        best_epoch: Its epoch, counted from 1, or `None`.
+    """
+
+    def __init__(self, path: Path | str, *, metric: str = "val_ema_robust_accuracy") -> None:
+        super().__init__(metric)
+        self.path = Path(path)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Removes what a killed process left half-written.
+
+        Raises:
+            InputError: The trainer keeps no average.
+        """
+        if self.model.average is None:
+            raise InputError(
+                "There is no average of the weights to keep. "
+                "Call `trainer.configure(StepOptions(ema_decay=0.999))`."
+            )
+        remove_leftovers(self.path)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Saves the average where it is the best."""
+        if self._is_best(epoch, logs):
+            with (
+                self.model.average.applied_to(self.model.classifier) as averaged,
+                atomic_path(self.path) as temporary,
+            ):
+                averaged.save(temporary)
 
 
 class HistoryCSV(keras.callbacks.Callback):

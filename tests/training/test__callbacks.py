@@ -29,7 +29,7 @@ def split_of(levels: list[int], labels: list[int]) -> Split:
 
 
 def attach(callback: Any, model: keras.Model) -> None:
-    callback.set_model(SimpleNamespace(classifier=model))
+    callback.set_model(SimpleNamespace(classifier=model, average=None))
 
 
 def test_robust_validation_counts_what_survives_the_budget() -> None:
