@@ -37,6 +37,12 @@ def test_cosine_is_half_in_the_middle_and_zero_at_the_end() -> None:
     np.testing.assert_allclose([rate(made, step) for step in (0, 100, 200)], [0.1, 0.05, 0])
 
 
+def test_cyclic_is_a_triangle() -> None:
+    made = schedule("cyclic", 0.2, 40)
+    rates = [rate(made, step) for step in (0, 1, 10, 20, 30, 39, 40, 50)]
+    np.testing.assert_allclose(rates, [0, 0.01, 0.1, 0.2, 0.1, 0.01, 0, 0], atol=1e-7)
+
+
 def test_constant_stays() -> None:
     assert schedule("constant", 0.05, 10) == 0.05
 
@@ -49,7 +55,7 @@ def test_every_schedule_is_finite_and_at_most_its_highest(name: str, total_steps
     assert all(0 <= value <= 0.1 + 1e-7 for value in rates)
 
 
-@pytest.mark.parametrize("name", ["step", "one_cycle", "cosine"])
+@pytest.mark.parametrize("name", ["step", "one_cycle", "cosine", "cyclic"])
 def test_every_schedule_survives_serialization(name: str) -> None:
     made = schedule(name, 0.1, 30)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
