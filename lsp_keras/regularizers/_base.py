@@ -21,11 +21,14 @@ class Anchor:
             clean ones, or adversarial ones for `at`.
         logits: float32 `(batch, classes)` of `images`, in training mode.
         riders: By a regularizer's name, the logits of the images it sent along in the same pass.
+        metric_logits: What metrics see, where the method did not train on `images` themselves;
+            `None` stands for `logits`.
     """
 
     images: tf.Tensor
     logits: tf.Tensor
     riders: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    metric_logits: tf.Tensor | None = None
 
 
 @dataclass(frozen=True)

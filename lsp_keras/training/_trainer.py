@@ -190,7 +190,8 @@ class RobustTrainer(keras.Model):
         self._track(found.loss, batch)
         for name, values in found.terms.items():
             self._term_trackers[name].update_state(values)
-        return self._metrics_of(batch, found.anchor.logits)
+        seen = found.anchor.metric_logits
+        return self._metrics_of(batch, found.anchor.logits if seen is None else seen)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Cross-entropy, as `loss`, and metrics on the images as they are, in inference mode."""
