@@ -23,6 +23,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "queries": (BATCH, CLASSES),
     "keys": (BATCH, CLASSES),
     "negatives": (NEGATIVES, CLASSES),
+    "view_logits": (BATCH, 3, CLASSES),
 }
 FIXED: dict[str, Any] = {
     "labels": np.arange(BATCH) % CLASSES,
