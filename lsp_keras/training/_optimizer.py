@@ -3,8 +3,10 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
+from lsp_keras.training._replicas import sum_over_replicas
 from lsp_keras.validation import InputError, check_positive
 
 
@@ -28,7 +30,8 @@ class CoupledSGD(keras.optimizers.Optimizer):
         nesterov: Whether to look one step ahead.
         weight_decay: Of all weights, biases and BatchNorm's scales and shifts, as PyTorch does
             by default; `exclude_from_weight_decay` makes exceptions.
-        global_clipnorm: Largest norm of all gradients together, before the weight decay.
+        global_clipnorm: Largest norm of all gradients together, those of all replicas summed,
+            before the weight decay and, under mixed precision, after the loss scale is undone.
         name: Of the optimizer.
 
     Raises:
@@ -67,6 +70,17 @@ class CoupledSGD(keras.optimizers.Optimizer):
         if not self.built:
             super().build(variables)
             self.velocities = self.add_optimizer_variables(variables, "velocity")
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Keras's, which by itself would clip each replica's share of the gradient."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self.global_clipnorm and replicas > 1:
+            present = [place for place, gradient in enumerate(grads) if gradient is not None]
+            total = sum_over_replicas([grads[place] for place in present])
+            clipped, _ = tf.clip_by_global_norm(total, self.global_clipnorm)
+            shares = {place: item / replicas for place, item in zip(present, clipped, strict=True)}
+            grads = [shares.get(place) for place in range(len(grads))]
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable; see the class."""

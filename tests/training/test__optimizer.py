@@ -56,6 +56,28 @@ def test_clips_the_gradient_before_the_decay() -> None:
     assert float(variable[0]) == pytest.approx(2.0 - (1.0 + 0.1 * 2.0))
 
 
+def test_clips_all_gradients_by_one_norm() -> None:
+    """(3, 4, 12) has the norm 13; one that is short enough stays as it is."""
+    variables = [keras.Variable([0.0, 0.0]), keras.Variable([0.0])]
+    optimizer = CoupledSGD(1.0, momentum=0.0, global_clipnorm=6.5)
+    optimizer.apply([np.asarray([3.0, 4.0], np.float32), np.asarray([12.0], np.float32)], variables)
+    np.testing.assert_allclose(np.concatenate([*variables]), [-1.5, -2.0, -6.0], rtol=1e-6)
+    optimizer.apply([np.asarray([1.0, 0.0], np.float32), np.asarray([0.5], np.float32)], variables)
+    np.testing.assert_allclose(np.concatenate([*variables]), [-2.5, -2.0, -6.5], rtol=1e-6)
+
+
+def test_clips_under_mixed_precision_after_the_loss_scale_is_undone() -> None:
+    """A loss scale of 1024 makes the norm 1024 times larger; the step must not see it."""
+    variable = keras.Variable([2.0])
+    inner = CoupledSGD(1.0, momentum=0.0, weight_decay=0.1, global_clipnorm=1.0)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=1024.0)
+    optimizer.build([variable])
+    for gradient, clipped in ((0.5, 0.5), (30.0, 1.0)):
+        before = float(variable[0])
+        optimizer.apply([np.asarray([1024 * gradient], np.float32)], [variable])
+        assert float(variable[0]) == pytest.approx(before - (clipped + 0.1 * before))
+
+
 def test_excluded_variables_do_not_decay() -> None:
     first, second = keras.Variable([1.0], name="kernel"), keras.Variable([1.0], name="gamma")
     optimizer = CoupledSGD(0.1, momentum=0.0, weight_decay=0.5)
