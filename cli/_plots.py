@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def plot_curves(path: Path, curves: Mapping[str, Mapping[float, float]], title: str) -> None:
@@ -14,8 +15,6 @@ def plot_curves(path: Path, curves: Mapping[str, Mapping[float, float]], title: 
     """
     from matplotlib.figure import Figure
 
-    from lsp_keras.storage import atomic_path
-
     figure = Figure(figsize=(4.0 * len(curves), 3.4), layout="constrained")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for panel, (name, curve) in zip(panels, curves.items(), strict=True):
@@ -26,5 +25,12 @@ def plot_curves(path: Path, curves: Mapping[str, Mapping[float, float]], title: 
     panels[0].set_ylabel("accuracy under PGD (%)")
     panels[0].set_ylim(-2.0, 102.0)
     figure.suptitle(title, fontsize=9)
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Writes a figure, whole or not at all, in the format that the file's name ends in."""
+    from lsp_keras.storage import atomic_path
+
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
