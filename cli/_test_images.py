@@ -77,7 +77,7 @@ def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
         "model": {
             "path": str(classifier.path),
             "weights": weights if classifier.run else None,
-            "num_parameters": int(classifier.model.count_params()),
+            "num_parameters": _count_parameters(classifier.model),
         },
         "dataset": {
             "name": test.info.name,
@@ -87,3 +87,7 @@ def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
             "num_images_in_split": test.source_size,
         },
     }
+
+
+def _count_parameters(model: Any) -> int | None:
+    return int(model.count_params()) if hasattr(model, "count_params") else None

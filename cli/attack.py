@@ -1,5 +1,6 @@
 """`lsp-keras attack`: how robust a model is."""
 
+import functools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,24 +8,28 @@ from typing import Any
 
 import click
 
-from cli._attacks import SUITES, build_attacks
 from cli._options import data_options
+from lsp_keras.validation import InputError
+
+# The names of `lsp_keras.evaluation.SUITES`, which `--help` must not wait for.
+SUITES = ("quick", "paper", "autoattack", "black-box")
 
 
 @click.command()
-@click.argument("model", metavar="RUN|MODEL.keras", type=click.Path(path_type=Path))
+@click.argument("model", metavar="[RUN|MODEL]", required=False, type=click.Path(path_type=Path))
+@click.option("--url", help="Attack a served model instead: http://HOST:PORT/v1/models/NAME.")
 @click.option(
     "--suite",
-    type=click.Choice(list(SUITES)),
-    default="quick",
-    show_default=True,
-    help="quick: FGSM, PGD. paper: PGD, CW under L-inf, AutoAttack. autoattack: that alone.",
+    type=click.Choice(SUITES),
+    help="quick: FGSM, PGD. paper: PGD, CW under L-inf, AutoAttack. autoattack: that alone. "
+    "black-box: noise, Square, SPSA.  [default: quick; with --url: black-box]",
 )
 @click.option(
     "--attacks",
     "names",
     help="Instead of a suite: names from `lsp-keras list attacks`, with commas between.",
 )
+@click.option("--cascade", is_flag=True, help="Each attack only on what the ones before left.")
 @click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")
 @click.option(
     "--norm",
@@ -54,11 +59,18 @@ from cli._options import data_options
     help="Images attacked at once; changes no verdict.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
+@click.option(
+    "--save-examples",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the attacked images: an .npz and a PNG sheet for each attack.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
 def command(
-    model: Path,
-    suite: str,
+    model: Path | None,
+    url: str | None,
+    suite: str | None,
     names: str | None,
+    cascade: bool,
     epsilon: str | None,
     norm: str,
     steps: int | None,
@@ -71,39 +83,52 @@ def command(
     weights: str,
     batch_size: int,
     seed: int,
+    save_examples: Path | None,
     as_json: bool,
 ) -> None:
     """Attack a model's test images and measure what accuracy is left.
 
-    The record of a run's evaluation is kept in RUN/evaluations. Killed, the same command goes
-    on where it stopped.
+    The model is a run's folder, a .keras file, a SavedModel's folder, or with --url one that is
+    served, which can be attacked without gradients only. The record of a run's evaluation is
+    kept in RUN/evaluations. Killed, the same command goes on where it stopped.
 
     \b
     lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --steps 20
     lsp-keras attack runs/svhn-at+lsp --suite autoattack --num-examples 1000
+    lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
     """
     from cli._progress import attack_progress
     from cli._report_table import print_report
+    from cli._target import open_target
     from cli._test_images import describe, load_test_images
-    from lsp_keras.evaluation import evaluate, load_classifier
+    from lsp_keras import evaluation
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
+    if suite is not None and names is not None:
+        raise InputError("Give --suite or --attacks, not both.")
+    suite = suite or ("black-box" if url else "quick")
     threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
-    attacks = build_attacks(
-        [name.strip() for name in names.split(",")] if names is not None else SUITES[suite],
+    chosen = names.split(",") if names is not None else evaluation.SUITES[suite]
+    attacks = evaluation.build_attacks(
+        [name.strip() for name in chosen],
         threat,
         {"num_steps": steps, "step_size": step_size, "num_restarts": restarts},
     )
-    classifier = load_classifier(model, weights=weights)
-    test = load_test_images(
-        classifier.run,
+    if cascade:
+        attacks = evaluation.cascade(attacks, threat)
+
+    load_images = functools.partial(
+        load_test_images,
         dataset=dataset,
         data_dir=data_dir,
         cache_dir=cache_dir,
         num_examples=num_examples,
     )
-    with attack_progress() as progress:
-        report = evaluate(
+    with (
+        open_target(model, url, weights, load_images, attacks) as (classifier, test),
+        attack_progress() as progress,
+    ):
+        report = evaluation.evaluate(
             classifier.model,
             test.split.images,
             test.split.labels,
@@ -114,6 +139,7 @@ def command(
             seed=seed,
             progress=progress,
             journal=classifier.run / "evaluations" / ".unfinished" if classifier.run else None,
+            examples_dir=save_examples,
             context=describe(classifier, test, weights),
         )
     record = report.to_dict()
@@ -121,10 +147,22 @@ def command(
         click.echo(json.dumps(record, indent=2))
     else:
         print_report(report)
+    if save_examples is not None:
+        _draw_sheets(save_examples, report, test.info.class_names)
     if classifier.run is not None:
         label = "-".join(attacks) if names is not None else suite
         path = _write(record, classifier.run / "evaluations", label)
         click.echo(f"Record: {path}", err=True)
+
+
+def _draw_sheets(folder: Path, report: Any, class_names: Any) -> None:
+    """One PNG beside each file of attacked images."""
+    from cli._examples_sheet import draw_examples
+
+    for name in (item.name.replace("/", "+") for item in report.attacks):
+        if (folder / f"{name}.npz").is_file():
+            draw_examples(folder / f"{name}.npz", folder / f"{name}.png", class_names)
+    click.echo(f"Attacked images: {folder}", err=True)
 
 
 def _write(record: dict[str, Any], folder: Path, label: str) -> Path:

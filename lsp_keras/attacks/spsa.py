@@ -31,6 +31,9 @@ class SPSA(Attack):
     References:
         Uesato et al., Adversarial Risk and the Dangers of Evaluating Against Weak Attacks,
         2018, Algorithm 1.
+
+    Differs from the reference:
+        Perturbed images are clipped to the pixel box before the model sees them.
     """
 
     supported_norms = ("linf",)
@@ -90,8 +93,11 @@ class SPSA(Attack):
         def pair(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             counter = tf.cast(count * self.num_samples + number, tf.int64)
             signs = random.signs(seed, indices, shape, counter=counter)
-            ahead = objectives.margin(labels, logits_fn(current + self.delta * signs))
-            behind = objectives.margin(labels, logits_fn(current - self.delta * signs))
+            ahead, behind = (
+                # A served model refuses what is no image.
+                objectives.margin(labels, logits_fn(tf.clip_by_value(probe, 0.0, 1.0)))
+                for probe in (current + self.delta * signs, current - self.delta * signs)
+            )
             slope = (ahead - behind) / (2.0 * self.delta)
             return number + 1, total + slope[:, None, None, None] * signs
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.attacks import Attack, Ensemble, LogitsFn, Unperturbed, inference_logits
+from lsp_keras.evaluation._adversarial_examples import AdversarialExamples
 from lsp_keras.evaluation._examples import as_floats, check_examples
 from lsp_keras.evaluation._flags import (
-    Flag,
     black_box_beats_white_box,
     few_classes,
     fgsm_beats_iterative,
@@ -22,8 +22,9 @@ from lsp_keras.evaluation._journal import Journal
 from lsp_keras.evaluation._logits import find_logits
 from lsp_keras.evaluation._provenance import hardware, model_fingerprint, versions
 from lsp_keras.evaluation._report import AttackRecord, Report
-from lsp_keras.evaluation._runner import Progress, Runner, share_of
-from lsp_keras.types import Floats, Integers, ThreatModel
+from lsp_keras.evaluation._runner import CLEAN, Progress, Runner, share_of
+from lsp_keras.evaluation._suites import suite_attacks
+from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
 
 _SAMPLE = 64
@@ -34,13 +35,15 @@ def evaluate(
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
-    attacks: Mapping[str, Attack],
-    threat: ThreatModel,
+    attacks: Mapping[str, Attack] | None = None,
+    suite: str = "quick",
+    threat: ThreatModel | str = "8/255",
     batch_size: int = 128,
     seed: int = 0,
     indices: npt.ArrayLike | None = None,
     progress: Progress | None = None,
     journal: Path | None = None,
+    examples_dir: Path | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Report:
     """Measures accuracy without an attack, under each attack, and under all of them.
@@ -56,7 +59,8 @@ def evaluate(
         images: `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: int `(n,)`.
         attacks: Attacks by the name they are reported under, all within `threat`.
-        threat: What the attacker may do.
+        suite: Instead of `attacks`: `"quick"`, `"paper"`, `"autoattack"` or `"black-box"`.
+        threat: What the attacker may do; text such as `"8/255"` is a radius under L-inf.
         batch_size: Images attacked at once.
         seed: Of the attacks' random draws.
         indices: int `(n,)`, what identifies each image; default its place.
@@ -64,6 +68,8 @@ def evaluate(
             the images it was given, and how many are not known to be broken.
         journal: Folder to keep verdicts in until the report is made; the same evaluation,
             started again after it was killed, goes on from there.
+        examples_dir: Folder for the attacked images, one `ATTACK.npz` for each attack, see
+            `AdversarialExamples`; default keeps none.
         context: What the record should say besides, for example the dataset.
 
     Raises:
@@ -71,23 +77,25 @@ def evaluate(
         NonFiniteError: Logits are NaN or infinite.
 
     Example:
-        >>> threat = ThreatModel.parse("8/255")
-        >>> attacks = {"pgd": PGD(epsilon=threat.epsilon)}               # doctest: +SKIP
-        >>> report = evaluate(model, images, labels, attacks=attacks, threat=threat)
-        ...                                                              # doctest: +SKIP
-        >>> report.worst_case.value                                      # doctest: +SKIP
+        >>> report = evaluate(model, images, labels, suite="autoattack")  # doctest: +SKIP
+        >>> report.worst_case.value                                       # doctest: +SKIP
         0.43
     """
     started = time.monotonic()
+    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
+    attacks = suite_attacks(suite, threat) if attacks is None else attacks
     _check_attacks(attacks, threat)
     examples = check_examples(images, labels, indices, batch_size)
     sample = as_floats(examples.images[:_SAMPLE])
     outputs = find_logits(model, sample)
     fingerprint = model_fingerprint(model)
     kept = Journal.open(journal, fingerprint, examples, attacks, seed)
-    runner = Runner(outputs.logits_fn, outputs.num_classes, examples, seed, kept, progress)
+    images_kept = None if examples_dir is None else AdversarialExamples(examples_dir)
+    runner = Runner(
+        outputs.logits_fn, outputs.num_classes, examples, seed, kept, progress, images_kept
+    )
     clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
-    correct = runner.attack("clean", clean, np.ones(len(examples.labels), bool))
+    correct = runner.attack(CLEAN, clean, np.ones(len(examples.labels), bool))
     records: list[AttackRecord] = []
     worst = correct
     for name, attack in attacks.items():
@@ -97,12 +105,17 @@ def evaluate(
     accuracies = {record.name: record.accuracy for record in records}
     flags = [
         *fgsm_beats_iterative(attacks, accuracies),
-        *black_box_beats_white_box({"clean": share_of(correct)} | accuracies),
-        *_model_flags(outputs.logits_fn, sample, examples.labels[:_SAMPLE]),
+        *black_box_beats_white_box({CLEAN: share_of(correct)} | accuracies),
+        *randomized_outputs(inference_logits(outputs.logits_fn), sample),
         *outputs.flags,
     ]
+    if any(attack.uses_gradients for attack in attacks.values()):
+        logits = inference_logits(outputs.logits_fn)
+        flags += zero_gradients(logits, sample, examples.labels[:_SAMPLE])
     if any(isinstance(attack, Ensemble) for attack in attacks.values()):
         flags += few_classes(outputs.num_classes)
+    if images_kept is not None:
+        images_kept.write()
     kept.close()
     return Report(
         threat=threat,
@@ -118,11 +131,6 @@ def evaluate(
         seconds=time.monotonic() - started,
         context=dict(context or {}),
     )
-
-
-def _model_flags(logits_fn: LogitsFn, sample: Floats, labels: Integers) -> list[Flag]:
-    logits = inference_logits(logits_fn)
-    return [*randomized_outputs(logits, sample), *zero_gradients(logits, sample, labels)]
 
 
 def _check_attacks(attacks: Mapping[str, Attack], threat: ThreatModel) -> None:

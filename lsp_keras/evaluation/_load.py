@@ -1,4 +1,4 @@
-"""A classifier from a run's folder or a .keras file."""
+"""A classifier from a run's folder, a .keras file or a SavedModel."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from lsp_keras.evaluation._saved_model import SavedModelClassifier, find_saved_model
 from lsp_keras.validation import InputError, check_choice
 
 _FILES = {"best": "model.keras", "last": "last.keras"}
@@ -16,18 +17,35 @@ class Classifier:
     """A loaded model and where it came from.
 
     Attributes:
-        model: The Keras model.
-        path: Its file.
-        run: The run's folder, `None` for a file outside of one.
+        model: The Keras model, or a SavedModel's logits.
+        path: Its file, folder or URL.
+        run: The run's folder, `None` for a model outside of one.
     """
 
-    model: keras.Model
-    path: Path
+    model: Any
+    path: Path | str
     run: Path | None
 
 
+def load_attackable(path: Path | str, *, weights: str = "best") -> Classifier:
+    """As `load_classifier`, and SavedModels too.
+
+    Args:
+        path: Folder of a run, a .keras file, or a SavedModel: its folder, or that of its
+            versions, of which the newest is taken.
+        weights: See `load_classifier`.
+
+    Raises:
+        InputError: There is no model there, or it cannot be read.
+    """
+    folder = find_saved_model(Path(path))
+    if folder is not None:
+        return Classifier(SavedModelClassifier(folder), folder, None)
+    return load_classifier(path, weights=weights)
+
+
 def load_classifier(path: Path | str, *, weights: str = "best") -> Classifier:
-    """Loads the model of a run, or any .keras file.
+    """Loads the Keras model of a run, or any .keras file.
 
     Args:
         path: Folder of a run, or a .keras file.

@@ -17,9 +17,9 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans")
 
 
 def model_fingerprint(model: Any) -> str | None:
-    """Digest of a Keras model's architecture and weights; `None` for any other callable."""
+    """Digest of a model's architecture and weights; `None` for a callable that has none."""
     if not isinstance(model, keras.Model):
-        return None
+        return getattr(model, "fingerprint", None)
     weights = [variable.numpy() for variable in model.weights]
     return fingerprint([list(array.shape) for array in weights], *weights)
 

@@ -31,13 +31,9 @@ class AttackRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        config = {
-            name: value.__name__ if callable(value) else value
-            for name, value in self.config.items()
-        }
         return {
             "attack": self.attack,
-            "config": config,
+            "config": {name: _plain(value) for name, value in self.config.items()},
             "accuracy": self.accuracy.to_dict(),
             "seconds": round(self.seconds, 3),
         }
@@ -123,3 +119,10 @@ class Report:
             "hardware": dict(self.hardware),
             "seconds": round(self.seconds, 3),
         }
+
+
+def _plain(value: Any) -> Any:
+    """A constructor's argument as JSON holds it: a function or attack by its name."""
+    if isinstance(value, Mapping):
+        return list(value)
+    return value.__name__ if callable(value) else value

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.attacks import Attack, Ensemble, LogitsFn
+from lsp_keras.evaluation._adversarial_examples import AdversarialExamples
 from lsp_keras.evaluation._examples import Examples, as_floats
 from lsp_keras.evaluation._journal import Journal
 from lsp_keras.evaluation._report import AttackRecord
@@ -15,6 +16,7 @@ from lsp_keras.evaluation._shares import Share
 
 Booleans = npt.NDArray[np.bool_]
 Progress = Callable[[str, float, int, int], None]
+CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Runner:
         seed: Of the random draws.
         journal: Of finished pieces of work.
         progress: See `evaluate`.
+        kept: Where the attacked images go, if anywhere.
     """
 
     logits_fn: LogitsFn
@@ -36,6 +39,7 @@ class Runner:
     seed: int
     journal: Journal
     progress: Progress | None
+    kept: AdversarialExamples | None = None
 
     def record(
         self, name: str, attack: Attack, standing: Booleans
@@ -60,7 +64,8 @@ class Runner:
         rows = np.flatnonzero(standing)
         for start, chosen in self.examples.shards(rows):
             verdicts = self.journal.read(name, start)
-            if verdicts is None:
+            # The journal holds verdicts only: images that are asked for are found again.
+            if verdicts is None or (self.kept is not None and name != CLEAN):
                 report = self._progress(name, start, len(chosen), len(rows), int(robust.sum()))
                 result = attack(
                     self.logits_fn,
@@ -73,6 +78,8 @@ class Runner:
                 )
                 verdicts = ~result.success
                 self.journal.write(name, start, verdicts)
+                if self.kept is not None and name != CLEAN:
+                    self.kept.add(name, self.examples, chosen, result)
             robust[chosen] = verdicts
             if self.progress is not None:
                 share = (start + len(chosen)) / len(rows)

@@ -1,12 +1,18 @@
 import json
+import shutil
 
 import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
-from cli.attack import command
+from cli.attack import SUITES, command
+from lsp_keras import evaluation
+from lsp_keras.export import export_model
 from lsp_keras.validation import InputError
+from serving.server import running
+from serving.versions import ModelConfig
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +96,12 @@ def test_l2_has_its_own_default_radius(run) -> None:
         (["--suite", "paper", "--norm", "l2"], "cw_linf knows 'linf' only"),
         (["--epsilon", "8"], "did you mean 8/255"),
         (["--attacks", "pgdd"], "Did you mean 'pgd'"),
-        (["--attacks", "pgd,pgd"], "must name each attack once"),
+        (["--attacks", "pgd,pgd"], "must be named once"),
         (["--attacks", "fgsm", "--steps", "3"], "None of the attacks fgsm has a `num_steps`"),
         (["--num-examples", "1000"], "more than the 60 test images"),
         (["--weights", "last"], "without last.keras"),
+        (["--suite", "quick", "--attacks", "pgd"], "not both"),
+        (["--url", "http://localhost:1/v1/models/m"], "and not both"),
         (["--dataset", "digit"], "Did you mean 'digits'"),
     ],
 )
@@ -116,3 +124,84 @@ def test_wrong_input_exits_with_2_and_one_line(run_cli, run) -> None:
     done = run_cli("attack", run, "--epsilon", "8")
     assert done.returncode == 2
     assert done.stderr.strip().count("\n") == 0
+
+
+def test_suites_are_those_of_the_library() -> None:
+    assert set(SUITES) == set(evaluation.SUITES)
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    base = tmp_path_factory.mktemp("models") / "digits"
+    model = keras.saving.load_model(run / "model.keras")
+    export_model(model, base, class_names=[str(digit) for digit in range(10)])
+    return base
+
+
+def test_a_saved_model_is_attacked_like_the_model_it_was_made_of(run, exported, tmp_path) -> None:
+    # Outside of the run, whose settings limit the test images.
+    file = shutil.copy(run / "model.keras", tmp_path / "copy.keras")
+    options = ("--attacks", "pgd,square", "--num-examples", 10, "--epsilon", "16/255", "--json")
+    records = [
+        json.loads(attack(model, "--dataset", "digits", *options).stdout)
+        for model in (file, exported)
+    ]
+    counts = [
+        {name: item["accuracy"]["count"] for name, item in record["attacks"].items()}
+        for record in records
+    ]
+    assert counts[0] == counts[1]
+    assert records[0]["model"]["num_parameters"] == records[1]["model"]["num_parameters"]
+
+
+@pytest.fixture(scope="module")
+def server(exported):
+    with running([ModelConfig("digits", exported)]) as server:
+        yield server
+
+
+@pytest.mark.parametrize("api", ["rest", "grpc"])
+def test_a_served_model_is_attacked_by_its_answers(exported, server, api) -> None:
+    options = ("--attacks", "noise,square", "--num-examples", 10, "--epsilon", "24/255", "--json")
+    port = getattr(server, f"{api}_port")
+    scheme = "http" if api == "rest" else "grpc"
+    url = f"{scheme}://localhost:{port}/v1/models/digits"
+    found = json.loads(attack("--url", url, "--dataset", "digits", *options).stdout)
+    expected = json.loads(attack(exported, "--dataset", "digits", *options).stdout)
+    for name, item in expected["attacks"].items():
+        assert found["attacks"][name]["accuracy"] == item["accuracy"]
+    assert found["worst_case_accuracy"]["count"] < found["clean_accuracy"]["count"]
+    assert found["flags"] == []
+
+
+def test_a_served_model_shows_no_gradients(server) -> None:
+    url = f"http://localhost:{server.rest_port}/v1/models/digits"
+    with pytest.raises(InputError, match="no gradients, which fgsm, pgd need"):
+        attack("--url", url, "--dataset", "digits", "--suite", "quick")
+    with pytest.raises(InputError, match="name its --dataset"):
+        attack("--url", url)
+
+
+def test_a_server_that_does_not_answer_is_said() -> None:
+    done = attack("--url", "http://localhost:9/v1/models/digits", "--dataset", "digits")
+    assert done.exit_code == 1
+    assert "does not answer" in done.stderr
+
+
+def test_attacked_images_are_saved_with_a_picture(run, tmp_path) -> None:
+    options = ("--attacks", "noise,fgsm", "--cascade", "--num-examples", 20, "--epsilon", "32/255")
+    done = attack(run, *options, "--save-examples", tmp_path)
+    assert done.exit_code == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [
+        f"cascade+{name}" for name in ("fgsm.npz", "fgsm.png", "noise.npz", "noise.png")
+    ]
+    with np.load(tmp_path / "cascade+fgsm.npz") as kept:
+        rows = min(8, len(kept["success"]))
+        first = np.argsort(~kept["success"], kind="stable")[0]
+        clean = kept["clean"][first]
+    with Image.open(tmp_path / "cascade+fgsm.png") as sheet:
+        assert sheet.height > rows * 96
+        # The first cell is the clean image, each pixel a square of 6.
+        cell = np.asarray(sheet)[26 + 3 : 26 + 96 : 6, 8 + 3 : 8 + 96 : 6]
+    np.testing.assert_array_equal(cell, np.rint(255 * clean))

@@ -1,0 +1,63 @@
+"""A picture of attacked images: clean, perturbed, and what was added."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from lsp_keras.storage import atomic_path
+
+_CELL, _MARGIN, _CAPTION, _FONT_SIZE = 96, 8, 18, 12
+_TITLES = ("clean", "perturbed", "difference, enlarged")
+_INK, _BROKEN, _ROBUST = (40, 40, 40), (190, 40, 30), (20, 120, 50)
+
+
+def draw_examples(
+    examples: Path, path: Path, class_names: Sequence[str], *, num_images: int = 8
+) -> None:
+    """Draws some attacked images, those that fooled the model first.
+
+    A difference is shown around gray, enlarged until its largest change is black or white.
+
+    Args:
+        examples: A file as `lsp_keras.evaluation.evaluate` keeps them.
+        path: PNG file.
+        class_names: In label order.
+        num_images: At most so many rows.
+    """
+    with np.load(examples, allow_pickle=False) as arrays:
+        kept = {key: arrays[key] for key in arrays.files}
+    rows = np.argsort(~kept["success"], kind="stable")[:num_images]
+    font = ImageFont.load_default(_FONT_SIZE)
+    column, line = _CELL + _MARGIN, _CELL + _CAPTION + _MARGIN
+    last = max(column, int(font.getlength(_TITLES[-1])) + _MARGIN)
+    size = (_MARGIN + 2 * column + last, _CAPTION + _MARGIN + len(rows) * line)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, title in enumerate(_TITLES):
+        draw.text((_MARGIN + place * column, _MARGIN / 2), title, _INK, font)
+    for number, row in enumerate(rows):
+        top = _CAPTION + _MARGIN + number * line
+        clean, moved = kept["clean"][row], kept["adversarial"][row]
+        for place, pixels in enumerate((clean, moved, _enlarged(moved - clean))):
+            sheet.paste(_thumbnail(pixels), (_MARGIN + place * column, top))
+        truth, answer = (class_names[kept[key][row]] for key in ("labels", "predictions"))
+        color = _BROKEN if kept["success"][row] else _ROBUST
+        draw.text((_MARGIN, top + _CELL), truth, _INK, font)
+        draw.text((_MARGIN + column, top + _CELL), answer, color, font)
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _enlarged(difference: Any) -> Any:
+    largest = float(np.abs(difference).max())
+    return 0.5 + 0.5 * difference / largest if largest else np.full_like(difference, 0.5)
+
+
+def _thumbnail(pixels: Any) -> Image.Image:
+    if pixels.shape[-1] == 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
+    image = Image.fromarray(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
+    return image.resize((_CELL, _CELL), Image.Resampling.NEAREST)

@@ -1,0 +1,67 @@
+"""The model that a command attacks: from a file, or behind a server."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import tensorflow as tf
+
+from lsp_keras.evaluation import Classifier, load_attackable
+from lsp_keras.validation import InputError
+
+_PROBED = 2
+
+
+@contextlib.contextmanager
+def open_target(
+    model: Path | None,
+    url: str | None,
+    weights: str,
+    load_images: Callable[[Path | None], Any],
+    attacks: Mapping[str, Any],
+) -> Iterator[tuple[Classifier, Any]]:
+    """The model with its test images, while it is attacked.
+
+    Args:
+        model: Run, .keras file or SavedModel.
+        url: Of a served model instead.
+        weights: Which epoch of a run.
+        load_images: From a run's folder, or `None`, to its `TestImages`.
+        attacks: By name, to refuse those that a served model cannot answer.
+
+    Raises:
+        InputError: None or both are given, or an attack needs gradients that a server hides.
+    """
+    if (model is None) == (url is None):
+        raise InputError("Give a run or model to attack, or --url, and not both.")
+    if url is None:
+        classifier = load_attackable(str(model), weights=weights)
+        yield classifier, load_images(classifier.run)
+        return
+    needy = [name for name, attack in attacks.items() if attack.uses_gradients]
+    if needy:
+        raise InputError(
+            f"A served model gives no gradients, which {', '.join(needy)} need. "
+            "Use --suite black-box, or attack the model's file."
+        )
+    yield from _remote_target(url, load_images(None))
+
+
+def _remote_target(url: str, test: Any) -> Iterator[tuple[Classifier, Any]]:
+    from cli._remote import RemoteClassifier
+    from serving.client import Client, ClientError
+
+    with Client(url) as client:
+        try:
+            sample = test.split.images[:_PROBED].astype("float32") / 255
+            remote = RemoteClassifier(client, url, sample)
+        except ClientError as error:
+            raise click.ClickException(str(error)) from error
+        try:
+            yield Classifier(remote, url, None), test
+        except tf.errors.OpError as error:
+            if remote.error is None:
+                raise
+            raise click.ClickException(f"{url} failed: {remote.error}") from error
