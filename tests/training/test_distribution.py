@@ -17,7 +17,7 @@ tf.config.set_logical_device_configuration(cpu, two)
 
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.regularizers import LSP
-from lsp_keras.training import ATTrainer, CoupledSGD
+from lsp_keras.training import ATTrainer, CoupledSGD, StepOptions
 
 rng = np.random.default_rng(0)
 data = {
@@ -29,7 +29,7 @@ data = {
 }
 batches = tf.data.Dataset.from_tensor_slices(data).batch(8)
 
-def train(strategy):
+def train(strategy, options, clip):
     with strategy.scope():
         # Without BatchNorm, whose statistics are those of one replica's half of the batch.
         classifier = keras.Sequential([
@@ -41,15 +41,19 @@ def train(strategy):
         ])
         attack = PGD(epsilon=0.05, num_steps=1)
         trainer = ATTrainer(classifier, attack=attack, regularizers=[LSP()], seed=1)
-        trainer.compile(CoupledSGD(0.1, weight_decay=1e-3), metrics=["accuracy"])
-    options = dict(epochs=2, verbose=0, shuffle=False, validation_data=batches)
-    logs = trainer.fit(batches, **options).history
-    weights = [np.asarray(weight).ravel().tolist() for weight in classifier.get_weights()]
-    return {"logs": logs, "weights": sum(weights, [])}
+        trainer.configure(options)
+        optimizer = CoupledSGD(0.1, weight_decay=1e-3, global_clipnorm=clip)
+        trainer.compile(optimizer, metrics=["accuracy"])
+    logs = trainer.fit(
+        batches, epochs=2, verbose=0, shuffle=False, validation_data=batches
+    ).history
+    weights = classifier.get_weights() + (trainer.average.get_weights() if trainer.average else [])
+    return {"logs": logs, "weights": np.concatenate([w.ravel() for w in weights]).tolist()}
 
-one = train(tf.distribute.get_strategy())
-two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-print(json.dumps([one, two]))
+one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+moved = StepOptions(awp_gamma=0.1, awp_warmup_steps=1, ema_decay=0.9)
+plans = [(StepOptions(), None), (moved, 0.1)]
+print(json.dumps([[train(strategy, *plan) for strategy in (one, two)] for plan in plans]))
 """
 
 
@@ -57,8 +61,8 @@ def test_two_replicas_train_like_one() -> None:
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=250, check=True
     )
-    one, two = json.loads(result.stdout.splitlines()[-1])
-    np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-3, atol=1e-4)
-    assert one["logs"].keys() == two["logs"].keys()
-    for name, values in one["logs"].items():
-        np.testing.assert_allclose(two["logs"][name], values, rtol=1e-3, atol=1e-3, err_msg=name)
+    for one, two in json.loads(result.stdout.splitlines()[-1]):
+        np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-3, atol=1e-4)
+        assert one["logs"].keys() == two["logs"].keys()
+        for name, values in one["logs"].items():
+            np.testing.assert_allclose(two["logs"][name], values, rtol=1e-3, atol=1e-3)
