@@ -169,4 +169,4 @@ def _count_epochs(place: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     place.set_xlabel("epoch")
-    place.xaxis.set_major_locator(MaxNLocator(integer=True))
+    place.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -126,6 +126,15 @@ def test_gaps_stay_gaps(
     np.testing.assert_array_equal(averaged, [np.nan, 50.0, 75.0])
 
 
+def test_the_first_epoch_alone_is_drawn(
+    plot: Callable[..., int], make_run: Callable[..., Path], figures: list[Any]
+) -> None:
+    assert plot(make_run("young", **{name: values[:1] for name, values in COLUMNS.items()})) == 0
+    low, high = figures[0].axes[2].get_xlim()
+    ticks = [tick for tick in figures[0].axes[2].get_xticks() if low <= tick <= high]
+    assert ticks == [1.0]
+
+
 def test_several_runs_share_panels(
     plot: Callable[..., int], make_run: Callable[..., Path], figures: list[Any], tmp_path: Path
 ) -> None:
