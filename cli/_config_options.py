@@ -8,7 +8,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lsp_keras.recipes._config import FitConfig, config_from, find_recipe, settings
+from lsp_keras.recipes import FitConfig, find_recipe
+from lsp_keras.recipes._config import config_from, settings
+from lsp_keras.validation import InputError
+
+_OF_METHOD = ("adv", "method", "beta", "gamma", "helper", "helper_epochs")
+# What switches on the settings whose names start with it.
+_SWITCHES = {"lsp": "--lsp", "lfr": "--lfr", "adr": "--adr", "awp": "--awp"}
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,11 +54,34 @@ def config_from_options(
         for name, value in options.items()
         if ctx.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
     }
-    if recipe is None:
-        return config_from(typed, source="the command line")
-    values = find_recipe(recipe)
-    if "method" in typed:
-        values.pop("adv", None)
-    elif typed.get("adv"):
-        values.pop("method", None)
-    return config_from(values | typed, source=f"recipe {recipe}")
+    values = {} if recipe is None else _less_other_method(find_recipe(recipe), typed)
+    source = "the command line" if recipe is None else f"recipe {recipe}"
+    config = config_from(values | typed, source=source)
+    _refuse_idle(config, typed)
+    return config
+
+
+def _less_other_method(recipe: dict[str, Any], typed: dict[str, Any]) -> dict[str, Any]:
+    """The recipe, without its method and that method's numbers where another one was typed."""
+    method = _method(typed)
+    if method is None or method == _method(recipe):
+        return recipe
+    return {name: value for name, value in recipe.items() if name not in _OF_METHOD}
+
+
+def _method(values: dict[str, Any]) -> str | None:
+    """The method that settings name, by itself or by `adv`."""
+    method: str | None = values.get("method")
+    if method is None and "adv" in values:
+        return "at" if values["adv"] else "standard"
+    return method
+
+
+def _refuse_idle(config: FitConfig, typed: dict[str, Any]) -> None:
+    """Raises `InputError` for a typed option of something that is switched off."""
+    for name in typed:
+        switch, separator, _ = name.partition("_")
+        if separator and switch in _SWITCHES and not getattr(config, switch):
+            raise InputError(
+                f"--{name.replace('_', '-')} does nothing without {_SWITCHES[switch]}."
+            )

@@ -2,9 +2,25 @@
 
 from typing import Any
 
-from lsp_keras.recipes._config import FitConfig, find_recipe, read_config, recipe_summary
+from lsp_keras.recipes._config import FitConfig, read_config
+from lsp_keras.recipes._published import (
+    NOTES,
+    Expected,
+    expected_accuracies,
+    find_recipe,
+    recipe_summary,
+)
 
-__all__ = ["FitConfig", "find_recipe", "fit", "read_config", "recipe_summary"]
+__all__ = [
+    "NOTES",
+    "Expected",
+    "FitConfig",
+    "expected_accuracies",
+    "find_recipe",
+    "fit",
+    "read_config",
+    "recipe_summary",
+]
 
 
 def __getattr__(name: str) -> Any:

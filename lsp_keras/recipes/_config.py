@@ -1,24 +1,27 @@
 """The settings of a training run: one frozen record, read from and written to TOML."""
 
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras import registry
+from lsp_keras.recipes._fields import (
+    check_settings,
+    one_of,
+    positive_fraction,
+    radius,
+    registered,
+    setting,
+    share,
+    zero_or_more,
+)
 from lsp_keras.storage import atomic_path
-from lsp_keras.types import ThreatModel
-from lsp_keras.validation import InputError, check_choice, check_positive, nearest, parse_fraction
+from lsp_keras.validation import InputError, check_positive, nearest
 
-_POSITIVE = ("width", "num_neighbors", "encoder_epochs", "attack_steps", "epochs", "batch_size")
+_REGULARIZERS = ("lsp", "lfr", "adr")
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
-
-
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
@@ -31,100 +34,161 @@ class FitConfig:
         InputError: A value is out of its range, or two settings contradict each other.
     """
 
-    dataset: str = _setting(
+    dataset: str = setting(
         "digits", "A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH."
     )
-    data_dir: str | None = _setting(
+    data_dir: str | None = setting(
         None, "Where TFDS keeps its data. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets."
     )
-    num_train: int | None = _setting(None, "Use only this many training images.")
-    num_test: int | None = _setting(None, "Use only this many test images.")
-    validation_size: int | None = _setting(
-        None, "Training images held out to choose the epoch. Default: a tenth, at most 1,000."
+    num_train: int | None = setting(None, "Use only this many training images.", check_positive)
+    num_test: int | None = setting(None, "Use only this many test images.", check_positive)
+    validation_size: int | None = setting(
+        None,
+        "Training images held out to choose the epoch. Default: a tenth, at most 1,000.",
+        check_positive,
     )
-    model: str = _setting("resnet18", "A name from `lsp-keras list models`.")
-    width: int = _setting(64, "Filters of the first stage; 16 is 14 times cheaper than 64.")
-    adv: bool = _setting(False, "Train on PGD adversarial images: LSP+ instead of LSP.")
-    method: str | None = _setting(
-        None, "A name from `lsp-keras list methods`. Default: at with --adv, else standard."
+    augmentation: str | None = setting(
+        None,
+        "crop, crop_flip or none. Default: what suits the dataset.",
+        one_of("crop", "crop_flip", "none"),
     )
-    lsp: bool = _setting(True, "Add Local Structure Preserving regularization.")
-    lsp_weight: float = _setting(1.0, "Lambda of the LSP loss; 0 only measures it.")
-    num_neighbors: int = _setting(8, "Neighbors of each image.")
-    divergence: str = _setting(
+    model: str = setting("resnet18", "A name from `lsp-keras list models`.", registered("model"))
+    width: int = setting(
+        64, "Filters of the first stage; 16 is 14 times cheaper than 64.", check_positive
+    )
+    activation: str = setting(
+        "relu", "A Keras activation; smooth ones, such as silu, have second derivatives."
+    )
+    adv: bool = setting(False, "Train on PGD adversarial images: LSP+ instead of LSP.")
+    method: str | None = setting(
+        None,
+        "A name from `lsp-keras list methods`. Default: at with --adv, else standard.",
+        registered("method"),
+    )
+    beta: float | None = setting(
+        None,
+        "Weight of the robust term of trades, mart and hat. Default: the method's own.",
+        zero_or_more,
+    )
+    gamma: float | None = setting(
+        None, "Weight of hat's helper term. Default: the method's own.", zero_or_more
+    )
+    helper: str | None = setting(
+        None, "hat's helper: a run or a .keras file. Default: trained first, and cached."
+    )
+    helper_epochs: int | None = setting(
+        None, "Of that helper's training. Default: epochs.", check_positive
+    )
+    lsp: bool = setting(True, "Add Local Structure Preserving regularization.")
+    lsp_weight: float = setting(1.0, "Lambda of the LSP loss; 0 only measures it.", zero_or_more)
+    num_neighbors: int = setting(8, "Neighbors of each image.", check_positive)
+    divergence: str = setting(
         "l2", "LSP's D(P, Q): kl, cosine, l1, l2, sum_of_squares or mean_of_squares."
     )
-    neighbor_batch_norm: str = _setting(
+    neighbor_batch_norm: str = setting(
         "separate",
         "How neighbors pass BatchNorm: joint, separate, separate_update or inference.",
     )
-    neighbor_gradient: bool = _setting(True, "Let gradients flow into the neighbors' logits.")
-    normalize_logits: bool = _setting(False, "L2-normalize logits before their distances.")
-    augment_neighbors: bool = _setting(False, "Augment neighbor images like training images.")
-    features: str = _setting(
+    neighbor_gradient: bool = setting(True, "Let gradients flow into the neighbors' logits.")
+    normalize_logits: bool = setting(False, "L2-normalize logits before their distances.")
+    augment_neighbors: bool = setting(False, "Augment neighbor images like training images.")
+    features: str = setting(
         "moco",
         "Where neighbors are looked for: moco (an encoder trained on these images first, or "
         "found in the cache) or pixels.",
+        one_of("moco", "pixels"),
     )
-    encoder_width: int | None = _setting(None, "Of that encoder. Default: width.")
-    encoder_epochs: int = _setting(200, "Of that encoder's training.")
-    encoder: str | None = _setting(None, "Your own .keras encoder instead.")
-    embeddings: str | None = _setting(
+    encoder_width: int | None = setting(None, "Of that encoder. Default: width.", check_positive)
+    encoder_epochs: int = setting(200, "Of that encoder's training.", check_positive)
+    encoder: str | None = setting(None, "Your own .keras encoder instead.")
+    embeddings: str | None = setting(
         None, "Your own features: an .npy file, one row for each image of the training split."
     )
-    normalize_features: bool = _setting(True, "Divide features by their length before mining.")
-    neighbors: str | None = _setting(None, "A neighbor table made by `lsp-keras mine`.")
-    space: str = _setting("local", "local: nearest images; global: random ones (Table 3).")
-    epsilon: str = _setting("8/255", "L-inf radius of the attack in training.")
-    attack_steps: int = _setting(10, "PGD steps of the attack in training.")
-    attack_step_size: str | None = _setting(None, "Default: a quarter of epsilon.")
-    epochs: int = _setting(30, "Passes over the training images.")
-    batch_size: int = _setting(128, "Images in a training step.")
-    learning_rate: float = _setting(0.1, "The schedule's highest learning rate.")
-    schedule: str = _setting("one_cycle", "one_cycle, step, cosine or constant.")
-    momentum: float = _setting(0.9, "Nesterov momentum of SGD.")
-    weight_decay: float = _setting(5e-4, "L2 penalty, as in PyTorch's SGD.")
-    mixed_precision: bool = _setting(False, "Compute in half precision (for a GPU).")
-    validation_epsilon: str | None = _setting(
-        None, "Radius at which epochs are compared. Default: epsilon with --adv, else 2/255."
+    normalize_features: bool = setting(True, "Divide features by their length before mining.")
+    neighbors: str | None = setting(None, "A neighbor table made by `lsp-keras mine`.")
+    space: str = setting(
+        "local",
+        "local: nearest images; global: random ones (Table 3).",
+        one_of("local", "global"),
     )
-    select_by: str | None = _setting(
+    lfr: bool = setting(False, "Add local flatness regularization.")
+    lfr_weight: float = setting(0.03, "Lambda of the LFR loss; 0 only measures it.", zero_or_more)
+    lfr_form: str = setting(
+        "finite_difference",
+        "How LFR gets its gradient's gradient: finite_difference or double_backprop.",
+        one_of("finite_difference", "double_backprop"),
+    )
+    lfr_warmup: int = setting(0, "Epochs over which LFR's weight grows.", zero_or_more)
+    adr: bool = setting(False, "Add local and global compactness regularization.")
+    adr_weight: float = setting(
+        1.0, "Factor of all of ADR's terms; 0 only measures them.", zero_or_more
+    )
+    adr_counterpart_share: float = setting(
+        0.0, "0.5 with standard or at: ADR's published mean of clean and adversarial loss."
+    )
+    epsilon: str = setting("8/255", "L-inf radius of the attack in training.", radius)
+    attack_steps: int = setting(10, "PGD steps of the attack in training.", check_positive)
+    attack_step_size: str | None = setting(
+        None, "Default: a quarter of epsilon.", positive_fraction
+    )
+    epochs: int = setting(30, "Passes over the training images.", check_positive)
+    batch_size: int = setting(128, "Images in a training step.", check_positive)
+    learning_rate: float = setting(0.1, "The schedule's highest learning rate.", check_positive)
+    schedule: str = setting("one_cycle", "one_cycle, step, cosine, cyclic or constant.")
+    momentum: float = setting(0.9, "Nesterov momentum of SGD.", share)
+    weight_decay: float = setting(5e-4, "L2 penalty, as in PyTorch's SGD.", zero_or_more)
+    clip_norm: float | None = setting(
+        None, "Largest norm of all gradients together. Default: none.", check_positive
+    )
+    label_smoothing: float = setting(
+        0.0, "Share of each label that is spread over all classes.", share
+    )
+    ema_decay: float | None = setting(
+        None,
+        "Also keep and evaluate an average of the weights, such as 0.999. Default: none.",
+        share,
+    )
+    awp: float = setting(
+        0.0, "Adversarial weight perturbation: its size, such as 0.005; 0 is off.", zero_or_more
+    )
+    awp_warmup: int = setting(0, "Epochs before the weights are perturbed.", zero_or_more)
+    mixed_precision: bool = setting(False, "Compute in half precision (for a GPU).")
+    validation_epsilon: str | None = setting(
+        None,
+        "Radius at which epochs are compared. Default: epsilon for methods that attack, else "
+        "2/255.",
+        radius,
+    )
+    select_by: str | None = setting(
         None,
         "Keep the epoch with the best robust or clean accuracy on held-out images. "
         "Default: robust for methods that attack, else clean.",
+        one_of("robust", "clean"),
     )
-    seed: int = _setting(0, "Of weights, batches, augmentation and attacks.")
+    early_stopping: int | None = setting(
+        None,
+        "Stop after so many epochs without a better accuracy on held-out images. Default: never.",
+        check_positive,
+    )
+    stop_at_collapse: bool = setting(True, "Stop where held-out accuracy falls back to chance.")
+    tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
+    seed: int = setting(0, "Of weights, batches, augmentation and attacks.")
 
     def __post_init__(self) -> None:
-        check_types(self)
-        for name in _POSITIVE:
-            check_positive(name, getattr(self, name))
-        check_positive("learning_rate", self.learning_rate)
-        for name in ("lsp_weight", "momentum", "weight_decay"):
-            check_positive(name, getattr(self, name), allow_zero=True)
-        for name in ("num_train", "num_test", "validation_size", "encoder_width"):
-            if getattr(self, name) is not None:
-                check_positive(name, getattr(self, name))
-        for kind in ("model", "method"):
-            if getattr(self, kind) is not None:
-                registry.check(kind, getattr(self, kind))
+        check_settings(self)
         if self.adv and self.method not in (None, "at"):
             raise InputError(
                 f"--adv is short for --method at. Received both --adv and --method {self.method}; "
                 "leave one out."
             )
+        if self.helper is not None and self.helper_epochs is not None:
+            raise InputError(
+                "`helper_epochs` is for a helper that is trained first, and `helper` names a "
+                "trained one. Leave one out."
+            )
         given = [name for name in _NEIGHBOR_SOURCES if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"Neighbors have one source. Received: {', '.join(given)}.")
-        check_choice("features", self.features, ("moco", "pixels"))
-        check_choice("space", self.space, ("local", "global"))
-        if self.select_by is not None:
-            check_choice("select_by", self.select_by, ("robust", "clean"))
-        ThreatModel.parse(self.epsilon)
-        if self.validation_epsilon is not None:
-            ThreatModel.parse(self.validation_epsilon)
-        if self.attack_step_size is not None:
-            check_positive("attack_step_size", parse_fraction(self.attack_step_size))
 
     @property
     def resolved_method(self) -> str:
@@ -133,22 +197,10 @@ class FitConfig:
 
     @property
     def label(self) -> str:
-        """Short name of dataset and method, such as `svhn-at+lsp`."""
+        """Short name of dataset, method and regularizers, such as `svhn-at+lsp`."""
         dataset = Path(self.dataset).name.replace(":", "-")
-        return f"{dataset}-{self.resolved_method}{'+lsp' if self.lsp else ''}"
-
-
-def check_types(config: FitConfig) -> None:
-    """Raises `InputError` for a value that is not of its field's type; int passes for float."""
-    for name, annotation in typing.get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        allowed = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ()
-        allowed = allowed or (annotation,)
-        if float in allowed:
-            allowed = (*allowed, int)
-        if type(value) not in allowed:
-            expected = " or ".join(kind.__name__ for kind in allowed if kind is not types.NoneType)
-            raise InputError(f"`{name}` must be of type {expected}. Received: {value!r}.")
+        added = [f"+{name}" for name in _REGULARIZERS if getattr(self, name)]
+        return f"{dataset}-{self.resolved_method}{''.join(added)}"
 
 
 def settings() -> dict[str, tuple[Any, Any, str]]:
@@ -198,27 +250,3 @@ def write_config(path: Path, config: FitConfig) -> None:
     values = {name: value for name, value in asdict(config).items() if value is not None}
     with atomic_path(path) as temporary:
         temporary.write_text(tomli_w.dumps(values), encoding="utf-8")
-
-
-def find_recipe(name_or_file: str) -> dict[str, Any]:
-    """Settings of a published recipe by its name, or of the user's own TOML file.
-
-    Raises:
-        InputError: It is neither; the message lists the recipes.
-    """
-    path = Path(name_or_file)
-    if path.suffix == ".toml" or path.is_file():
-        return read_config(path)
-    registry.check("recipe", name_or_file)
-    return read_config(Path(__file__).parent / f"{name_or_file.replace('-', '_')}.toml")
-
-
-def recipe_summary(name: str) -> str:
-    """The comment in a recipe's first line.
-
-    Raises:
-        InputError: There is no such recipe.
-    """
-    stem = registry.check("recipe", name)
-    text = (Path(__file__).parent / f"{stem}.toml").read_text(encoding="utf-8")
-    return text.partition("\n")[0].lstrip("# ")

@@ -8,8 +8,8 @@ from pathlib import Path
 from lsp_keras.recipes._config import FitConfig, config_from, read_config
 from lsp_keras.validation import InputError
 
-# A moved data folder or an attack on fewer test images is the same training run.
-_NOT_COMPARED = {"data_dir", "num_test"}
+# What may change when a run goes on: where data lie, how it is watched, what is tested later.
+NOT_COMPARED = {"data_dir", "num_test", "stop_at_collapse", "tensorboard"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,16 @@ class RunFolder:
     def last_model(self) -> Path:
         """The classifier of the last epoch."""
         return self.path / "last.keras"
+
+    @property
+    def average_model(self) -> Path:
+        """The averaged classifier of its best epoch, for runs that keep an average."""
+        return self.path / "ema.keras"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The history for TensorBoard, for runs that write it."""
+        return self.path / "tensorboard"
 
 
 def new_run(runs_dir: Path, name: str | None, config: FitConfig) -> RunFolder:
@@ -108,5 +118,5 @@ def _differences(folder: RunFolder, config: FitConfig) -> list[str]:
     return [
         f"{name} ({theirs[name]}, not {ours[name]})"
         for name in ours
-        if name not in _NOT_COMPARED and theirs[name] != ours[name]
+        if name not in NOT_COMPARED and theirs[name] != ours[name]
     ]

@@ -8,35 +8,35 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lsp_keras.attacks.pgd import PGD
 from lsp_keras.datasets import count_batches, make_batches
 from lsp_keras.recipes._build import (
     build_augmentation,
     build_classifier,
-    build_table,
     build_trainer,
     load_dataset,
     resolve,
 )
 from lsp_keras.recipes._config import FitConfig, write_config
-from lsp_keras.recipes._folder import existing_run, new_run
+from lsp_keras.recipes._folder import RunFolder, existing_run, new_run
+from lsp_keras.recipes._helper import find_helper
+from lsp_keras.recipes._methods import helped
+from lsp_keras.recipes._neighbors import build_table
+from lsp_keras.recipes._watch import build_callbacks, build_keeper
 from lsp_keras.storage import fingerprint, write_json
-from lsp_keras.training import (
-    BestAndLast,
-    HistoryCSV,
-    RobustValidation,
-    ThroughputProgress,
-    make_deterministic,
-    run_training,
-)
+from lsp_keras.training import make_deterministic, run_training
 from lsp_keras.types import Dataset, NeighborTable
-from lsp_keras.validation import InputError, parse_fraction
+from lsp_keras.validation import InputError
 
 Progress = Callable[[str, int, int], None]
 
-# With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
-_VALIDATION_STEPS = 10
-_METRICS = {"robust": "val_robust_accuracy", "clean": "val_accuracy"}
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """Where a run keeps what others can use too, and whom it tells."""
+
+    cache: Path | None
+    progress: Progress | None
+    announce: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,17 @@ def fit(
     """Trains a classifier and leaves everything about it in a folder.
 
     The folder holds `config.toml` (the resolved settings, a recipe itself), `dataset.json`,
-    `history.csv`, `model.keras` (the epoch with the best validation accuracy), `last.keras` and
-    `checkpoints/`, from which a killed run goes on to the same weights.
+    `history.csv`, `model.keras` (the epoch with the best validation accuracy), `last.keras`,
+    where an average of the weights is kept its best epoch as `ema.keras`, where asked for
+    `tensorboard/`, and `checkpoints/`, from which a killed run goes on to the same weights.
 
     Args:
         config: Settings.
         runs_dir: Where runs lie.
         name: Of the run; default dataset and method, numbered where there is one already.
         resume: Go on with the run of that name, or the newest with these settings.
-        cache_dir: Where encoders and neighbor tables are kept; default the user's cache folder.
+        cache_dir: Where encoders, neighbor tables and helpers are kept; default the user's cache
+            folder.
         progress: Called with `(stage, done, total)` while neighbors are mined.
         announce: Called with a sentence before a long step, such as training an encoder.
 
@@ -94,39 +96,67 @@ def fit(
         1
     """
     config = resolve(config)
-    cache = None if cache_dir is None else Path(cache_dir)
-    runs_dir = Path(runs_dir)
     # Looked for before any work is done, so that a wrong name is told at once.
-    folder = (existing_run if resume else new_run)(runs_dir, name, config)
+    folder = (existing_run if resume else new_run)(Path(runs_dir), name, config)
+    cache = None if cache_dir is None else Path(cache_dir)
+    surroundings = _Surroundings(cache, progress, announce)
+    return _train(config, folder, load_dataset(config, cache), surroundings, resume=resume)
+
+
+def _train(
+    config: FitConfig,
+    folder: RunFolder,
+    dataset: Dataset,
+    surroundings: _Surroundings,
+    *,
+    resume: bool,
+) -> FitResult:
+    """A run on loaded images."""
+    helper = _helper(config, dataset, surroundings) if helped(config) else None
+    # After the helper: whether it was trained just now must not matter.
     make_deterministic(config.seed)
     keras.mixed_precision.set_global_policy(_policy(config))
-    dataset = load_dataset(config, cache)
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
     classifier = build_classifier(config, dataset.info)
-    trainer = build_trainer(config, classifier, config.epochs * steps)
-    table = build_table(config, dataset, cache, progress, announce) if config.lsp else None
+    trainer = build_trainer(config, classifier, steps_per_epoch=steps, helper=helper)
+    table = _table(config, dataset, surroundings) if config.lsp else None
     record = _dataset_record(dataset, table)
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)
     write_json(folder.dataset, record)
-    best = BestAndLast(
-        folder.best_model, folder.last_model, metric=_METRICS[config.select_by or "robust"]
-    )
+    keeper = build_keeper(config, folder)
     history = run_training(
         trainer,
         _epoch_batches(config, dataset, table, batch_size),
         epochs=config.epochs,
-        callbacks=[
-            _validation(config, dataset),
-            ThroughputProgress(steps * batch_size),
-            best,
-            HistoryCSV(folder.history),
-        ],
+        callbacks=build_callbacks(
+            config,
+            folder,
+            keeper,
+            validation=dataset.validation,
+            images_per_epoch=steps * batch_size,
+            announce=surroundings.announce,
+        ),
         state_dir=folder.checkpoints,
         resume=resume,
     )
-    return FitResult(folder.path, best.best_epoch or len(history), history)
+    return FitResult(folder.path, keeper.best_epoch or len(history), history)
+
+
+def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> keras.Model:
+    def train(own: FitConfig, folder: RunFolder) -> None:
+        _train(own, folder, dataset, surroundings, resume=folder.config.exists())
+
+    return find_helper(
+        config, dataset, cache=surroundings.cache, train=train, announce=surroundings.announce
+    )
+
+
+def _table(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> NeighborTable:
+    return build_table(
+        config, dataset, surroundings.cache, surroundings.progress, surroundings.announce
+    )
 
 
 def _policy(config: FitConfig) -> str:
@@ -139,7 +169,7 @@ def _policy(config: FitConfig) -> str:
 def _epoch_batches(
     config: FitConfig, dataset: Dataset, table: NeighborTable | None, batch_size: int
 ) -> Callable[[int], tf.data.Dataset]:
-    augment = build_augmentation(dataset.info)
+    augment = build_augmentation(config, dataset.info)
 
     def batches(epoch: int) -> tf.data.Dataset:
         return make_batches(
@@ -155,16 +185,6 @@ def _epoch_batches(
         )
 
     return batches
-
-
-def _validation(config: FitConfig, dataset: Dataset) -> RobustValidation:
-    epsilon = config.validation_epsilon or config.epsilon
-    attack = PGD(
-        epsilon=epsilon, step_size=parse_fraction(epsilon) / 2, num_steps=_VALIDATION_STEPS
-    )
-    return RobustValidation(
-        dataset.validation, attack, batch_size=config.batch_size, seed=config.seed
-    )
 
 
 def _dataset_record(dataset: Dataset, table: NeighborTable | None) -> dict[str, object]:

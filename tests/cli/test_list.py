@@ -19,9 +19,23 @@ def test_every_choice_is_listed_with_a_summary(plural: str, kind: str) -> None:
     assert all(rows.values())
 
 
-def test_recipes_say_what_they_reproduce() -> None:
-    output = CliRunner().invoke(command, ["recipes"]).stdout
-    assert "cifar10_lsp_plus  LSP+ on CIFAR-10 as in the LSP paper's Table 2" in output
+def test_recipes_show_what_was_published_of_them() -> None:
+    lines = CliRunner().invoke(command, ["recipes"]).stdout.splitlines()
+    assert lines[0] == "Local Structure Preserving, Table 1: percent as published, attacks at 2/255"
+    row = next(line for line in lines if line.startswith("cifar10_mixup"))
+    assert row.split() == ["cifar10_mixup", "94.96", "59.40", "47.78", "12.23", "0.17"]
+    assert {line.partition(" ")[0] for line in lines} >= set(registry.names("recipe"))
+    assert any("autoattack-torchattacks" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_recipes_as_json() -> None:
+    records = json.loads(CliRunner().invoke(command, ["recipes", "--json"]).stdout)
+    assert list(records) == registry.names("recipe")
+    expected = records["svhn_lsp_plus"]["expected"]
+    assert (expected["epsilon"], expected["accuracy_percent"]["pgd"]) == ("8/255", 62.33)
+    assert "10 iterations" in expected["notes"]["aa"]
+    assert records["digits_demo"]["expected"] is None
 
 
 def test_the_users_own_data_are_mentioned() -> None:

@@ -4,13 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lsp_keras import registry
 from lsp_keras.recipes._config import (
     FitConfig,
     config_from,
-    find_recipe,
     read_config,
-    recipe_summary,
     settings,
     write_config,
 )
@@ -20,7 +17,7 @@ from lsp_keras.validation import InputError
 def test_what_is_written_is_a_recipe(tmp_path: Path) -> None:
     config = FitConfig(dataset="svhn", adv=True, num_train=100, learning_rate=0.2, lsp=False)
     write_config(tmp_path / "config.toml", config)
-    assert config_from(find_recipe(str(tmp_path / "config.toml")), source="test") == config
+    assert config_from(read_config(tmp_path / "config.toml"), source="test") == config
 
 
 @pytest.mark.parametrize(
@@ -38,6 +35,11 @@ def test_what_is_written_is_a_recipe(tmp_path: Path) -> None:
         ({"adv": True, "method": "standard"}, "leave one out"),
         ({"epoch": 3}, "Unknown setting 'epoch' in the test. Did you mean 'epochs'"),
         ({"lsp_weight": -1.0}, "`lsp_weight` must be zero or more"),
+        ({"momentum": 1.0}, r"`momentum` must be in \[0, 1\)"),
+        ({"augmentation": "flip"}, "`augmentation` must be one of"),
+        ({"lfr_form": "double_backpro"}, "Did you mean 'double_backprop'"),
+        ({"helper": "a.keras", "helper_epochs": 2}, "`helper` names a trained one. Leave one out"),
+        ({"encoder": "a", "embeddings": "b"}, "Received: encoder, embeddings"),
     ],
 )
 def test_wrong_settings_say_what_to_do(values: dict[str, object], message: str) -> None:
@@ -53,24 +55,15 @@ def test_labels_name_dataset_and_method() -> None:
     assert FitConfig(dataset="svhn", adv=True).label == "svhn-at+lsp"
     assert FitConfig(dataset="folder:some/cats", lsp=False).label == "cats-standard"
     assert FitConfig(dataset="tfds:mnist").label == "tfds-mnist-standard+lsp"
+    assert FitConfig(method="hat", lsp=False, lfr=True).label == "digits-hat+lfr"
+    assert FitConfig(method="mixup", adr=True, lfr=True).label == "digits-mixup+lsp+lfr+adr"
 
 
-@pytest.mark.parametrize("name", registry.names("recipe"))
-def test_every_recipe_is_valid_and_says_what_it_is(name: str) -> None:
-    config_from(find_recipe(name), source=name)
-    assert len(recipe_summary(name)) > 20
-
-
-def test_files_that_are_not_recipes(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no file"):
-        read_config(tmp_path / "absent.toml")
-    (tmp_path / "bad.toml").write_text("width = = 3")
-    with pytest.raises(InputError, match=r"bad\.toml is not a TOML file"):
-        find_recipe(str(tmp_path / "bad.toml"))
-    with pytest.raises(
-        InputError, match=r"Unknown recipe: 'cifar10_lps'\. Did you mean 'cifar10_lsp'"
-    ):
-        find_recipe("cifar10_lps")
+def test_a_file_from_before_a_setting_existed_gives_its_default(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('method = "at"\nlsp = false\n')
+    assert config_from(read_config(tmp_path / "config.toml"), source="test") == FitConfig(
+        method="at", lsp=False
+    )
 
 
 def test_every_setting_has_help() -> None:
