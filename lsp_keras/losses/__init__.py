@@ -1,8 +1,18 @@
 """Pure formulas that return one value per example."""
 
+from lsp_keras.losses.compactness import global_compactness, local_compactness
+from lsp_keras.losses.flatness import flatness_loss
 from lsp_keras.losses.hat import hat_loss
 from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.losses.mart import mart_loss
 from lsp_keras.losses.trades import trades_loss
 
-__all__ = ["hat_loss", "lsp_loss", "mart_loss", "trades_loss"]
+__all__ = [
+    "flatness_loss",
+    "global_compactness",
+    "hat_loss",
+    "local_compactness",
+    "lsp_loss",
+    "mart_loss",
+    "trades_loss",
+]

@@ -8,6 +8,7 @@ import tensorflow as tf
 from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.ops import divergences
 from lsp_keras.regularizers._base import Batch, Regularizer, Step
+from lsp_keras.regularizers._passes import separate_pass
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 __all__ = ["LSP"]
@@ -118,12 +119,6 @@ def _flat_neighbors(batch: Batch) -> tf.Tensor:
     return tf.reshape(images, [-1, *images.shape[2:]])
 
 
-def _separate(classifier: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    # Assignments inside the scope, here those of the moving averages, are dropped with it.
-    with keras.StatelessScope():
-        return classifier(images, training=True)
-
-
 def _separate_update(classifier: keras.Model, images: tf.Tensor) -> tf.Tensor:
     return classifier(images, training=True)
 
@@ -133,7 +128,7 @@ def _inference(classifier: keras.Model, images: tf.Tensor) -> tf.Tensor:
 
 
 _PASSES: dict[str, Callable[[keras.Model, tf.Tensor], tf.Tensor]] = {
-    "separate": _separate,
+    "separate": separate_pass,
     "separate_update": _separate_update,
     "inference": _inference,
 }

@@ -24,6 +24,9 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "keys": (BATCH, CLASSES),
     "negatives": (NEGATIVES, CLASSES),
     "view_logits": (BATCH, 3, CLASSES),
+    "clean_features": (BATCH, 5),
+    "adversarial_features": (BATCH, 5),
+    "gradients": (BATCH, 2, 2, 3),
 }
 FIXED: dict[str, Any] = {
     "labels": np.arange(BATCH) % CLASSES,
@@ -79,5 +82,7 @@ def test_values_and_gradients_are_finite_at_extreme_outputs(
         tape.watch(outputs)
         values = loss(**(batch | outputs))
     assert np.isfinite(values).all()
-    for gradient in tape.gradient(values, list(outputs.values())):
+    # Zero where a loss holds an output fixed.
+    gradients = tape.gradient(values, list(outputs.values()), unconnected_gradients="zero")
+    for gradient in gradients:
         assert np.isfinite(gradient).all()

@@ -51,7 +51,9 @@ def step_of(classifier: keras.Model, batch: Batch, regularizer: Regularizer) -> 
     rider_logits = {} if riders is None else {regularizer.name: classifier(riders)}
     anchor = Anchor(batch["images"], classifier(batch["images"]), rider_logits)
     zero = tf.constant(0, tf.int64)
-    return Step(classifier, batch, anchor, seed=zero, iteration=zero)
+    regularizer.check(classifier)
+    prepared = regularizer.prepare(classifier, batch, adversarial=None, seed=zero)
+    return Step(classifier, batch, anchor, zero, zero, {regularizer.name: prepared})
 
 
 def test_terms_have_the_names_of_their_weights_and_one_value_per_example(
