@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lsp_keras.attacks import Attack
 from lsp_keras.losses.mart import margin_term, weighted_kl
+from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.training._adversarial import AdversarialTrainer
 from lsp_keras.training._trainer import Terms, Weights
@@ -24,7 +25,8 @@ class MARTTrainer(AdversarialTrainer):
     KL(f(x) || f(x')) * (1 - p_y) as `weighted_kl`. The attack sees the classifier in inference
     mode. In training mode the clean images pass, then the adversarial ones, each normalized by
     their own statistics; BatchNorm's moving averages follow both, as in the reference code.
-    Regularizers start from the adversarial images. Saved are the classifier, the settings of
+    Regularizers start from the adversarial images. There is no label smoothing: the margin term
+    has no form for smoothed labels. Saved are the classifier, the settings of
     attack and regularizers, beta and the seed.
 
     Args:
@@ -48,7 +50,6 @@ class MARTTrainer(AdversarialTrainer):
     """
 
     attack_options: ClassVar[Mapping[str, str]] = {"start": "gaussian"}
-    smooths_labels: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class MARTTrainer(AdversarialTrainer):
         labels = batch["labels"]
         clean_logits, anchor = self.clean_and_adversarial(batch, perturbed)
         terms = {
-            "cross_entropy": self.cross_entropy(labels, anchor.logits),
+            "cross_entropy": cross_entropy(labels, anchor.logits),
             "margin": margin_term(labels, anchor.logits),
             "weighted_kl": weighted_kl(labels, clean_logits, anchor.logits),
         }

@@ -12,11 +12,13 @@ import tensorflow as tf
 from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.regularizers import LSP
-from lsp_keras.training import CoupledSGD, RobustTrainer
+from lsp_keras.training import CoupledSGD, RobustTrainer, StepOptions
+from lsp_keras.validation import InputError
 
 NAMES = registry.names("method")
 SHAPE = (8, 8, 3)
 IMAGES, CLASSES, NEIGHBORS = 48, 3, 2
+PLAIN = StepOptions()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,10 @@ def build_classifier() -> keras.Model:
 
 
 def build_trainer(
-    name: str, classifier: keras.Model | None = None, **options: Any
+    name: str,
+    classifier: keras.Model | None = None,
+    step_options: StepOptions = PLAIN,
+    **options: Any,
 ) -> RobustTrainer:
     """A trainer of that name; what its constructor requires is looked up by argument name."""
     kind = registry.get("method", name)
@@ -70,6 +75,7 @@ def build_trainer(
         if item.default is inspect.Parameter.empty and item.name != "classifier"
     }
     trainer = kind(classifier or build_classifier(), **required, **options)
+    trainer.configure(step_options)
     trainer.compile(CoupledSGD(0.1), metrics=["accuracy"])
     return trainer
 
@@ -149,3 +155,36 @@ def test_classifier_is_a_plain_model_in_every_file(
     np.testing.assert_array_equal(
         loaded(toy["images"], training=False), trainer.classifier(toy["images"], training=False)
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_moved_and_averaged_after_the_warm_up(
+    name: str, batches: tf.data.Dataset
+) -> None:
+    """Until the warm-up is over the step is the plain one, to the last bit."""
+    options = StepOptions(awp_gamma=0.1, awp_warmup_steps=3, ema_decay=0.9)
+    plain, trainer = build_trainer(name), build_trainer(name, step_options=options)
+    assert type(trainer).from_config(trainer.get_config()).options == options
+    assert fit(trainer, batches, epochs=1) == fit(plain, batches, epochs=1)
+    assert_same_weights(plain.classifier, trainer.classifier)
+    assert fit(trainer, batches, epochs=1)["loss"] != fit(plain, batches, epochs=1)["loss"]
+    assert trainer.average is not None
+    for average, weight in zip(trainer.average.weights, trainer.classifier.weights, strict=True):
+        assert 0 < np.abs(np.asarray(average) - np.asarray(weight)).max() < 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_are_smoothed_or_the_option_is_refused(
+    name: str, toy: dict[str, np.ndarray]
+) -> None:
+    if not registry.get("method", name).smooths_labels:
+        with pytest.raises(InputError, match="has no label smoothing"):
+            build_trainer(name, step_options=StepOptions(label_smoothing=0.5))
+        return
+    batch = {key: tf.constant(value[:8]) for key, value in toy.items()}
+    values = []
+    for smoothing in (0.0, 0.5):
+        trainer = build_trainer(name, step_options=StepOptions(label_smoothing=smoothing))
+        terms, _ = trainer.compute_terms(batch, trainer.perturb(batch))
+        values.append(terms["cross_entropy"].numpy())
+    assert np.abs(values[0] - values[1]).min() > 1e-4
