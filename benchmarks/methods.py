@@ -20,12 +20,11 @@ from _runs import Row, print_table, read_experiment
 
 CORE = {
     "standard": Row("--method standard --no-lsp", repeated=True),
-    "standard, 9 x steps": Row("--method standard --no-lsp", epochs_factor=9, repeated=True),
+    "standard, 9 x steps": Row("--method standard --no-lsp", epochs_factor=9),
     "standard + lsp, weight 0": Row("--method standard --lsp-weight 0"),
     "LSP": Row("--method standard", repeated=True),
     "AT": Row("--method at --no-lsp", repeated=True),
     "AT, 3 x steps": Row("--method at --no-lsp", epochs_factor=3),
-    "AT + lsp, weight 0": Row("--method at --lsp-weight 0"),
     "LSP+": Row("--method at", repeated=True),
 }
 OTHERS = {
