@@ -27,7 +27,8 @@ class Augmentation(abc.ABC):
             images: float32 `(batch, height, width, channels)`.
             seed: Integer.
             indices: int64 `(batch,)`, what identifies each image.
-            counter: Tells draws for one image apart: the epoch.
+            counter: Tells draws for one image apart: the epoch; or `(batch,)`, one for each
+                image.
         """
 
     @abc.abstractmethod

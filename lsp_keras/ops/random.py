@@ -36,7 +36,8 @@ def uniform(
         seed: Integer.
         indices: int `(batch,)`, what identifies each image.
         shape: Of the draws for one image.
-        counter: Integer that tells draws for one image apart, such as the restart.
+        counter: Integer that tells draws for one image apart, such as the restart; or `(batch,)`,
+            one for each image.
         low: Lower end.
         high: Upper end.
 

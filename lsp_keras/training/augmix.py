@@ -71,14 +71,14 @@ class AugMixTrainer(RobustTrainer):
 
     def perturb(self, batch: Batch) -> tf.Tensor:
         """Clean images, then two mixed ones of each, float32 `(3 * batch, ...)`."""
-        images = batch["images"]
-        mixed = [
-            self.augmentation(
-                images, seed=self.step_seed(), indices=batch["indices"], counter=counter
-            )
-            for counter in range(_NUM_MIXED)
-        ]
-        return tf.concat([images, *mixed], axis=0)
+        images, indices = batch["images"], batch["indices"]
+        mixed = self.augmentation(
+            tf.tile(images, [_NUM_MIXED, 1, 1, 1]),
+            seed=self.step_seed(),
+            indices=tf.tile(indices, [_NUM_MIXED]),
+            counter=tf.repeat(tf.range(_NUM_MIXED), tf.shape(indices)[0]),
+        )
+        return tf.concat([images, mixed], axis=0)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""

@@ -39,6 +39,13 @@ def test_draws_belong_to_the_image_not_to_its_place(draw) -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWS)
+def test_each_image_may_have_a_counter_of_its_own(draw) -> None:
+    together = draw(7, [4, 4, 5], SHAPE, counter=tf.constant([1, 2, 2])).numpy()
+    alone = [draw(7, [index], SHAPE, counter=count)[0] for index, count in ((4, 1), (4, 2), (5, 2))]
+    np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("draw", DRAWS)
 def test_seed_index_and_counter_each_give_new_draws(draw) -> None:
     base = draw(0, [0], SHAPE)[0].numpy().ravel()
     others = [draw(1, [0], SHAPE), draw(0, [1], SHAPE), draw(0, [0], SHAPE, counter=1)]
