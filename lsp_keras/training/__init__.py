@@ -24,24 +24,30 @@ from lsp_keras.training._stopping import CollapseGuard, EarlyStopping
 from lsp_keras.training._tensorboard import TensorBoardScalars
 from lsp_keras.training._trainer import RobustTrainer
 from lsp_keras.training.at import ATTrainer
+from lsp_keras.training.augmix import AugMixTrainer
+from lsp_keras.training.cutmix import CutMixTrainer
 from lsp_keras.training.hat import HATTrainer
 from lsp_keras.training.mart import MARTTrainer
+from lsp_keras.training.mixup import MixupTrainer
 from lsp_keras.training.standard import StandardTrainer
 from lsp_keras.training.trades import TRADESTrainer
 
 __all__ = [
     "SCHEDULES",
     "ATTrainer",
+    "AugMixTrainer",
     "BestAndLast",
     "BestAverage",
     "CollapseError",
     "CollapseGuard",
     "CoupledSGD",
+    "CutMixTrainer",
     "Cyclic",
     "EarlyStopping",
     "HATTrainer",
     "HistoryCSV",
     "MARTTrainer",
+    "MixupTrainer",
     "MoCoTrainer",
     "NonFiniteLossError",
     "OneCycle",
