@@ -9,9 +9,7 @@ import keras
 from lsp_keras import datasets, registry
 from lsp_keras.recipes._config import FitConfig
 from lsp_keras.recipes._methods import attacks, method_arguments, resolve_method
-from lsp_keras.regularizers import LSP, Regularizer
-from lsp_keras.regularizers.adr import ADR
-from lsp_keras.regularizers.lfr import LFR
+from lsp_keras.regularizers import ADR, LFR, LSP, Regularizer
 from lsp_keras.training import CoupledSGD, RobustTrainer, StepOptions, schedule
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError

@@ -58,6 +58,19 @@ def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> No
     assert best[0] == best[1]
 
 
+def test_a_method_with_all_regularizers_is_one_command(tmp_path: Path, monkeypatch, capsys) -> None:
+    words = "--method hat --helper-epochs 1 --lfr --adr --epochs 1 --num-train 32 --num-test 16"
+    words += " --validation-size 16 --width 1 --batch-size 16 --attack-steps 1 --features pixels"
+    folders = ["--runs-dir", str(tmp_path), "--cache-dir", str(tmp_path / "cache")]
+    monkeypatch.setattr(sys, "argv", ["lsp-keras", "fit", *words.split(), *folders])
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    printed = capsys.readouterr()
+    assert exit_info.value.code == 0, printed.err
+    assert f"Run: {tmp_path / 'digits-hat+lsp+lfr+adr'}" in printed.out
+    assert "1 epochs of standard training" in printed.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,6 +83,10 @@ def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> No
         (["--divergence", "l3"], "`divergence` must be one of"),
         (["--epohcs", "3"], "No such option"),
         (["--encoder", "absent.keras"], "There is no encoder at absent.keras"),
+        (["--adv", "--beta", "2"], "`beta` is no setting of the method at"),
+        (["--method", "mart", "--label-smoothing", "0.1"], "has no label smoothing"),
+        (["--method", "hat", "--helper", "absent.keras"], "absent.keras is not there"),
+        (["--lfr-warmup", "3"], "--lfr-warmup does nothing without --lfr"),
     ],
 )
 def test_wrong_settings_exit_with_2_and_leave_nothing(

@@ -47,3 +47,13 @@ def test_resume_says_what_differs(tmp_path: Path) -> None:
 def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no run .*digits-at\+lsp to resume"):
         existing_run(tmp_path, None, CONFIG)
+
+
+def test_a_run_from_before_a_setting_existed_is_found(tmp_path: Path) -> None:
+    run = tmp_path / "digits-at+lsp"
+    run.mkdir()
+    (run / "config.toml").write_text('adv = true\nmethod = "at"\nselect_by = "robust"\n')
+    config = FitConfig(adv=True, method="at", select_by="robust", tensorboard=True)
+    assert existing_run(tmp_path, None, config).path == run
+    with pytest.raises(InputError, match=r"awp \(0.0, not 0.01\)"):
+        existing_run(tmp_path, None, replace(config, awp=0.01))
