@@ -46,10 +46,10 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
 @data_options
 @click.option(
     "--weights",
-    type=click.Choice(["best", "last"]),
+    type=click.Choice(["best", "last", "ema"]),
     default="best",
     show_default=True,
-    help="Which epoch of a run.",
+    help="Which epoch of a run; ema: the best average of its weights.",
 )
 @click.option(
     "--batch-size",

@@ -25,10 +25,10 @@ from lsp_keras.validation import InputError
 )
 @click.option(
     "--weights",
-    type=click.Choice(["best", "last"]),
+    type=click.Choice(["best", "last", "ema"]),
     default="best",
     show_default=True,
-    help="Which epoch of a run.",
+    help="Which epoch of a run; ema: the best average of its weights.",
 )
 @click.option("--float16", is_flag=True, help="Half precision: half the size, for GPUs.")
 @click.option("--xla", is_flag=True, help="Compile the classifier with XLA.")

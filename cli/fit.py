@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli._config_options import config_from_options, config_options
 from cli._options import cache_option
+
+if TYPE_CHECKING:
+    from lsp_keras.recipes._run import FitResult
 
 
 @click.command()
@@ -35,11 +38,12 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a classifier: LSP by default, LSP+ with --adv.
+    """Train a classifier: LSP by default, LSP+ with --adv, or any other method and regularizers.
 
     \b
     lsp-keras fit --dataset svhn --adv
     lsp-keras fit --dataset svhn --adv --resume
+    lsp-keras fit --recipe cifar10_hat --lfr --ema-decay 0.999
     lsp-keras fit --dataset folder:photos --no-lsp --width 16
     """
     config = config_from_options(ctx, recipe, options)
@@ -57,14 +61,31 @@ def command(
             announce=lambda text: click.echo(text, err=True),
         )
     if as_json:
-        record = {"run": str(result.path), "best_epoch": result.best_epoch, **result.best}
-        click.echo(json.dumps(record, indent=2))
+        click.echo(json.dumps(_record(result), indent=2))
         return
-    best = result.best
+    _print(result)
+    click.echo(f"Measure it on the test images: lsp-keras attack {result.path}", err=True)
+
+
+def _record(result: "FitResult") -> dict[str, Any]:
+    record = {"run": str(result.path), "best_epoch": result.best_epoch, **result.best}
+    if result.best_average is not None:
+        record["ema_epoch"] = result.average_epoch
+        record |= {k: v for k, v in result.best_average.items() if k.startswith("val_ema")}
+    return record
+
+
+def _print(result: "FitResult") -> None:
+    best, average = result.best, result.best_average
     click.echo(
         f"Run: {result.path}\n"
         f"Best epoch: {result.best_epoch} of {len(result.history)}, on held-out training images: "
         f"clean {best['val_accuracy']:.1%}, PGD-10 {best['val_robust_accuracy']:.1%} "
         "(not AutoAttack)."
     )
-    click.echo(f"Measure it on the test images: lsp-keras attack {result.path}", err=True)
+    if average is not None:
+        click.echo(
+            f"Best epoch of the averaged weights (ema.keras): {result.average_epoch}: "
+            f"clean {average['val_ema_accuracy']:.1%}, "
+            f"PGD-10 {average['val_ema_robust_accuracy']:.1%}."
+        )

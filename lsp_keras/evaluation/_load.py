@@ -9,7 +9,7 @@ import keras
 from lsp_keras.evaluation._saved_model import SavedModelClassifier, find_saved_model
 from lsp_keras.validation import InputError, check_choice
 
-_FILES = {"best": "model.keras", "last": "last.keras"}
+_FILES = {"best": "model.keras", "last": "last.keras", "ema": "ema.keras"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def load_classifier(path: Path | str, *, weights: str = "best") -> Classifier:
 
     Args:
         path: Folder of a run, or a .keras file.
-        weights: `"best"` or `"last"` epoch of a run; a file is what it is.
+        weights: Of a run: `"best"` or `"last"` epoch, or `"ema"`, the best average of weights;
+            a file is what it is.
 
     Raises:
         InputError: There is no model there, or it cannot be read.

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -86,7 +86,9 @@ def helper_config(config: FitConfig) -> FitConfig:
 
 
 def _folder(own: FitConfig, dataset: Dataset, cache: Path | None) -> RunFolder:
-    settings = {name: value for name, value in asdict(own).items() if name not in NOT_COMPARED}
+    settings = {
+        name: getattr(own, name) for name in (*_SHARED, "epochs") if name not in NOT_COMPARED
+    }
     splits = (dataset.train, dataset.validation)
     images = [array for split in splits for array in (split.images, split.labels)]
     name = f"{own.label}-{fingerprint(settings, *images)}"

@@ -41,6 +41,16 @@ def build_table(
     )
 
 
+def encoder_settings(config: FitConfig) -> PretrainSettings:
+    """How the encoder of a run without one of its own is trained."""
+    return PretrainSettings(
+        model=config.model,
+        width=config.encoder_width or config.width,
+        epochs=config.encoder_epochs,
+        seed=config.seed,
+    )
+
+
 def _feature_source(
     config: FitConfig,
     dataset: Dataset,
@@ -62,12 +72,7 @@ def _moco_encoder(
     announce: Callable[[str], None],
 ) -> Path:
     """The encoder of these images and settings, from the cache or trained now."""
-    settings = PretrainSettings(
-        model=config.model,
-        width=config.encoder_width or config.width,
-        epochs=config.encoder_epochs,
-        seed=config.seed,
-    )
+    settings = encoder_settings(config)
     folder = encoder_folder(dataset, settings, cache_dir)
     if (folder / "encoder.json").exists():
         announce(f"Neighbors: with the encoder in {folder}.")

@@ -21,7 +21,7 @@ from lsp_keras.recipes._folder import RunFolder, existing_run, new_run
 from lsp_keras.recipes._helper import find_helper
 from lsp_keras.recipes._methods import helped
 from lsp_keras.recipes._neighbors import build_table
-from lsp_keras.recipes._watch import build_callbacks, build_keeper
+from lsp_keras.recipes._watch import build_callbacks, build_keepers
 from lsp_keras.storage import fingerprint, write_json
 from lsp_keras.training import make_deterministic, run_training
 from lsp_keras.types import Dataset, NeighborTable
@@ -47,16 +47,23 @@ class FitResult:
         path: The run's folder.
         best_epoch: Epoch of `model.keras`, counted from 1.
         history: Logs of each epoch.
+        average_epoch: Epoch of `ema.keras`, counted from 1; `None` without an average.
     """
 
     path: Path
     best_epoch: int
     history: list[dict[str, float]]
+    average_epoch: int | None = None
 
     @property
     def best(self) -> dict[str, float]:
         """Logs of the best epoch."""
         return self.history[self.best_epoch - 1]
+
+    @property
+    def best_average(self) -> dict[str, float] | None:
+        """Logs of the best epoch of the averaged weights."""
+        return None if self.average_epoch is None else self.history[self.average_epoch - 1]
 
 
 def fit(
@@ -125,7 +132,7 @@ def _train(
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)
     write_json(folder.dataset, record)
-    keeper = build_keeper(config, folder)
+    keepers = build_keepers(config, folder)
     history = run_training(
         trainer,
         _epoch_batches(config, dataset, table, batch_size),
@@ -133,7 +140,7 @@ def _train(
         callbacks=build_callbacks(
             config,
             folder,
-            keeper,
+            keepers,
             validation=dataset.validation,
             images_per_epoch=steps * batch_size,
             announce=surroundings.announce,
@@ -141,7 +148,8 @@ def _train(
         state_dir=folder.checkpoints,
         resume=resume,
     )
-    return FitResult(folder.path, keeper.best_epoch or len(history), history)
+    average_epoch = keepers.average.best_epoch if keepers.average is not None else None
+    return FitResult(folder.path, keepers.best.best_epoch or len(history), history, average_epoch)
 
 
 def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> keras.Model:

@@ -1,6 +1,7 @@
 """The callbacks of a run: what is measured, shown, kept, and when the run is ended."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 
@@ -25,15 +26,30 @@ _VALIDATION_STEPS = 10
 _METRICS = {"robust": "robust_accuracy", "clean": "accuracy"}
 
 
-def build_keeper(config: FitConfig, folder: RunFolder) -> BestAndLast:
-    """Keeps the classifier of the best epoch and of the last one."""
-    return BestAndLast(folder.best_model, folder.last_model, metric=_metric(config, "val"))
+class Keepers(NamedTuple):
+    """The callbacks that keep classifiers.
+
+    Attributes:
+        best: Of the best epoch and of the last one.
+        average: Of the best epoch of the averaged weights, for runs that average.
+    """
+
+    best: BestAndLast
+    average: BestAverage | None
+
+
+def build_keepers(config: FitConfig, folder: RunFolder) -> Keepers:
+    """What keeps the models of a run."""
+    best = BestAndLast(folder.best_model, folder.last_model, metric=_metric(config, "val"))
+    if config.ema_decay is None:
+        return Keepers(best, None)
+    return Keepers(best, BestAverage(folder.average_model, metric=_metric(config, "val_ema")))
 
 
 def build_callbacks(
     config: FitConfig,
     folder: RunFolder,
-    keeper: BestAndLast,
+    keepers: Keepers,
     *,
     validation: Split,
     images_per_epoch: int,
@@ -44,7 +60,7 @@ def build_callbacks(
     Args:
         config: Resolved settings.
         folder: Where files go.
-        keeper: As `build_keeper` makes it.
+        keepers: As `build_keepers` makes them.
         validation: Held-out images.
         images_per_epoch: Images trained on in an epoch.
         announce: Called with a sentence where a run ends early or learned nothing.
@@ -54,13 +70,11 @@ def build_callbacks(
         # Before all that write, so that a collapsed epoch leaves nothing.
         CollapseGuard(validation.labels, stop=config.stop_at_collapse, announce=announce),
         ThroughputProgress(images_per_epoch),
-        keeper,
+        *(keeper for keeper in keepers if keeper is not None),
     ]
-    if config.ema_decay is not None:
-        callbacks.append(BestAverage(folder.average_model, metric=_metric(config, "val_ema")))
     if config.early_stopping is not None:
         callbacks.append(
-            EarlyStopping(config.early_stopping, metric=keeper.metric, announce=announce)
+            EarlyStopping(config.early_stopping, metric=keepers.best.metric, announce=announce)
         )
     callbacks.append(HistoryCSV(folder.history))
     if config.tensorboard:

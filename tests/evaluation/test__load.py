@@ -28,6 +28,8 @@ def test_a_file_in_a_run_knows_its_run_and_one_outside_has_none(run, contrast_mo
 def test_what_is_missing_or_broken_is_said(run) -> None:
     with pytest.raises(InputError, match=r"a run without last\.keras"):
         load_classifier(run, weights="last")
+    with pytest.raises(InputError, match=r"a run without ema\.keras"):
+        load_classifier(run, weights="ema")
     with pytest.raises(InputError, match="is not there"):
         load_classifier(run / "absent.keras")
     with pytest.raises(InputError, match=r"must end in \.keras"):

@@ -54,4 +54,6 @@ def test_everything_at_once(tiny: dict[str, Any], tmp_path: Path) -> None:
         columns = set(next(csv.reader(file)))
     assert columns >= {"kl", "lsp", "lfr", "adr_local", "val_ema_robust_accuracy"}
     keras.saving.load_model(run.path / "ema.keras", safe_mode=True)
+    assert run.average_epoch == 1
+    assert run.best_average == run.history[0]
     assert len(list((run.path / "tensorboard").iterdir())) == 1
