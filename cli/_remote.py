@@ -1,13 +1,11 @@
 """A served model as a classifier for black-box attacks."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import tensorflow as tf
-
-from lsp_keras.evaluation import choose_output
 from lsp_keras.validation import InputError
-from serving.client import Client, ClientError
+
+if TYPE_CHECKING:
+    from serving.client import Client, ClientError
 
 _SIGNATURE = "serving_default"
 
@@ -30,7 +28,9 @@ class RemoteClassifier:
         ClientError: The server did not answer, or not to such images.
     """
 
-    def __init__(self, client: Client, source: str, sample: Any) -> None:
+    def __init__(self, client: "Client", source: str, sample: Any) -> None:
+        from lsp_keras.evaluation import choose_output
+
         signature = client.signatures().get(_SIGNATURE)
         if signature is None or list(signature.inputs.values()) != ["DT_FLOAT"]:
             raise InputError(
@@ -41,13 +41,19 @@ class RemoteClassifier:
         self._output = choose_output(source, list(signature.outputs))
         self._num_classes = self._ask(sample).shape[-1]
 
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+    def __call__(self, images: Any) -> Any:
         """`(batch, classes)`."""
+        import tensorflow as tf
+
         outputs = tf.numpy_function(self._ask, [images], tf.float32)
         outputs.set_shape([images.shape[0], self._num_classes])
         return outputs
 
     def _ask(self, images: Any) -> Any:
+        import numpy as np
+
+        from serving.client import ClientError
+
         try:
             outputs = self._client.predict(images, signature=_SIGNATURE)
         except ClientError as error:

@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import tensorflow as tf
 
-from lsp_keras.evaluation import Classifier, load_attackable
 from lsp_keras.validation import InputError
+
+if TYPE_CHECKING:
+    from lsp_keras.evaluation import Classifier
 
 _PROBED = 2
 
@@ -21,7 +22,7 @@ def open_target(
     weights: str,
     load_images: Callable[[Path | None], Any],
     attacks: Mapping[str, Any],
-) -> Iterator[tuple[Classifier, Any]]:
+) -> Iterator[tuple["Classifier", Any]]:
     """The model with its test images, while it is attacked.
 
     Args:
@@ -34,6 +35,8 @@ def open_target(
     Raises:
         InputError: None or both are given, or an attack needs gradients that a server hides.
     """
+    from lsp_keras.evaluation import load_attackable
+
     if (model is None) == (url is None):
         raise InputError("Give a run or model to attack, or --url, and not both.")
     if url is None:
@@ -49,8 +52,11 @@ def open_target(
     yield from _remote_target(url, load_images(None))
 
 
-def _remote_target(url: str, test: Any) -> Iterator[tuple[Classifier, Any]]:
+def _remote_target(url: str, test: Any) -> Iterator[tuple["Classifier", Any]]:
+    import tensorflow as tf
+
     from cli._remote import RemoteClassifier
+    from lsp_keras.evaluation import Classifier
     from serving.client import Client, ClientError
 
     with Client(url) as client:
