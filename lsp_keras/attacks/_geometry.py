@@ -5,11 +5,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from lsp_keras.attacks._fills import fill_by_weight, fill_proportionally
 from lsp_keras.ops import random
 from lsp_keras.ops.norms import expand, l1_norm, l2_norm, linf_norm
 from lsp_keras.types import Norm
-
-_SMALLEST_LENGTH = 1e-12
 
 
 class Geometry(abc.ABC):
@@ -22,16 +21,21 @@ class Geometry(abc.ABC):
         """A random perturbation of norm 1 for each image, shaped like the images."""
 
     @abc.abstractmethod
-    def steepest(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The perturbation of norm 1 that ascends most along the gradient."""
-
-    @abc.abstractmethod
     def dual_norm(self, gradient: tf.Tensor) -> tf.Tensor:
         """How much the steepest perturbation gains, `(batch,)`."""
 
     @abc.abstractmethod
-    def rates(self, normal: tf.Tensor) -> tf.Tensor:
-        """Relative size of each entry in the shortest move along a plane's normal."""
+    def shortest_move(self, weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
+        """Sizes of the entries of the shortest move that gains so much.
+
+        Args:
+            weights: What each entry gains by its size, 0 or more, `(batch, ...)`.
+            room: Largest size of each entry, likewise; 0 where the weight is.
+            needed: What all entries must gain together, `(batch,)`.
+
+        Returns:
+            Likewise; the whole room where even that gains too little.
+        """
 
 
 class LinfGeometry(Geometry):
@@ -45,17 +49,13 @@ class LinfGeometry(Geometry):
         draws = random.uniform(seed, indices, shape, counter=counter, low=-1.0, high=1.0)
         return draws / expand(linf_norm(draws), draws)
 
-    def steepest(self, gradient: tf.Tensor) -> tf.Tensor:
-        """Sign of the gradient."""
-        return tf.sign(gradient)
-
     def dual_norm(self, gradient: tf.Tensor) -> tf.Tensor:
         """L1 norm."""
         return l1_norm(gradient)
 
-    def rates(self, normal: tf.Tensor) -> tf.Tensor:
-        """1 wherever the normal is not zero."""
-        return tf.abs(tf.sign(normal))
+    def shortest_move(self, weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
+        """All the same size, up to the room."""
+        return fill_proportionally(weights, tf.sign(weights), room, needed)
 
 
 class L2Geometry(Geometry):
@@ -68,17 +68,36 @@ class L2Geometry(Geometry):
         draws = random.normal(seed, indices, tuple(images.shape[1:]), counter=counter)
         return draws / expand(l2_norm(draws), draws)
 
-    def steepest(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The gradient at length 1."""
-        return gradient / (expand(l2_norm(gradient), gradient) + _SMALLEST_LENGTH)
-
     def dual_norm(self, gradient: tf.Tensor) -> tf.Tensor:
         """L2 norm."""
         return l2_norm(gradient)
 
-    def rates(self, normal: tf.Tensor) -> tf.Tensor:
-        """Size of the normal."""
-        return tf.abs(normal)
+    def shortest_move(self, weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
+        """In proportion to the weights, up to the room."""
+        return fill_proportionally(weights, weights, room, needed)
 
 
-GEOMETRIES: Mapping[Norm, Geometry] = {"linf": LinfGeometry(), "l2": L2Geometry()}
+class L1Geometry(Geometry):
+    """The entries with the largest gradient move first."""
+
+    def draw_direction(
+        self, images: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor, counter: tf.Tensor
+    ) -> tf.Tensor:
+        """Normal draws at an L1 norm of 1."""
+        draws = random.normal(seed, indices, tuple(images.shape[1:]), counter=counter)
+        return draws / expand(l1_norm(draws), draws)
+
+    def dual_norm(self, gradient: tf.Tensor) -> tf.Tensor:
+        """Largest entry."""
+        return linf_norm(gradient)
+
+    def shortest_move(self, weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
+        """The whole room of the largest weights, then a part of the next one's."""
+        return fill_by_weight(weights, room, needed)
+
+
+GEOMETRIES: Mapping[Norm, Geometry] = {
+    "linf": LinfGeometry(),
+    "l2": L2Geometry(),
+    "l1": L1Geometry(),
+}

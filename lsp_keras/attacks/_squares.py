@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from lsp_keras.ops import random
-from lsp_keras.ops.norms import expand, l2_norm
+from lsp_keras.ops.norms import expand, l1_norm, l2_norm
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm
 
@@ -81,6 +81,16 @@ def corner(
 
 
 def l2_start(images: tf.Tensor, epsilon: float, draws: Draws) -> tf.Tensor:
+    """A grid of tiles as long as epsilon."""
+    return _on_sphere(images, grid_of_tiles(images, draws), epsilon)
+
+
+def l1_start(images: tf.Tensor, epsilon: float, draws: Draws) -> tf.Tensor:
+    """A grid of tiles, projected onto ball and box."""
+    return project(images + grid_of_tiles(images, draws), images, epsilon, "l1")
+
+
+def grid_of_tiles(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     """A grid of five by five tiles, each a pair of pyramids with random signs."""
     height, width, channels = images.shape[1:]
     side = max(height // _TILES, 1)
@@ -96,8 +106,7 @@ def l2_start(images: tf.Tensor, epsilon: float, draws: Draws) -> tf.Tensor:
     grid = tf.reshape(grid, [-1, rows * side, columns * side, channels])
     above, before = (height - rows * side) // 2, (width - columns * side) // 2
     below, behind = height - rows * side - above, width - columns * side - before
-    delta = tf.pad(grid, [[0, 0], [above, below], [before, behind], [0, 0]])
-    return _on_sphere(images, delta, epsilon)
+    return tf.pad(grid, [[0, 0], [above, below], [before, behind], [0, 0]])
 
 
 def l2_proposal(
@@ -116,18 +125,61 @@ def l2_proposal(
         Andriushchenko et al., 2020, Algorithm 3.
     """
     delta = current - images
-    channels = images.shape[3]
-    top, left = corner(images, side, draws, stream=0)
-    into = square_at(images, side, top, left)
-    source = square_mask(images, side, draws, stream=1)
-    both = tf.maximum(into, source)
-    shape = _placed_pyramids(images, side, top, left, draws)
-    old = delta * into
-    fresh = shape * draws.signs(2, (1, 1, channels)) + old / (_window_length(old) + 1e-12)
+    windows = Windows.draw(images, side, draws)
     unused = tf.maximum(epsilon**2 - tf.square(l2_norm(delta)), 0.0)
-    budget = unused / channels + tf.square(l2_norm(delta * both))
-    fresh *= expand(tf.sqrt(budget), images) / (_window_length(fresh) + 1e-12)
-    return _on_sphere(images, delta * (1.0 - both) + fresh, epsilon)
+    budget = unused / images.shape[3] + tf.square(l2_norm(delta * windows.both))
+    fresh = windows.refilled(delta, _window_length) * expand(tf.sqrt(budget), images)
+    return _on_sphere(images, delta * (1.0 - windows.both) + fresh, epsilon)
+
+
+def l1_proposal(
+    images: tf.Tensor, current: tf.Tensor, epsilon: float, side: tf.Tensor, draws: Draws
+) -> tf.Tensor:
+    """As `l2_proposal` with sums of absolute entries for lengths, projected onto ball and box.
+
+    Each channel gets the length of all, and the projection cuts off the smaller entries of
+    them: what is left is sparse.
+
+    References:
+        Croce and Hein, Mind the Box: l1-APGD for Sparse Adversarial Attacks on Image
+        Classifiers, ICML 2021, Section 5.
+    """
+    delta = current - images
+    windows = Windows.draw(images, side, draws)
+    unused = tf.maximum(epsilon - l1_norm(delta), 0.0)
+    budget = unused + images.shape[3] * l1_norm(delta * windows.both)
+    fresh = windows.refilled(delta, _window_sum) * expand(budget, images)
+    return project(images + delta * (1.0 - windows.both) + fresh, images, epsilon, "l1")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Two squares of each image, one to fill and one to empty.
+
+    Attributes:
+        into: 1 in the square to fill, else 0; `(batch, height, width, 1)`.
+        both: Likewise, of both squares.
+        shape: A pair of pyramids with random signs in the square to fill.
+    """
+
+    into: tf.Tensor
+    both: tf.Tensor
+    shape: tf.Tensor
+
+    @classmethod
+    def draw(cls, images: tf.Tensor, side: tf.Tensor, draws: Draws) -> "Windows":
+        """Random squares with this side."""
+        top, left = corner(images, side, draws, stream=0)
+        into = square_at(images, side, top, left)
+        both = tf.maximum(into, square_mask(images, side, draws, stream=1))
+        signs = draws.signs(2, (1, 1, images.shape[3]))
+        return cls(into, both, _placed_pyramids(images, side, top, left, draws) * signs)
+
+    def refilled(self, delta: tf.Tensor, measure: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """The pyramids added to what the square holds, each channel at length 1."""
+        old = delta * self.into
+        fresh = self.shape + old / (measure(old) + _SMALLEST_LENGTH)
+        return fresh / (measure(fresh) + _SMALLEST_LENGTH)
 
 
 def square_at(images: tf.Tensor, side: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
@@ -207,11 +259,24 @@ def _window_length(window: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_sum(tf.square(window), axis=[1, 2], keepdims=True))
 
 
+def _window_sum(window: tf.Tensor) -> tf.Tensor:
+    """Sum of each channel's absolute entries, `(batch, 1, 1, channels)`."""
+    return tf.reduce_sum(tf.abs(window), axis=[1, 2], keepdims=True)
+
+
 def _interval(start: tf.Tensor, length: tf.Tensor, size: int) -> tf.Tensor:
     """1 from `start` on for `length` places, else 0; float32 `(batch, size)`."""
     places = tf.range(size)[tf.newaxis, :] - start[:, tf.newaxis]
     return tf.cast((places >= 0) & (places < length), tf.float32)
 
 
-STARTS: Mapping[Norm, Callable[..., tf.Tensor]] = {"linf": linf_start, "l2": l2_start}
-PROPOSALS: Mapping[Norm, Callable[..., tf.Tensor]] = {"linf": linf_proposal, "l2": l2_proposal}
+STARTS: Mapping[Norm, Callable[..., tf.Tensor]] = {
+    "linf": linf_start,
+    "l2": l2_start,
+    "l1": l1_start,
+}
+PROPOSALS: Mapping[Norm, Callable[..., tf.Tensor]] = {
+    "linf": linf_proposal,
+    "l2": l2_proposal,
+    "l1": l1_proposal,
+}

@@ -1,56 +1,75 @@
-"""Auto-PGD: gradient ascent with momentum that sets its own step size."""
+"""Auto-PGD: gradient ascent that sets its own step size."""
 
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._geometry import GEOMETRIES
 from lsp_keras.attacks._gradient import check_count, value_and_gradient
 from lsp_keras.attacks._staged import StagedAttack, State
+from lsp_keras.attacks._step_rules import HalvingRule, SparsityRule, StepRule
 from lsp_keras.ops import objectives
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Norm
+from lsp_keras.types import Floats, Norm
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 __all__ = ["APGD"]
 
-_FIRST_STEP = 2.0
-_MOMENTUM = 0.75
-_EARLY_WINDOWS = (2, 5, 10)
+_WINDOW_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 _OBJECTIVES = ("cross_entropy", "dlr", "margin", "targeted_dlr")
 _MINIMUM_CLASSES = {"dlr": 3, "targeted_dlr": 4}
+# Share of the entries that an L1 step changes at first.
+_FIRST_SHARE = 0.2
+# Share of the steps in each of the two balls that are larger than the budget.
+_LARGE_BALL_SHARE = 0.3
+
+
+class Ball(NamedTuple):
+    """The ball of this radius, for the steps from `first` up to but without `end`."""
+
+    radius: float
+    first: int
+    end: int
 
 
 class APGD(StagedAttack):
     """Auto-PGD on the cross entropy, DLR, the margin or the targeted DLR.
 
-    The step starts at twice the radius and is halved, with a restart from the best point,
-    wherever the objective has stopped to rise. The targeted form runs once for each of the
-    classes that follow the label's in the clean logits.
+    Under L-inf and L2 the step starts at twice the radius and is halved, with a restart from
+    the best point, wherever the objective has stopped to rise. Under L1 a step changes few
+    entries, ever fewer where that helps. The targeted form runs once for each of the classes
+    that follow the label's in the clean logits.
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: `"linf"`, `"l2"` or `"l1"`.
         num_steps: Steps of each turn.
         num_restarts: Random starts, for each target where there are targets.
         objective: `"cross_entropy"`, `"dlr"` (three classes or more), `"margin"` or
             `"targeted_dlr"` (four classes or more).
         num_targets: Most target classes of `"targeted_dlr"`.
-        rho: Share of steps that must rise for the step size to stay.
+        rho: Share of steps that must rise for the step size to stay; not used under L1.
         num_samples: Passes whose gradients are averaged, for models that answer at random.
+        shrink_ball: Whether each turn ascends in a ball of three times the radius and one of
+            twice the radius first, 30 % of the steps each, as AutoAttack's does under L1.
 
     References:
         Croce and Hein, Reliable Evaluation of Adversarial Robustness with an Ensemble of
         Diverse Parameter-free Attacks, 2020, Algorithm 1, and its official code.
+        Croce and Hein, Mind the Box: l1-APGD for Sparse Adversarial Attacks on Image
+        Classifiers, ICML 2021, Algorithm 1, and the same code.
 
     Differs from the reference:
         As in the official code, not the paper, the first window counts its first step as a
         rise if the objective is above 0. Starts are drawn for each image from its index.
     """
+
+    supported_norms = ("linf", "l2", "l1")
 
     def __init__(
         self,
@@ -63,6 +82,7 @@ class APGD(StagedAttack):
         num_targets: int = 9,
         rho: float = 0.75,
         num_samples: int = 1,
+        shrink_ball: bool = False,
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_steps = check_count("num_steps", num_steps)
@@ -72,6 +92,7 @@ class APGD(StagedAttack):
         check_positive("rho", rho)
         self.rho = rho
         self.num_samples = check_count("num_samples", num_samples)
+        self.shrink_ball = shrink_ball
 
     def num_turns(self, num_classes: int) -> int:
         """Restarts, times targets where there are targets."""
@@ -86,10 +107,30 @@ class APGD(StagedAttack):
 
     @property
     def window_ends(self) -> Sequence[int]:
-        """A few early ends, since weak points fall at once, then the checkpoints."""
-        checks = checkpoints(self.num_steps)
-        early = [step for step in _EARLY_WINDOWS if step < min([*checks, self.num_steps])]
-        return [*early, *checks, *([self.num_steps] if self.num_steps not in checks else [])]
+        """Close together at first, since weak points fall at once.
+
+        Nothing can break before the last ball, so no window ends there.
+        """
+        first = self._balls[-1].first
+        lengths = (round(share * (self.num_steps - first)) for share in _WINDOW_SHARES)
+        return sorted({first + max(length, 1) for length in lengths})
+
+    @property
+    def _balls(self) -> Sequence["Ball"]:
+        if not self.shrink_ball:
+            return [Ball(self.epsilon, 0, self.num_steps)]
+        third = math.ceil(_LARGE_BALL_SHARE * self.num_steps)
+        return [
+            Ball(3.0 * self.epsilon, 0, third),
+            Ball(2.0 * self.epsilon, third, 2 * third),
+            Ball(self.epsilon, 2 * third, self.num_steps),
+        ]
+
+    @property
+    def _rule(self) -> StepRule:
+        if self.norm == "l1":
+            return SparsityRule(first_share=None if self.shrink_ball else _FIRST_SHARE)
+        return HalvingRule(self.norm, self.rho)
 
     @property
     def _is_targeted(self) -> bool:
@@ -105,32 +146,38 @@ class APGD(StagedAttack):
         indices: tf.Tensor,
         turn: tf.Tensor,
     ) -> State:
-        """See `StagedAttack.begin`: a random point of the sphere."""
-        direction = GEOMETRIES[self.norm].draw_direction(
-            images, seed=seed, indices=indices, counter=turn
-        )
-        start = tf.clip_by_value(images + self.epsilon * direction, 0.0, 1.0)
+        """See `StagedAttack.begin`: a random point of the first ball."""
         targets = labels
         if self._is_targeted:
             targets = ranked_class(logits_fn(images), 1 + turn // self.num_restarts)
+        radius = self._balls[0].radius
+        start = self._rule.start(images, radius, seed=seed, indices=indices, counter=turn)
+        return self._enter(logits_fn, images, labels, targets, start, radius)
+
+    def _enter(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        targets: tf.Tensor,
+        start: tf.Tensor,
+        radius: tf.Tensor | float,
+    ) -> State:
+        """State at a ball's first point."""
         loss, gradient, logits = self._ascent(logits_fn, start, labels, targets)
         zeros = tf.zeros_like(loss)
         return {
             "targets": targets,
             "current": start,
-            "previous": start,
             "gradient": gradient,
             "best": start,
             "best_gradient": gradient,
             "best_loss": loss,
-            "best_loss_at_check": loss,
             "last_loss": zeros,
             "num_rises": zeros,
-            "was_halved": tf.ones_like(loss, tf.bool),
-            "step_size": zeros + _FIRST_STEP * self.epsilon,
             "adversarial": start,
-            "broken": tf.argmax(logits, axis=1) != labels,
-        }
+            "broken": (tf.argmax(logits, axis=1) != labels) & (radius <= self.epsilon),
+        } | self._rule.begin(images, start, loss, radius)
 
     def advance(
         self,
@@ -146,31 +193,38 @@ class APGD(StagedAttack):
         last: tf.Tensor,
     ) -> State:
         """See `StagedAttack.advance`."""
-        window_lengths = tf.constant(window_length_at(self.num_steps), tf.float32)
+        radii, starts, lengths = map(tf.constant, self._plan())
 
         def step(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-            state = self._move(images, state, count)
+            radius = radii[count]
+
+            def enter() -> State:
+                start = project(state["best"], images, radius, self.norm)
+                return self._enter(logits_fn, images, labels, state["targets"], start, radius)
+
+            if self.shrink_ball:
+                state = tf.cond(starts[count] & (count > 0), enter, lambda: state)
+            state = self._rule.move(images, state, radius, starts[count])
             loss, gradient, logits = self._ascent(
                 logits_fn, state["current"], labels, state["targets"]
             )
-            state = _remember(state, loss, gradient, tf.argmax(logits, axis=1) != labels)
-            return count + 1, self._check(state, window_lengths[count])
+            broken = (tf.argmax(logits, axis=1) != labels) & (radius <= self.epsilon)
+            state = _remember(state, loss, gradient, broken)
+            return count + 1, self._check(images, state, radius, lengths[count])
 
         state = tf.while_loop(lambda count, _: count < last, step, (first, state))[1]
         unbroken = expand(tf.logical_not(state["broken"]), images)
         return state | {"adversarial": tf.where(unbroken, state["best"], state["adversarial"])}
 
-    def _move(self, images: tf.Tensor, state: State, count: tf.Tensor) -> State:
-        """Steps 3 and 4 of Algorithm 1: a projected step, then one with momentum."""
-        current = state["current"]
-        steepest = GEOMETRIES[self.norm].steepest(state["gradient"])
-        ahead = current + expand(state["step_size"], images) * steepest
-        ahead = project(ahead, images, self.epsilon, self.norm)
-        share = tf.where(count > 0, _MOMENTUM, 1.0)
-        moved = current + share * (ahead - current)
-        moved += (1.0 - share) * (current - state["previous"])
-        moved = project(moved, images, self.epsilon, self.norm)
-        return state | {"current": moved, "previous": current}
+    def _plan(self) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
+        """For each step its ball's radius, whether it is the first there, and `window_lengths`."""
+        balls, checkpoints = self._balls, self._rule.checkpoints
+        sizes = [ball.end - ball.first for ball in balls]
+        return (
+            np.repeat([np.float32(ball.radius) for ball in balls], sizes),
+            np.isin(np.arange(self.num_steps), [ball.first for ball in balls]),
+            np.concatenate([window_lengths(checkpoints(size), size) for size in sizes]),
+        )
 
     def _ascent(
         self,
@@ -201,24 +255,16 @@ class APGD(StagedAttack):
             return functools.partial(objectives.targeted_dlr, targets=targets)
         return objectives.get(self.objective)
 
-    def _check(self, state: State, window_length: tf.Tensor) -> State:
-        """At a checkpoint, halves steps and goes back to the best points (Conditions 1, 2)."""
-        is_check = window_length > 0.0
-        too_few_rises = state["num_rises"] <= self.rho * window_length
-        no_progress = state["best_loss_at_check"] >= state["best_loss"]
-        halve = too_few_rises | (no_progress & ~state["was_halved"])
-        halved = halve & is_check
-        back = expand(halved, state["current"])
-        return state | {
-            "step_size": tf.where(halved, 0.5 * state["step_size"], state["step_size"]),
-            "current": tf.where(back, state["best"], state["current"]),
-            "gradient": tf.where(back, state["best_gradient"], state["gradient"]),
-            "was_halved": tf.where(is_check, halve, state["was_halved"]),
-            "best_loss_at_check": tf.where(
-                is_check, state["best_loss"], state["best_loss_at_check"]
-            ),
-            "num_rises": tf.where(is_check, 0.0, state["num_rises"]),
-        }
+    def _check(
+        self, images: tf.Tensor, state: State, radius: tf.Tensor, window_length: tf.Tensor
+    ) -> State:
+        """The state, adapted if this step ends a window."""
+
+        def adapt() -> State:
+            adapted = self._rule.adapt(images, state, radius, window_length)
+            return adapted | {"num_rises": tf.zeros_like(state["num_rises"])}
+
+        return tf.cond(window_length > 0.0, adapt, lambda: state)
 
 
 def _remember(state: State, loss: tf.Tensor, gradient: tf.Tensor, broken: tf.Tensor) -> State:
@@ -238,29 +284,10 @@ def _remember(state: State, loss: tf.Tensor, gradient: tf.Tensor, broken: tf.Ten
     }
 
 
-def checkpoints(num_steps: int) -> list[int]:
-    """Numbers of steps after which the step size is judged.
-
-    Example:
-        >>> checkpoints(100)
-        [22, 41, 57, 70, 80, 87, 93, 99]
-    """
-    length = max(math.floor(0.22 * num_steps), 1)
-    shortest = max(math.floor(0.06 * num_steps), 1)
-    shrink = max(math.floor(0.03 * num_steps), 1)
-    found, position = [], length
-    while position <= num_steps:
-        found.append(position)
-        length = max(length - shrink, shortest)
-        position += length
-    return found
-
-
-def window_length_at(num_steps: int) -> np.ndarray:
+def window_lengths(checkpoints: Sequence[int], num_steps: int) -> Floats:
     """For each step the length of the window that ends with it, 0 where none does."""
-    lengths = np.zeros(num_steps)
-    ends = checkpoints(num_steps)
-    lengths[np.array(ends) - 1] = np.diff([0, *ends])
+    lengths = np.zeros(num_steps, np.float32)
+    lengths[np.array(checkpoints) - 1] = np.diff([0, *checkpoints])
     return lengths
 
 

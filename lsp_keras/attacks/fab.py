@@ -31,7 +31,7 @@ class FAB(StagedAttack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: `"linf"`, `"l2"` or `"l1"`.
         num_steps: Steps of each turn.
         num_restarts: Starts, for each target where there are targets; the first is the clean
             image, later ones are random.
@@ -44,9 +44,11 @@ class FAB(StagedAttack):
         Attack, 2020, Algorithm 1, with AutoAttack's settings.
 
     Differs from the reference:
-        The projection onto a plane inside the box is solved by Newton's method instead of
-        sorting; the solution is the same.
+        Under L-inf and L2 the projection onto a plane inside the box is solved by Newton's
+        method instead of sorting; the solution is the same.
     """
+
+    supported_norms = ("linf", "l2", "l1")
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class Square(StagedAttack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: `"linf"`, `"l2"` or `"l1"`.
         num_queries: Forward passes of each restart.
         num_restarts: Random starts.
         initial_share: Share of the image that the first squares cover.
@@ -37,12 +37,14 @@ class Square(StagedAttack):
     References:
         Andriushchenko et al., Square Attack: a Query-Efficient Black-Box Adversarial Attack
         via Random Search, 2020, Algorithms 1 to 3; schedule as in AutoAttack.
+        Croce and Hein, Mind the Box, ICML 2021, Section 5, for L1.
 
     Differs from the reference:
         Place and signs of a square are drawn for each image from its index; AutoAttack's code
         draws one for the whole batch and never reaches the last row and column.
     """
 
+    supported_norms = ("linf", "l2", "l1")
     uses_gradients = False
 
     def __init__(
@@ -83,7 +85,7 @@ class Square(StagedAttack):
         indices: tf.Tensor,
         turn: tf.Tensor,
     ) -> State:
-        """See `StagedAttack.begin`: stripes (L-inf) or a grid of tiles (L2)."""
+        """See `StagedAttack.begin`: stripes (L-inf) or a grid of tiles."""
         draws = _squares.Draws(seed, indices, _stream(turn, 0))
         start = _squares.STARTS[self.norm](images, self.epsilon, draws)
         margin = objectives.margin(labels, logits_fn(start))
@@ -136,7 +138,7 @@ def _square_sides(attack: Square, height: int, width: int) -> np.ndarray:
     halvings = np.searchsorted(_SHRINK_AFTER, queries, side="left")
     shares = attack.initial_share / 2.0**halvings
     sides = np.rint(np.sqrt(shares * height * width)).astype(int)
-    if attack.norm == "l2":
+    if attack.norm != "linf":
         # A pyramid needs a middle and something around it.
         sides = np.maximum(sides, 3)
         sides += 1 - sides % 2

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.optimize import brentq, linprog
 
 IMAGE_SHAPE = (6, 6, 3)
 
@@ -11,8 +12,8 @@ IMAGE_SHAPE = (6, 6, 3)
 class LinearProblem:
     """Two classes that meet in a plane through the gray image, and two that lie far below.
 
-    An image `gray + scale * direction` lies at a distance from the plane that is exactly
-    proportional to `scale`, so images can be put at any distance wanted.
+    Images `gray + scale * direction` lie the farther from the plane the larger `scale` is, so
+    they can be put at any distance wanted.
     """
 
     def __init__(self) -> None:
@@ -31,12 +32,31 @@ class LinearProblem:
 
     def images_at(self, distance: float, norm: str) -> tuple[np.ndarray, np.ndarray]:
         """Eight images at this distance from the decision plane, and their labels."""
-        dual = {"linf": 1, "l2": 2, "l1": np.inf}[norm]
         scores = self._directions.reshape(8, -1) @ self.weights
-        distances = np.abs(scores) / np.linalg.norm(self.weights, dual)
-        scale = (distance / distances).reshape(-1, 1, 1, 1)
-        images = (0.5 + scale * self._directions).astype(np.float32)
-        return images, np.where(scores > 0, 0, 1)
+        if norm == "l1":
+            scale = np.array([self._scale_at(distance, row) for row in range(8)])
+        else:
+            dual = {"linf": 1, "l2": 2}[norm]
+            scale = distance * np.linalg.norm(self.weights, dual) / np.abs(scores)
+        images = 0.5 + scale.reshape(-1, 1, 1, 1) * self._directions
+        return images.astype(np.float32), np.where(scores > 0, 0, 1)
+
+    def _scale_at(self, distance: float, row: int) -> float:
+        """The scale at which an image has this L1 distance; the box makes it no simple ratio."""
+        direction = self._directions[row].ravel()
+
+        def excess(scale: float) -> float:
+            image = 0.5 + scale * direction
+            # Moves up and down are variables of their own, which makes the norm linear.
+            best = linprog(
+                np.ones(2 * image.size),
+                A_eq=[np.concatenate([self.weights, -self.weights])],
+                b_eq=[-scale * direction @ self.weights],
+                bounds=[(0, room) for room in np.concatenate([1.0 - image, image])],
+            )
+            return best.fun - distance
+
+        return brentq(excess, 1e-4, 0.49, rtol=1e-6)
 
 
 @pytest.fixture(scope="session")

@@ -56,13 +56,30 @@ def test_l2_move_is_the_quadratic_programs(strength) -> None:
     np.testing.assert_allclose(found(image, normal, gap, "l2"), best, atol=1e-3)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("strength", [0.05, 0.4, 0.8, 0.99])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_l1_move_is_the_linear_programs(strength, sign) -> None:
+    image, normal, gap = problem(5, strength)
+    normal = sign * normal
+    # Moves up and down are variables of their own, which makes the norm linear.
+    best = linprog(
+        np.ones(24),
+        A_eq=[np.concatenate([normal, -normal])],
+        b_eq=[sign * gap],
+        bounds=[(0, room) for room in np.concatenate([1 - image, image])],
+    )
+    move = found(image, normal, sign * gap, "l1")
+    np.testing.assert_allclose(move, best.x[:12] - best.x[12:], atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_a_plane_outside_of_the_box_is_approached_as_far_as_the_box_goes(norm) -> None:
     image, normal, gap = problem(3, 1.5)
     corner = np.where(normal > 0, 1.0, np.where(normal < 0, 0.0, image))
     np.testing.assert_allclose(image + found(image, normal, gap, norm), corner, atol=1e-6)
 
 
-def test_no_gap_is_no_move() -> None:
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_no_gap_is_no_move(norm) -> None:
     image, normal, _ = problem(4, 0.0)
-    np.testing.assert_array_equal(found(image, normal, 0.0, "l2"), 0.0)
+    np.testing.assert_array_equal(found(image, normal, 0.0, norm), 0.0)

@@ -1,17 +1,23 @@
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.attacks.apgd import APGD, checkpoints, ranked_class, window_length_at
+from lsp_keras.attacks.apgd import APGD, ranked_class, window_lengths
 from lsp_keras.validation import InputError
 
 
-def test_checkpoints_are_the_official_ones() -> None:
-    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
-    lengths = window_length_at(100)
-    assert lengths[21] == 22
-    assert lengths[40] == 19
-    assert np.count_nonzero(lengths) == 8
+def test_a_window_is_marked_at_its_last_step() -> None:
+    np.testing.assert_array_equal(window_lengths([2, 3, 6], 7), [0, 2, 1, 0, 0, 3, 0])
+
+
+def test_broken_images_are_dropped_early_and_at_the_end() -> None:
+    assert APGD(epsilon=0.1).window_ends == [2, 5, 10, 20, 40, 60, 80, 100]
+    # Nothing is broken before the last ball, which starts at step 60.
+    shrinking = APGD(epsilon=12.0, norm="l1", shrink_ball=True)
+    assert shrinking.window_ends == [61, 62, 64, 68, 76, 84, 92, 100]
+    assert APGD(epsilon=0.1, num_steps=1).window_ends == [1]
 
 
 def test_classes_are_ranked_by_their_logits() -> None:
@@ -24,11 +30,11 @@ def test_classes_are_ranked_by_their_logits() -> None:
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "dlr", "margin", "targeted_dlr"])
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_every_objective_crosses_a_plane_at_its_distance(linear, objective, norm) -> None:
-    epsilon = {"linf": 0.05, "l2": 0.4}[norm]
+    epsilon = {"linf": 0.05, "l2": 0.4, "l1": 6.0}[norm]
     attack = APGD(epsilon=epsilon, norm=norm, objective=objective)
-    near = linear.images_at(epsilon / 1.01, norm)
+    near = linear.images_at(epsilon / 1.02, norm)
     far = linear.images_at(epsilon / 0.99, norm)
     assert attack(linear.logits_fn, *near, seed=0).success.all()
     assert not attack(linear.logits_fn, *far, seed=0).success.any()
@@ -61,8 +67,70 @@ def slow_apgd(gradient_fn, loss_fn, image, start, epsilon, num_steps):
     return best, best_loss
 
 
-def test_equals_the_official_loop_written_in_numpy() -> None:
-    # A bumpy objective on which some windows halve the step and others do not.
+def slow_projection(point, image, epsilon):
+    """Nearest point of the L1 ball and the box, by bisection for the shrinkage."""
+    move = point - image
+    cap = np.minimum(np.abs(move), np.where(move > 0, 1 - image, image))
+    low, high = 0.0, np.abs(move).max()
+    if cap.sum() <= epsilon:
+        return image + np.sign(move) * cap
+    for _ in range(100):
+        middle = (low + high) / 2
+        kept = np.clip(np.abs(move) - middle, 0, cap)
+        low, high = (middle, high) if kept.sum() > epsilon else (low, middle)
+    return image + np.sign(move) * np.clip(np.abs(move) - high, 0, cap)
+
+
+def slow_l1_apgd(gradient_fn, loss_fn, image, start, epsilon, num_steps, share=None):
+    """The official loop in NumPy for one image under L1."""
+    changed = np.count_nonzero(np.abs(start - image) > 1e-6)
+    moved = math.ceil(changed * 2 / 3 - 1e-9)
+    if share is not None:
+        changed, moved = image.size, math.ceil(share * image.size)
+    current = best = start
+    gradient = best_gradient = gradient_fn(start)
+    best_loss, step = loss_fn(start), epsilon
+    window = max(int(0.04 * num_steps), 1)
+    for i in range(num_steps):
+        smallest = np.sort(np.abs(gradient))[-max(moved, 1)]
+        signs = np.sign(gradient) * (np.abs(gradient) >= smallest)
+        current = slow_projection(current + step * signs / np.abs(signs).sum(), image, epsilon)
+        gradient, loss = gradient_fn(current), loss_fn(current)
+        if loss > best_loss:
+            best, best_gradient, best_loss = current, gradient, loss
+        if (i + 1) % window == 0:
+            now = np.count_nonzero(np.abs(best - image) > 1e-6)
+            moved = math.ceil(now * 2 / 3 - 1e-9)
+            step /= 1.5
+            if now / changed < 0.95:
+                step, current, gradient = epsilon, best, best_gradient
+            step, changed = np.clip(step, epsilon / 10, epsilon), now
+    return best, best_loss
+
+
+def slow_shrinking_apgd(gradient_fn, loss_fn, image, start, epsilon, num_steps):
+    """A third of the steps in balls of three and two radii, the rest in the ball itself."""
+    third, best = -(-3 * num_steps // 10), start
+    for factor, steps in ((3, third), (2, third), (1, num_steps - 2 * third)):
+        start = slow_projection(best, image, factor * epsilon)
+        best, loss = slow_l1_apgd(gradient_fn, loss_fn, image, start, factor * epsilon, steps)
+    return best, loss
+
+
+def slow_plain_l1_apgd(gradient_fn, loss_fn, image, start, epsilon, num_steps):
+    return slow_l1_apgd(gradient_fn, loss_fn, image, start, epsilon, num_steps, share=0.2)
+
+
+@pytest.mark.parametrize(
+    ("slow", "options"),
+    [
+        (slow_apgd, {"epsilon": 0.1}),
+        (slow_plain_l1_apgd, {"epsilon": 0.7, "norm": "l1"}),
+        (slow_shrinking_apgd, {"epsilon": 0.4, "norm": "l1", "shrink_ball": True}),
+    ],
+)
+def test_equals_the_official_loop_written_in_numpy(slow, options) -> None:
+    # A bumpy objective on which some windows shorten the step and others do not.
     rng = np.random.default_rng(2)
     waves = rng.normal(size=(3, 12)).astype(np.float32) * 9.0
     lift = np.float32(0.4)
@@ -79,7 +147,7 @@ def test_equals_the_official_loop_written_in_numpy() -> None:
         return (np.cos(waves @ image) @ waves * lift).astype(np.float32)
 
     images = rng.uniform(0.2, 0.8, size=(6, 2, 2, 3)).astype(np.float32)
-    attack = APGD(epsilon=0.1, objective="margin")
+    attack = APGD(**options, objective="margin")
     result = attack(logits_fn, images, np.zeros(6, int), seed=1)
     start = attack.begin(
         logits_fn,
@@ -90,10 +158,24 @@ def test_equals_the_official_loop_written_in_numpy() -> None:
         turn=tf.constant(0),
     )["current"].numpy()
     for image, begin, found in zip(images, start, result.images, strict=True):
-        _, best_loss = slow_apgd(
-            gradient_fn, loss_fn, image.ravel(), begin.ravel(), 0.1, attack.num_steps
+        _, best_loss = slow(
+            gradient_fn, loss_fn, image.ravel(), begin.ravel(), attack.epsilon, attack.num_steps
         )
         assert loss_fn(found.ravel()) == pytest.approx(best_loss, abs=2e-4)
+
+
+def test_what_breaks_in_a_larger_ball_does_not_count(linear) -> None:
+    images, labels = linear.images_at(6.0 / 0.98, "l1")
+    attack = APGD(epsilon=6.0, norm="l1", shrink_ball=True)
+    keys = {"seed": tf.constant(0, tf.int64), "indices": tf.range(8, dtype=tf.int64)}
+    arguments = (linear.logits_fn, tf.constant(images), tf.constant(labels))
+    state = attack.begin(*arguments, **keys, turn=tf.constant(0))
+    large = attack.advance(
+        *arguments, state, **keys, turn=tf.constant(0), first=tf.constant(0), last=tf.constant(60)
+    )
+    beyond = linear.logits_fn(large["best"]).numpy().argmax(axis=1) != labels
+    assert beyond.all()
+    assert not large["broken"].numpy().any()
 
 
 def test_averaging_over_samples_beats_noise(linear) -> None:

@@ -24,7 +24,7 @@ def test_parts_of_each_version(version, num_classes, names) -> None:
 
 def test_settings_are_the_official_ones() -> None:
     parts = AutoAttack(epsilon=0.1).parts(10)
-    assert parts["apgd-ce"].get_config() | {"epsilon": 0.1, "norm": "linf"} == {
+    assert parts["apgd-ce"].get_config() == {
         "epsilon": 0.1,
         "norm": "linf",
         "num_steps": 100,
@@ -33,6 +33,7 @@ def test_settings_are_the_official_ones() -> None:
         "num_targets": 9,
         "rho": 0.75,
         "num_samples": 1,
+        "shrink_ball": False,
     }
     assert (parts["apgd-t"].objective, parts["apgd-t"].num_turns(10)) == ("targeted_dlr", 9)
     assert (parts["fab-t"].num_steps, parts["fab-t"].num_turns(10)) == (100, 9)
@@ -45,6 +46,17 @@ def test_settings_are_the_official_ones() -> None:
         1,
     ]
     assert AutoAttack(epsilon=0.1, version="rand").parts(10)["apgd-dlr"].num_samples == 20
+
+
+def test_l1_settings_are_the_official_ones() -> None:
+    parts = AutoAttack(epsilon=12, norm="l1").parts(10)
+    assert list(parts) == ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert (parts["apgd-ce"].num_turns(10), parts["apgd-ce"].shrink_ball) == (5, True)
+    assert (parts["apgd-t"].num_turns(10), parts["apgd-t"].shrink_ball) == (5, True)
+    assert parts["fab-t"].num_turns(10) == 9
+    assert parts["square"].num_queries == 5000
+    plus = AutoAttack(epsilon=12, norm="l1", version="plus").parts(10)
+    assert (plus["apgd-t"].num_turns(10), plus["apgd-t"].shrink_ball) == (9, False)
 
 
 def test_torchattacks_settings_are_its_defaults() -> None:

@@ -4,10 +4,10 @@ import pytest
 from lsp_keras.attacks.apgd import APGD
 from lsp_keras.attacks.fab import FAB
 
-EPSILONS = {"linf": 0.05, "l2": 0.4}
+EPSILONS = {"linf": 0.05, "l2": 0.4, "l1": 6.0}
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("targeted", [False, True])
 def test_the_perturbation_is_the_smallest_within_5_percent(linear, norm, targeted) -> None:
     distance = EPSILONS[norm]
@@ -28,10 +28,10 @@ def test_turns_are_restarts_times_targets() -> None:
     assert FAB(epsilon=0.1, targeted=True).num_turns(4) == 3
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_agrees_with_apgd_on_a_network(small_model, batch, norm) -> None:
     images, labels = batch
-    epsilon = {"linf": 0.01, "l2": 0.06}[norm]
+    epsilon = {"linf": 0.01, "l2": 0.06, "l1": 0.35}[norm]
     theirs = APGD(epsilon=epsilon, norm=norm, objective="targeted_dlr")
     ours = FAB(epsilon=epsilon, norm=norm, targeted=True)
     by_apgd = theirs(small_model, images, labels, seed=0).success

@@ -73,6 +73,22 @@ def test_l2_proposals_use_the_whole_radius_and_keep_the_rest_of_the_image() -> N
     assert kept.min() > 0.6
 
 
+def test_l1_proposals_use_the_whole_radius_and_change_few_pixels() -> None:
+    images = tf.fill([50, 16, 16, 3], 0.5)
+    start = _squares.l1_start(images, 3.0, draws(50))
+    found = _squares.l1_proposal(images, start, 3.0, tf.constant(3), draws(50, 1))
+    for moved in (start, found):
+        delta = (moved - images).numpy().reshape(50, -1)
+        np.testing.assert_allclose(np.abs(delta).sum(axis=1), 3.0, rtol=1e-5)
+        assert moved.numpy().min() >= 0.0
+        assert moved.numpy().max() <= 1.0
+    windows = _squares.Windows.draw(images, tf.constant(3), draws(50, 1))
+    filled = np.abs((found - images).numpy() * windows.into.numpy()).reshape(50, -1).sum(axis=1)
+    assert filled.min() > 0.0
+    emptied = windows.both.numpy() - windows.into.numpy()
+    assert not ((found - images).numpy() * emptied).any()
+
+
 # Under L2 the search moves smooth pyramids, which follow white-noise weights only in part.
 @pytest.mark.parametrize(("norm", "epsilon", "slack"), [("linf", 0.05, 1.3), ("l2", 0.4, 3.0)])
 def test_a_plane_is_crossed_near_its_distance(linear, norm, epsilon, slack) -> None:

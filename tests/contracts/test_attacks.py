@@ -6,6 +6,7 @@ import inspect
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.optimize import brentq
 
 from lsp_keras import registry
 from lsp_keras.attacks import Attack, NonFiniteError
@@ -67,10 +68,25 @@ def images_at(distance: float, norm: str) -> tuple[np.ndarray, np.ndarray]:
     weights = PLANE.numpy()
     lengths = np.random.default_rng(8).uniform(0.3, 1.0, size=(6, 75))
     directions = np.resize([1.0, -1.0], (6, 1)) * lengths * np.sign(weights)
-    dual = np.linalg.norm(weights, {"linf": 1, "l2": 2, "l1": np.inf}[norm])
-    scale = distance * dual / np.abs(directions @ weights)
-    images = 0.5 + scale[:, np.newaxis] * directions
+    scale = [
+        brentq(lambda scale: plane_distance(scale * row, norm) - distance, 1e-4, 0.49)  # noqa: B023
+        for row in directions
+    ]
+    images = 0.5 + np.reshape(scale, [6, 1]) * directions
     return images.reshape(6, *SHAPE).astype(np.float32), np.resize([0, 1], 6)
+
+
+def plane_distance(offset: np.ndarray, norm: str) -> float:
+    """How far `gray + offset` lies from the plane, if the way there must stay in the box."""
+    weights = PLANE.numpy()
+    score = abs(offset @ weights)
+    if norm != "l1":
+        # So near to gray the box is out of the way.
+        return score / np.linalg.norm(weights, {"linf": 1, "l2": 2}[norm])
+    order = np.argsort(-np.abs(weights))
+    room, weights = 0.5 + np.abs(offset)[order], np.abs(weights)[order]
+    before = np.cumsum(weights * room) - weights * room
+    return float(np.clip((score - before) / weights, 0.0, room).sum())
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +158,13 @@ def test_verdicts_do_not_depend_on_batch_size_or_order(name, norm, batch, result
 
 
 # With few queries random search comes near the distance, not to within two percent of it.
-SLACK = {"square-linf": 2.0, "square-l2": 3.0, "noise-linf": 20.0, "noise-l2": 20.0}
+SLACK = {
+    "square-linf": 2.0,
+    "square-l2": 3.0,
+    "square-l1": 3.0,
+    "noise-linf": 20.0,
+    "noise-l2": 20.0,
+}
 SLACK |= {"spsa-linf": 1.3, "cw_l2-l2": 1.05, "cw_l2_fixed_c-l2": 1.3}
 
 

@@ -34,6 +34,36 @@ def test_l1_projection_is_the_nearest_point_of_the_ball() -> None:
     np.testing.assert_allclose(ours, found[:6] - found[6:], atol=1e-4)
 
 
+@pytest.mark.parametrize("epsilon", [0.3, 1.5, 4.0])
+def test_l1_projection_is_the_nearest_point_of_ball_and_box(epsilon) -> None:
+    rng = np.random.default_rng(2)
+    original = rng.random(10)
+    original[:2] = [0.0, 1.0]
+    image = original + rng.normal(size=10)
+    shape = (1, 1, 1, 10)
+    ours = project(
+        tf.constant(image.reshape(shape), tf.float32),
+        tf.constant(original.reshape(shape), tf.float32),
+        epsilon,
+        "l1",
+    )
+    found = minimize(
+        lambda parts: np.sum((original + parts[:10] - parts[10:] - image) ** 2),
+        np.full(20, 0.01),
+        bounds=[(0, room) for room in np.concatenate([1 - original, original])],
+        constraints={"type": "ineq", "fun": lambda parts: epsilon - parts.sum()},
+        options={"ftol": 1e-13, "maxiter": 1000},
+    ).x
+    np.testing.assert_allclose(np.ravel(ours), original + found[:10] - found[10:], atol=1e-4)
+
+
+def test_l1_projection_by_hand_where_the_box_binds() -> None:
+    # Room of 0.1 stops the first entry; the others share what it leaves of 0.5.
+    original = tf.constant([[[[0.9, 0.5, 0.5]]]])
+    result = project(tf.constant([[[[2.9, 0.9, 0.2]]]]), original, 0.5, "l1")
+    np.testing.assert_allclose(np.ravel(result), [1.0, 0.75, 0.35], atol=1e-6)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_points_inside_are_left_exactly_as_they_are(norm) -> None:
     delta = tf.constant([[0.01, -0.02, 0.03], [0.0, 0.0, 0.0]])

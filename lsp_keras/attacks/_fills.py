@@ -1,0 +1,77 @@
+"""How much of its room each entry of a shortest move takes."""
+
+import tensorflow as tf
+
+from lsp_keras.ops.norms import expand
+
+# Newton's steps on a concave piecewise linear function end after finitely many; ten are common.
+_MOST_STEPS = 40
+_RELATIVE_PRECISION = 1e-6
+
+
+def fill_proportionally(
+    weights: tf.Tensor, rates: tf.Tensor, room: tf.Tensor, needed: tf.Tensor
+) -> tf.Tensor:
+    """Entries `min(scale * rate, room)` with the smallest scale that gains what is needed.
+
+    What the entries gain is a concave piecewise linear function of the scale, so Newton's method
+    from 0 climbs to the solution without passing it.
+
+    Args:
+        weights: What each entry gains by its size, 0 or more, `(batch, ...)`.
+        rates: How fast each entry grows, likewise.
+        room: Largest size of each entry, likewise.
+        needed: What all entries must gain together, `(batch,)`.
+
+    Returns:
+        Sizes, likewise; the whole room where even that gains too little.
+    """
+    axes = list(range(1, weights.shape.rank))
+
+    def gain_and_slope(scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        wanted = expand(scale, rates) * rates
+        gain = tf.reduce_sum(weights * tf.minimum(wanted, room), axis=axes)
+        free = tf.where(wanted < room, weights * rates, 0.0)
+        return gain, tf.reduce_sum(free, axis=axes)
+
+    def newton(
+        count: tf.Tensor, scale: tf.Tensor, _: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        gain, slope = gain_and_slope(scale)
+        missing = needed - gain
+        unfinished = (missing > _RELATIVE_PRECISION * needed) & (slope > 0.0)
+        return (
+            count + 1,
+            scale + tf.where(unfinished, tf.math.divide_no_nan(missing, slope), 0.0),
+            tf.reduce_any(unfinished),
+        )
+
+    scale = tf.while_loop(
+        lambda count, _, unfinished: unfinished & (count < _MOST_STEPS),
+        newton,
+        (tf.constant(0), tf.zeros_like(needed), tf.constant(True)),
+    )[1]
+    gain, _ = gain_and_slope(scale)
+    reached = expand(gain >= needed * (1.0 - 10.0 * _RELATIVE_PRECISION), room)
+    return tf.where(reached, tf.minimum(expand(scale, rates) * rates, room), room)
+
+
+def fill_by_weight(weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
+    """Entries that take their room from the largest weight on, until the gain is enough.
+
+    Args:
+        weights: What each entry gains by its size, 0 or more, `(batch, ...)`.
+        room: Largest size of each entry, likewise.
+        needed: What all entries must gain together, `(batch,)`.
+
+    Returns:
+        Sizes, likewise; the whole room where even that gains too little.
+    """
+    batch = tf.shape(weights)[0]
+    order = tf.argsort(tf.reshape(weights, [batch, -1]), axis=1, direction="DESCENDING")
+    gains = tf.gather(tf.reshape(weights * room, [batch, -1]), order, batch_dims=1)
+    missing = needed[:, tf.newaxis] - tf.cumsum(gains, axis=1, exclusive=True)
+    shares = tf.clip_by_value(tf.math.divide_no_nan(missing, gains), 0.0, 1.0)
+    places = tf.argsort(order, axis=1)
+    shares = tf.gather(shares, places, batch_dims=1)
+    return room * tf.reshape(shares, tf.shape(room))
