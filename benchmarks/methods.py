@@ -42,9 +42,14 @@ ROWS = CORE | OTHERS | REGULARIZED
 def main() -> None:
     """Trains, attacks and prints one Markdown table."""
     experiment = read_experiment(str(__doc__), epsilons="2/255,8/255", runs_dir="runs/methods")
-    results = experiment.measure(ROWS)
+    # Plain rows first: what two rows need, such as HAT's helper, is then made once.
+    results = experiment.measure({name: ROWS[name] for name in sorted(ROWS, key=_with_lsp)})
     print_header(Path(__file__))
-    print_table(results)
+    print_table({name: results[name] for name in ROWS})
+
+
+def _with_lsp(name: str) -> bool:
+    return "lsp" in name.lower()
 
 
 if __name__ == "__main__":
