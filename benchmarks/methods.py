@@ -34,7 +34,7 @@ OTHERS = {
 }
 REGULARIZED = {
     "standard + lfr": Row("--method standard --no-lsp --lfr"),
-    "at + adr": Row("--method at --no-lsp --adr"),
+    "AT + adr": Row("--method at --no-lsp --adr --adr-counterpart-share 0.5"),
 }
 ROWS = CORE | OTHERS | REGULARIZED
 
