@@ -47,8 +47,8 @@ class LFR(Regularizer):
         warmup_steps: Training steps over which the weight rises from 0; 0 starts at once.
         form: `"finite_difference"` (default) or `"double_backprop"`.
         difference_step: Half the distance of the two points in every pixel, on the [0, 1] scale,
-            a number or text; they may leave the pixel box by as much. One gray level by default.
-            Under mixed precision take a larger one, such as 0.01.
+            a number or text; they may leave the pixel box by as much. Larger steps miss the
+            curvature, much smaller ones see rounding (bfloat16) or single kinks.
         epsilon: Radius of the L-inf ball on the [0, 1] scale, a number or text.
         step_size: Of the attack, default `2.5 * epsilon / num_steps` and at most `epsilon`.
         num_steps: Of the attack.
@@ -76,7 +76,7 @@ class LFR(Regularizer):
         weight: float = 0.03,
         warmup_steps: int = 0,
         form: str = "finite_difference",
-        difference_step: float | str = "1/255",
+        difference_step: float | str = 0.001,
         epsilon: float | str = "8/255",
         step_size: float | str | None = None,
         num_steps: int = 10,

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.regularizers import LSP
+from lsp_keras.regularizers import ADR, LFR, LSP
 from lsp_keras.training import CoupledSGD, RobustTrainer, StepOptions
 from lsp_keras.validation import InputError
 
@@ -107,11 +107,24 @@ def test_learns_and_repeats_itself(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_measuring_lsp_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
-    plain, measured = build_trainer(name), build_trainer(name, regularizers=[LSP(weight=0.0)])
+def test_measuring_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
+    units = [LSP(weight=0.0), LFR(weight=0.0, num_steps=1), ADR(weight=0.0, num_steps=1)]
+    plain, measured = build_trainer(name), build_trainer(name, regularizers=units)
     fit(plain, batches, epochs=2)
-    assert fit(measured, batches, epochs=2)["lsp"][-1] > 0
+    logs = fit(measured, batches, epochs=2)
+    assert all(logs[term][-1] > 0 for term in ("lsp", "lfr", "adr_local"))
     assert_same_weights(plain.classifier, measured.classifier)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_regularizers_join(name: str, batches: tf.data.Dataset) -> None:
+    units = [LSP(weight=0.5), LFR(num_steps=1), ADR(num_steps=1, counterpart_share=0.5)]
+    trainer = build_trainer(name, regularizers=units)
+    logs = fit(trainer, batches, epochs=1)
+    weights = {k: v for part in (trainer, *units) for k, v in part.term_weights(0).items()}
+    assert len(weights) >= 8
+    expected = sum(weight * logs[term][0] for term, weight in weights.items())
+    assert logs["loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
