@@ -1,5 +1,11 @@
+import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import keras
 import numpy as np
@@ -205,3 +211,40 @@ def test_attacked_images_are_saved_with_a_picture(run, tmp_path) -> None:
         # The first cell is the clean image, each pixel a square of 6.
         cell = np.asarray(sheet)[26 + 3 : 26 + 96 : 6, 8 + 3 : 8 + 96 : 6]
     np.testing.assert_array_equal(cell, np.rint(255 * clean))
+
+
+def test_a_killed_evaluation_goes_on_to_the_same_record(run) -> None:
+    options = [
+        *("attack", str(run), "--attacks", "apgd,square", "--epsilon", "8/255", "--json"),
+        *("--batch-size", "2"),
+    ]
+    command_line = [sys.executable, "-m", "cli.main", *options]
+    journal = run / "evaluations" / ".unfinished"
+    process = subprocess.Popen(
+        command_line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while process.poll() is None and len(list(journal.rglob("apgd-*.npy"))) < 2:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in journal.rglob("*.npy")}
+    assert kept
+    resumed = subprocess.Popen(
+        command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    seen = {}
+    while resumed.poll() is None:
+        for path in kept:
+            with contextlib.suppress(FileNotFoundError):
+                seen[path] = path.stat().st_mtime_ns
+        time.sleep(0.01)
+    # What was found before the kill was read, not found again.
+    assert seen == kept
+    assert not any(journal.iterdir())
+    whole = subprocess.run(command_line, capture_output=True, text=True, check=True)
+    records = [json.loads(text) for text in (resumed.stdout.read(), whole.stdout)]
+    for record in records:
+        record.pop("seconds")
+        for attacked in record["attacks"].values():
+            attacked.pop("seconds")
+    assert records[0] == records[1]
