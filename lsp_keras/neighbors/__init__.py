@@ -6,6 +6,7 @@ mined tables `index` (name, version, parameters, effort) and `recall` (value, sa
 """
 
 from lsp_keras.neighbors._features import FeatureSource, embeddings_source, image_features
+from lsp_keras.neighbors._queries import nearest_among
 from lsp_keras.neighbors.cache import SPACES, find_or_mine, table_path
 from lsp_keras.neighbors.diagnosis import diagnose, knn_accuracy, mutual_share
 from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
@@ -26,6 +27,7 @@ __all__ = [
     "load_table",
     "mine",
     "mutual_share",
+    "nearest_among",
     "random_neighbors",
     "save_table",
     "table_path",
