@@ -9,6 +9,35 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def train_options(command: Command) -> Command:
+    """Adds `--dataset`, `--num-train` and `--validation-size`: which training images."""
+    dataset = click.option(
+        "--dataset",
+        default="digits",
+        show_default=True,
+        help="A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
+    )
+    num_train = click.option("--num-train", type=int, help="Use only this many training images.")
+    validation_size = click.option(
+        "--validation-size",
+        type=int,
+        help="Training images held out.  [default: a tenth, at most 1,000]",
+    )
+    return dataset(num_train(validation_size(command)))
+
+
+def weights_option(command: Command) -> Command:
+    """Adds `--weights`: the command gets `weights`."""
+    weights = click.option(
+        "--weights",
+        type=click.Choice(["best", "last", "ema"]),
+        default="best",
+        show_default=True,
+        help="Which epoch of a run; ema: the best average of its weights.",
+    )
+    return weights(command)
+
+
 def data_options(command: Command) -> Command:
     """Adds `--data-dir` and `--cache-dir`: the command gets `data_dir` and `cache_dir`."""
     data = click.option(

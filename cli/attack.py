@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli._options import data_options
+from cli._options import data_options, weights_option
 from lsp_keras.validation import InputError
 
 # The names of `lsp_keras.evaluation.SUITES`, which `--help` must not wait for.
@@ -44,13 +44,7 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
 @click.option("--num-examples", type=click.IntRange(1), help="Only the first so many test images.")
 @click.option("--dataset", help="Other than the run's own; needed for a file outside of a run.")
 @data_options
-@click.option(
-    "--weights",
-    type=click.Choice(["best", "last", "ema"]),
-    default="best",
-    show_default=True,
-    help="Which epoch of a run; ema: the best average of its weights.",
-)
+@weights_option
 @click.option(
     "--batch-size",
     type=click.IntRange(1),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli._options import weights_option
 from lsp_keras.validation import InputError
 
 
@@ -23,13 +24,7 @@ from lsp_keras.validation import InputError
     "--class-names",
     help="Comma-separated, in label order; needed for a MODEL.keras outside a run.",
 )
-@click.option(
-    "--weights",
-    type=click.Choice(["best", "last", "ema"]),
-    default="best",
-    show_default=True,
-    help="Which epoch of a run; ema: the best average of its weights.",
-)
+@weights_option
 @click.option("--float16", is_flag=True, help="Half precision: half the size, for GPUs.")
 @click.option("--xla", is_flag=True, help="Compile the classifier with XLA.")
 @click.option("--max-batch-size", type=int, help="More images in a request are an error.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli._options import data_options
+from cli._options import data_options, train_options
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
@@ -17,18 +17,7 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 
 
 @click.command()
-@click.option(
-    "--dataset",
-    default="digits",
-    show_default=True,
-    help="A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
-)
-@click.option("--num-train", type=int, help="Use only this many training images.")
-@click.option(
-    "--validation-size",
-    type=int,
-    help="Training images held out.  [default: a tenth, at most 1,000]",
-)
+@train_options
 @click.option("--features", type=click.Choice(["pixels"]), help="Search among the pixels; default.")
 @click.option(
     "--encoder",

@@ -6,22 +6,11 @@ from typing import Any
 
 import click
 
-from cli._options import data_options
+from cli._options import data_options, train_options
 
 
 @click.command()
-@click.option(
-    "--dataset",
-    default="digits",
-    show_default=True,
-    help="A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
-)
-@click.option("--num-train", type=int, help="Use only this many training images.")
-@click.option(
-    "--validation-size",
-    type=int,
-    help="Training images held out to measure k-NN accuracy.  [default: a tenth, at most 1,000]",
-)
+@train_options
 @click.option("--model", default="resnet18", show_default=True, help="Backbone of the encoder.")
 @click.option("--width", default=64, show_default=True, help="Filters of its first stage.")
 @click.option("--epochs", default=200, show_default=True, help="Passes over the training images.")
