@@ -44,6 +44,7 @@ class Experiment:
         num_examples: Test images to attack, or `None` for all.
         runs_dir: Where the runs are kept; finished ones are used again.
         jobs: Runs at a time; more than one share the cores evenly.
+        names: Of the rows to measure, or `None` for all.
     """
 
     fit: Sequence[str]
@@ -53,6 +54,14 @@ class Experiment:
     num_examples: int | None
     runs_dir: Path
     jobs: int
+    names: Sequence[str] | None
+
+    def chosen(self, rows: Mapping[str, Row]) -> dict[str, Row]:
+        """Those of the rows that the command line names, in their order."""
+        unknown = set(self.names or ()) - set(rows)
+        if unknown:
+            sys.exit(f"--rows: no row is called {', '.join(unknown)}; choose from {list(rows)}.")
+        return {name: row for name, row in rows.items() if self.names is None or name in self.names}
 
     def measure(self, rows: Mapping[str, Row]) -> dict[str, list[Accuracies]]:
         """Trains and attacks every row, and returns its accuracies for each seed."""
@@ -125,6 +134,7 @@ def read_experiment(description: str, *, epsilons: str, runs_dir: str) -> Experi
     parser.add_argument("--num-examples", type=int, help="test images to attack")
     parser.add_argument("--runs-dir", type=Path, default=Path(runs_dir))
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these")
     options = parser.parse_args(sys.argv[1:end])
     return Experiment(
         fit=sys.argv[end + 1 :],
@@ -134,6 +144,7 @@ def read_experiment(description: str, *, epsilons: str, runs_dir: str) -> Experi
         num_examples=options.num_examples,
         runs_dir=options.runs_dir,
         jobs=options.jobs,
+        names=options.rows,
     )
 
 

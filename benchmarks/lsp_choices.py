@@ -53,7 +53,7 @@ def main() -> None:
     """Trains, attacks and prints one Markdown table."""
     experiment = read_experiment(str(__doc__), epsilons="2/255", runs_dir="runs/lsp_choices")
     rows = CONTROLS | BATCH_NORM | DIVERGENCES | OPTIONS | WEIGHTS | COUNTS
-    results = experiment.measure(rows)
+    results = experiment.measure(experiment.chosen(rows))
     print_header(Path(__file__))
     print_table(results)
 
