@@ -12,13 +12,22 @@ Moments: TypeAlias = tuple[tf.Tensor, tf.Tensor]
 
 def to_images(variables: tf.Tensor) -> tf.Tensor:
     """Images in [0, 1] of unbounded variables."""
-    return 0.5 * (tf.tanh(variables) + 1.0)
+    return 0.5 * (_rounded(tf.tanh, variables) + 1.0)
 
 
 def to_variables(images: tf.Tensor) -> tf.Tensor:
     """Inverse of `to_images`; infinite at 0 and 1, where a pixel then stays."""
     scaled = tf.clip_by_value(2.0 * images - 1.0, -1.0, 1.0)
-    return 0.5 * tf.math.log((1.0 + scaled) / (1.0 - scaled))
+    return 0.5 * _rounded(tf.math.log, (1.0 + scaled) / (1.0 - scaled))
+
+
+def _rounded(function: Callable[[tf.Tensor], tf.Tensor], values: tf.Tensor) -> tf.Tensor:
+    """The function with an error of the last bit only, which TensorFlow's in float32 is not.
+
+    Where the model has no gradient, Adam turns an error of the way there and back into a whole
+    step.
+    """
+    return tf.cast(function(tf.cast(values, tf.float64)), tf.float32)
 
 
 def zero_moments(variables: tf.Tensor) -> Moments:

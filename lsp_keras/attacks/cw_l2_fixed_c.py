@@ -45,7 +45,10 @@ class CWL2FixedC(Attack):
 
     Differs from the reference:
         Not from torchattacks: like there, the lead is found by multiplying logits with the
-        mask, so a negative logit counts as 0. The original searches for the constant.
+        mask, so a negative logit counts as 0. Bits still differ: convolutions sum in another
+        order, and since Adam divides a gradient by its own size, rounding moves a pixel whose
+        gradient is nearly 0 by up to a whole step. torchattacks in double precision differs as
+        much from itself. The original searches for the constant.
     """
 
     supported_norms = ("l2",)
