@@ -2,36 +2,42 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from lsp_keras.attacks import Attack, LogitsFn, Unperturbed, inference_logits
-from lsp_keras.attacks.fgsm import FGSM
-from lsp_keras.attacks.pgd import PGD
-from lsp_keras.attacks.square import Square
-from lsp_keras.evaluation import _flags
+from lsp_keras.attacks import LogitsFn, inference_logits
+from lsp_keras.evaluation import _flags, _signs
+from lsp_keras.evaluation._batches import predictor
 from lsp_keras.evaluation._diagnosis import Diagnosis
 from lsp_keras.evaluation._examples import as_floats, check_examples
 from lsp_keras.evaluation._flags import Flag
-from lsp_keras.evaluation._logits import find_logits
+from lsp_keras.evaluation._gradients import instability, unfinished
+from lsp_keras.evaluation._logits import Outputs, find_logits
 from lsp_keras.evaluation._provenance import model_fingerprint
-from lsp_keras.evaluation._shares import Share
-from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.types import Floats, Integers, ThreatModel
+from lsp_keras.evaluation._structure import LocalStructure
+from lsp_keras.evaluation._surface import LossSurface, loss_surface
+from lsp_keras.evaluation._trials import (
+    LARGEST_EPSILONS,
+    NUM_STEPS,
+    Progress,
+    Trials,
+    plan_attacks,
+    run_attacks,
+)
+from lsp_keras.types import Floats, ThreatModel
 from lsp_keras.validation import InputError
 
-_EPSILON_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-_LARGEST_EPSILONS = {"linf": 0.5, "l2": 30.0}
-_STEP_COUNTS = (1, 2, 5, 10, 20, 50)
-_TEMPERATURES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 _SAMPLE = 64
-_NUM_STEPS = 20
-
-Progress = Callable[[str, int, int], None]
+_SURFACE_SAMPLE = 16
+# PGD's default step in the attacks of the curves: the scale on which gradients must hold.
+_STEP_SHARE = 2.5 / NUM_STEPS
+_SKIPPED = {
+    "transfer_beats_white_box": "no plain model was given to transfer from",
+    "adaptive_beats_plain": "the model was not trained with LSP, or its neighbors were not given",
+    "autoattack_flags": "AutoAttack was not run on this model with this radius",
+}
 
 
 def diagnose(
@@ -43,6 +49,9 @@ def diagnose(
     batch_size: int = 128,
     seed: int = 0,
     num_queries: int = 1000,
+    transfer_from: LogitsFn | None = None,
+    structure: LocalStructure | None = None,
+    autoattack: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
@@ -56,43 +65,56 @@ def diagnose(
         batch_size: Images attacked at once.
         seed: Of the attacks.
         num_queries: Of the square attack.
+        transfer_from: A plain model, to see whether images made against it break this one.
+        structure: Of the images, for a model trained with LSP: what an attack on its LSP term
+            needs to know.
+        autoattack: AutoAttack's record of this model, as `Report.to_dict` gives it.
         progress: Called after every attack with its description, its number and their number.
         context: What the record should say besides.
 
     Raises:
-        InputError: Images, labels and model do not fit, or the norm is L1.
+        InputError: Images, labels and models do not fit, or the norm is L1.
 
     References:
         Athalye et al., Obfuscated Gradients Give a False Sense of Security, 2018.
         Carlini et al., On Evaluating Adversarial Robustness, 2019.
     """
     started = time.monotonic()
-    if threat.norm not in _LARGEST_EPSILONS:
+    if threat.norm not in LARGEST_EPSILONS:
         raise InputError(f"`threat` must be L-inf or L2. Received: norm={threat.norm!r}.")
     examples = check_examples(images, labels, None, batch_size)
-    pixels, targets = as_floats(examples.images), examples.labels
+    pixels = as_floats(examples.images)
     outputs = find_logits(model, pixels[:_SAMPLE])
-    meter = _Meter(outputs.logits_fn, pixels, targets, threat, batch_size, seed, progress)
-    clean = meter.accuracy("clean", Unperturbed(epsilon=threat.epsilon, norm=threat.norm))
-    curves = meter.radii(), meter.steps(), meter.temperatures()
-    fgsm, square = meter.fgsm(), meter.square(num_queries)
-    sample = pixels[:_SAMPLE], targets[:_SAMPLE]
-    groups = [
-        *_signs_in_curves(*curves),
-        *_signs_between_attacks(meter, min(curves[1].values()), fgsm, square),
-        _flags.zero_gradients(inference_logits(outputs.logits_fn), *sample),
-        _flags.randomized_outputs(inference_logits(outputs.logits_fn), sample[0]),
+    predict = predictor(outputs.logits_fn, pixels.shape[1:], batch_size)
+    plan = plan_attacks(
+        threat,
+        num_queries=num_queries,
+        transfer_from=_source_logits(transfer_from, outputs, pixels),
+        structure=None if structure is None else structure.under(predict, len(pixels)),
+    )
+    trials = run_attacks(
+        plan,
+        outputs.logits_fn,
+        pixels,
+        examples.labels,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+    )
+    checks = [
+        *_signs_between_attacks(trials),
+        *_signs_in_gradients(trials, threat, seed),
+        *_signs_of_autoattack(trials, autoattack),
     ]
+    made = {check.name for check in checks}
     return Diagnosis(
         threat=threat,
-        clean_accuracy=clean,
-        flags=[flag for group in groups for flag in group],
-        num_checks=len(groups),
-        epsilon_curve=curves[0],
-        step_curve=curves[1],
-        temperature_curve=curves[2],
-        fgsm_accuracy=fgsm,
-        square_accuracy=square,
+        checks=checks,
+        skipped={name: reason for name, reason in _SKIPPED.items() if name not in made},
+        remarks=_remarks(trials, outputs, float(np.abs(predict(pixels)).max(axis=1).mean())),
+        accuracies={group: trials.accuracies(group) for group in plan},
+        white_box_accuracy=float(trials.white_box.mean()),
+        surface=_surface(trials, predict, seed),
         num_examples=len(pixels),
         seed=seed,
         model_fingerprint=model_fingerprint(model),
@@ -101,111 +123,83 @@ def diagnose(
     )
 
 
-@dataclass
-class _Meter:
-    """Accuracy of one model on one set of images under any attack."""
+def _source_logits(source: LogitsFn | None, outputs: Outputs, images: Floats) -> LogitsFn | None:
+    """Logits of the model to transfer from.
 
-    logits_fn: LogitsFn
-    images: Floats
-    labels: Integers
-    threat: ThreatModel
-    batch_size: int
-    seed: int
-    progress: Progress | None
-    count: int = 0
-
-    def accuracy(self, what: str, attack: Attack) -> float:
-        """Share of images that stay correct."""
-        result = attack(
-            self.logits_fn, self.images, self.labels, seed=self.seed, batch_size=self.batch_size
+    Raises:
+        InputError: It knows other images or another number of classes.
+    """
+    if source is None:
+        return None
+    found = find_logits(source, images[:_SAMPLE])
+    if found.num_classes != outputs.num_classes:
+        raise InputError(
+            f"`transfer_from` must have the model's {outputs.num_classes} classes. "
+            f"Received: a model with {found.num_classes}."
         )
-        self.count += 1
-        if self.progress is not None:
-            total = 3 + len(sweep_of_radii(self.threat)) + len(_STEP_COUNTS) + len(_TEMPERATURES)
-            self.progress(what, self.count, total)
-        return float(np.mean(~result.success))
-
-    def radii(self) -> dict[float, float]:
-        """Accuracy under PGD by radius."""
-        return {
-            epsilon: self.accuracy(
-                f"radius {epsilon:.3g}",
-                PGD(epsilon=epsilon, norm=self.threat.norm, num_steps=_NUM_STEPS),
-            )
-            for epsilon in sweep_of_radii(self.threat)
-        }
-
-    def steps(self) -> dict[int, float]:
-        """Accuracy under PGD by number of steps."""
-        return {
-            count: self.accuracy(f"{count} steps", self._pgd(num_steps=count))
-            for count in _STEP_COUNTS
-        }
-
-    def temperatures(self) -> dict[float, float]:
-        """Accuracy under PGD by divisor of the logits."""
-        return {
-            divisor: self.accuracy(
-                f"logits / {divisor:g}", self._pgd(num_steps=_NUM_STEPS, objective=cooled(divisor))
-            )
-            for divisor in _TEMPERATURES
-        }
-
-    def fgsm(self) -> float:
-        """Accuracy under one step."""
-        return self.accuracy("FGSM", FGSM(epsilon=self.threat.epsilon, norm=self.threat.norm))
-
-    def square(self, num_queries: int) -> float:
-        """Accuracy under the square attack."""
-        threat = self.threat
-        attack = Square(epsilon=threat.epsilon, norm=threat.norm, num_queries=num_queries)
-        return self.accuracy("square", attack)
-
-    def _pgd(self, **options: Any) -> PGD:
-        return PGD(epsilon=self.threat.epsilon, norm=self.threat.norm, **options)
-
-    def share(self, accuracy: float) -> Share:
-        """The accuracy as a share of the images."""
-        return Share(round(accuracy * len(self.labels)), len(self.labels))
+    return found.logits_fn
 
 
-def _signs_in_curves(
-    by_radius: Mapping[float, float],
-    by_steps: Mapping[int, float],
-    by_divisor: Mapping[float, float],
-) -> list[list[Flag]]:
+def _signs_between_attacks(trials: Trials) -> list[Flag]:
+    count = len(trials.labels)
+    by_radius, by_steps = trials.accuracies("radius"), trials.accuracies("steps")
     largest = max(by_radius)
+    fgsm = min(trials.accuracies("fgsm").values())
+    signs = [
+        _signs.accuracy_stays_up(by_radius[largest], largest, count),
+        _signs.more_steps_hurt(by_steps, count),
+        _signs.fgsm_beats_iterative(fgsm, min(by_steps.values()), count),
+        _signs.temperature_matters(trials.accuracies("temperature"), count),
+        _signs.black_box_beats_white_box(trials.lead("square"), count),
+    ]
+    if "transfer" in trials.standing:
+        signs.append(_signs.transfer_beats_white_box(trials.lead("transfer"), count))
+    if "structure" in trials.standing:
+        signs.append(_signs.adaptive_beats_plain(trials.lead("structure"), count))
+    return signs
+
+
+def _signs_in_gradients(trials: Trials, threat: ThreatModel, seed: int) -> list[Flag]:
+    logits_fn = inference_logits(trials.logits_fn)
+    images, labels = trials.images[:_SAMPLE], trials.labels[:_SAMPLE]
+    radius = _STEP_SHARE * threat.epsilon
+    ragged = instability(logits_fn, images, labels, radius=radius, norm=threat.norm, seed=seed)
+    rows = np.flatnonzero(~trials.strongest.success)[:_SAMPLE]
+    left = 0.0
+    if rows.size:
+        attacked = trials.strongest.images[rows]
+        left = unfinished(
+            logits_fn, trials.images[rows], attacked, trials.labels[rows], threat=threat
+        ).mean()
     return [
-        _flags.accuracy_stays_up(by_radius[largest], largest),
-        _flags.more_steps_hurt(by_steps),
-        _flags.temperature_matters(by_divisor),
+        _flags.dead_gradients(logits_fn, images, labels),
+        _signs.unstable_gradients(ragged, radius),
+        _signs.unfinished_optimization(float(left)),
+        _flags.output_spread(logits_fn, images),
     ]
 
 
-def _signs_between_attacks(
-    meter: _Meter, pgd: float, fgsm: float, square: float
-) -> list[list[Flag]]:
-    ball: dict[str, Any] = {"epsilon": meter.threat.epsilon, "norm": meter.threat.norm}
-    return [
-        _flags.fgsm_beats_iterative(
-            {"fgsm": FGSM(**ball), "pgd": PGD(**ball)},
-            {"fgsm": meter.share(fgsm), "pgd": meter.share(pgd)},
-        ),
-        _flags.black_box_beats_pgd(square, pgd),
-    ]
+def _signs_of_autoattack(trials: Trials, record: Mapping[str, Any] | None) -> list[Flag]:
+    if record is None:
+        return []
+    white_box = float(trials.white_box.mean())
+    return [_signs.autoattack_flags(record), _signs.autoattack_far_below(white_box, record)]
 
 
-def sweep_of_radii(threat: ThreatModel) -> list[float]:
-    """Radii around the threat's, and last one that no classifier can withstand."""
-    largest = _LARGEST_EPSILONS[threat.norm]
-    radii = [factor * threat.epsilon for factor in _EPSILON_FACTORS]
-    return [*(radius for radius in radii if radius < largest), largest]
+def _remarks(trials: Trials, outputs: Outputs, scale: float) -> list[Flag]:
+    by_constant = trials.accuracies("constant")
+    decides = _signs.constant_decides(by_constant, scale, len(trials.labels))
+    return _flags.raised([decides, *outputs.flags])
 
 
-def cooled(divisor: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Cross entropy of the logits divided by a constant."""
-
-    def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return cross_entropy(labels, logits / divisor)
-
-    return objective
+def _surface(trials: Trials, predict: Callable[[Floats], Floats], seed: int) -> LossSurface:
+    """Around the first images that the model is right on, or simply the first ones."""
+    rows = np.flatnonzero(trials.left("clean"))[:_SURFACE_SAMPLE]
+    rows = rows if rows.size else np.arange(len(trials.labels))[:_SURFACE_SAMPLE]
+    return loss_surface(
+        predict,
+        trials.images[rows],
+        trials.strongest.images[rows],
+        trials.labels[rows],
+        seed=seed,
+    )

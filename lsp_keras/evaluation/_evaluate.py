@@ -22,7 +22,7 @@ from lsp_keras.evaluation._journal import Journal
 from lsp_keras.evaluation._logits import find_logits
 from lsp_keras.evaluation._provenance import hardware, model_fingerprint, versions
 from lsp_keras.evaluation._report import AttackRecord, Report
-from lsp_keras.evaluation._runner import CLEAN, Progress, Runner, share_of
+from lsp_keras.evaluation._runner import CLEAN, Progress, Runner, share_of, with_parts
 from lsp_keras.evaluation._suites import suite_attacks
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
@@ -105,7 +105,7 @@ def evaluate(
     accuracies = {record.name: record.accuracy for record in records}
     flags = [
         *fgsm_beats_iterative(attacks, accuracies),
-        *black_box_beats_white_box({CLEAN: share_of(correct)} | accuracies),
+        *black_box_beats_white_box(with_parts(attacks, outputs.num_classes), accuracies),
         *randomized_outputs(inference_logits(outputs.logits_fn), sample),
         *outputs.flags,
     ]

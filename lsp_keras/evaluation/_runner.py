@@ -1,7 +1,7 @@
 """Running attacks over a data set, piece by piece."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +47,8 @@ class Runner:
         """What stands after the attack, with a record for it and for each of its parts."""
         started, records = time.monotonic(), []
         if isinstance(attack, Ensemble):
-            for part_name, part in attack.parts(self.num_classes).items():
-                standing, part_records = self.record(f"{name}/{part_name}", part, standing)
+            for part_name, part in _parts(name, attack, self.num_classes).items():
+                standing, part_records = self.record(part_name, part, standing)
                 records.extend(part_records)
         else:
             standing = self.attack(name, attack, standing)
@@ -98,6 +98,26 @@ class Runner:
             report(name, (start + size * done / work) / total, total, standing - size + left)
 
         return within
+
+
+def with_parts(attacks: Mapping[str, Attack], num_classes: int) -> dict[str, Attack]:
+    """The attacks by the names of their records, an ensemble's parts before itself.
+
+    Args:
+        attacks: In the order they run.
+        num_classes: Of the model, which decides the parts.
+    """
+    named: dict[str, Attack] = {}
+    for name, attack in attacks.items():
+        if isinstance(attack, Ensemble):
+            named |= with_parts(_parts(name, attack, num_classes), num_classes)
+        named[name] = attack
+    return named
+
+
+def _parts(name: str, ensemble: Ensemble, num_classes: int) -> dict[str, Attack]:
+    """An ensemble's parts by the names of their records."""
+    return {f"{name}/{part}": attack for part, attack in ensemble.parts(num_classes).items()}
 
 
 def share_of(verdicts: Booleans) -> Share:

@@ -1,5 +1,6 @@
 """Training runs as typed records, read from TOML and carried out."""
 
+from importlib import import_module
 from typing import Any
 
 from lsp_keras.recipes._config import FitConfig, read_config
@@ -20,13 +21,14 @@ __all__ = [
     "fit",
     "read_config",
     "recipe_summary",
+    "structure_of",
 ]
+
+# The record and its file format are read without TensorFlow; carrying a run out needs it.
+_HEAVY = {"fit": "_run", "structure_of": "_structure"}
 
 
 def __getattr__(name: str) -> Any:
-    # The record and its file format are read without TensorFlow; carrying a run out needs it.
-    if name == "fit":
-        from lsp_keras.recipes._run import fit
-
-        return fit
+    if name in _HEAVY:
+        return getattr(import_module(f"{__name__}.{_HEAVY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,75 +1,191 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.datasets import load_digits
 
-from lsp_keras.evaluation import diagnose
-from lsp_keras.evaluation._diagnose import sweep_of_radii
-from lsp_keras.evaluation._flags import (
-    accuracy_stays_up,
-    black_box_beats_pgd,
-    more_steps_hurt,
-    temperature_matters,
-)
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.evaluation import LocalStructure, diagnose
+from lsp_keras.training.at import ATTrainer
+from lsp_keras.training.standard import StandardTrainer
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
 
-THREAT = ThreatModel.parse("0.0275")
+THREAT = ThreatModel.parse("0.1")
+NUM_TRAIN, NUM_TEST = 1400, 64
+CLEAN_RECORD = {"flags": [], "worst_case_accuracy": {"value": 0.45}}
 
 
-def run(model, examples):
-    return diagnose(model, *examples, threat=THREAT, num_queries=100)
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    found = load_digits()
+    return (found.images[..., None] / 16).astype(np.float32), found.target
 
 
-def test_a_plain_model_raises_nothing(contrast_model, contrast_examples) -> None:
-    found = run(contrast_model, contrast_examples)
+def train(digits, trainer_of) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(32, "relu"),
+            keras.layers.Dense(10),
+        ]
+    )
+    trainer = trainer_of(model)
+    trainer.compile(keras.optimizers.Adam(0.01))
+    images, labels = (part[:NUM_TRAIN] for part in digits)
+    trainer.fit(images, labels, batch_size=100, epochs=15, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def plain(digits) -> keras.Model:
+    return train(digits, StandardTrainer)
+
+
+@pytest.fixture(scope="module")
+def robust(digits) -> keras.Model:
+    attack = PGD(epsilon=0.1, step_size=0.03, num_steps=5)
+    return train(digits, lambda model: ATTrainer(model, attack=attack))
+
+
+def run(model, digits, **options):
+    images, labels = (part[NUM_TRAIN : NUM_TRAIN + NUM_TEST] for part in digits)
+    return diagnose(model, images, labels, threat=THREAT, num_queries=200, **options)
+
+
+def names(found) -> set[str]:
+    return {flag.name for flag in found.flags}
+
+
+@pytest.fixture(scope="module")
+def of_the_plain_model(plain, digits):
+    return run(plain, digits)
+
+
+def test_a_plain_model_raises_nothing(of_the_plain_model) -> None:
+    found = of_the_plain_model
     assert found.flags == []
-    assert found.verdict == "No sign of gradient masking in 7 kinds of checks."
-    assert found.clean_accuracy == 0.9
-    assert found.epsilon_curve[0.0275] == 0.4
-    assert found.epsilon_curve[0.5] == 0.0
-    assert found.step_curve[10] == found.fgsm_accuracy == 0.4
-    record = json.loads(json.dumps(found.to_dict()))
+    assert found.verdict == "No sign of gradient masking in 9 checks."
+    assert set(found.skipped) == {
+        "transfer_beats_white_box",
+        "adaptive_beats_plain",
+        "autoattack_flags",
+    }
+    assert found.single_accuracies["clean"] > 0.9
+    assert 0.0 < found.white_box_accuracy < 0.6
+    assert found.sweeps["radius"][0.5] == 0.0
+
+
+def test_cw_with_a_fixed_constant_is_decided_by_it(of_the_plain_model) -> None:
+    (remark,) = of_the_plain_model.remarks
+    assert remark.name == "constant_decides"
+    by_constant = of_the_plain_model.sweeps["constant"]
+    assert remark.number == pytest.approx(by_constant[0.01] - min(by_constant.values()))
+
+
+def test_the_record_is_complete_and_says_the_verdict_first(of_the_plain_model) -> None:
+    record = json.loads(json.dumps(of_the_plain_model.to_dict()))
     assert next(iter(record)) == "verdict"
+    assert record["num_examples"] == NUM_TEST
     assert record["accuracy_by_epsilon"][-1] == {"epsilon": 0.5, "accuracy": 0.0}
+    assert [entry["steps"] for entry in record["accuracy_by_steps"]] == [1, 2, 5, 10, 20, 50]
+    assert 1.0 in [entry["temperature"] for entry in record["accuracy_by_temperature"]]
+    assert len(record["checks"]) == 9
+    assert set(record["checks"][0]) == {"name", "number", "threshold", "raised", "measure"}
+    assert set(record["remarks"][0]) >= {"name", "number", "threshold", "meaning", "advice"}
+    # The loss rises towards the attacked image (offset 1) more than in a random direction.
+    surface = record["loss_surface"]
+    one = surface["offsets"].index(1.0)
+    adversarial, sideways = (
+        surface[f"mean_loss_along_{name}"][one] for name in ("adversarial", "random")
+    )
+    assert adversarial > 2.0 * sideways
 
 
-def test_a_quantized_input_is_found_out(contrast_model, contrast_examples) -> None:
-    found = run(lambda x: contrast_model(tf.round(x * 255) / 255), contrast_examples)
-    names = {flag.name for flag in found.flags}
-    assert names >= {"zero_gradients", "black_box_beats_white_box", "accuracy_stays_up"}
+def test_an_adversarially_trained_model_raises_nothing(robust, plain, digits) -> None:
+    images, _ = digits
+    tested = slice(NUM_TRAIN, NUM_TRAIN + NUM_TEST)
+    distances = np.linalg.norm(
+        (images[tested, None] - images[None, :NUM_TRAIN]).reshape(NUM_TEST, NUM_TRAIN, -1), axis=2
+    )
+    nearest = np.argsort(distances, axis=1)[:, :2]
+    structure = LocalStructure(
+        neighbor_images=np.rint(255 * images[:NUM_TRAIN][nearest]).astype(np.uint8),
+        neighbor_distances=np.take_along_axis(distances, nearest, axis=1).astype(np.float32),
+        weight=1.0,
+        divergence="l2",
+        normalize_logits=False,
+    )
+    found = run(
+        robust,
+        digits,
+        transfer_from=plain,
+        structure=structure,
+        autoattack=CLEAN_RECORD | {"worst_case_accuracy": {"value": 0.65}},
+    )
+    assert found.flags == []
+    assert found.skipped == {}
+    assert len(found.checks) == 13
+    assert found.white_box_accuracy > 0.6
+    assert found.single_accuracies["transfer"] > found.white_box_accuracy
+    assert list(found.sweeps["structure"]) == [1.0, 10.0, 100.0]
+
+
+def test_a_quantized_input_is_found_out(plain, digits) -> None:
+    found = run(
+        lambda images: plain(tf.round(images * 16) / 16),
+        digits,
+        transfer_from=plain,
+        autoattack=CLEAN_RECORD | {"flags": [{"name": "zero_gradients", "advice": "Mend it."}]},
+    )
+    assert names(found) == {
+        "accuracy_stays_up",
+        "black_box_beats_white_box",
+        "transfer_beats_white_box",
+        "zero_gradients",
+        "autoattack_flags",
+        "autoattack_far_below",
+    }
     assert found.verdict.startswith("The measured robustness is not to be trusted: ")
 
 
-def test_a_huge_scale_of_logits_is_found_out(contrast_model, contrast_examples) -> None:
-    # The loss of a correct image is exactly 0 in float32, and so is its gradient.
-    found = run(lambda x: contrast_model(x) * 1e5, contrast_examples)
-    assert {flag.name for flag in found.flags} >= {"zero_gradients", "temperature_matters"}
-    assert found.temperature_curve[1000.0] == 0.4
+def test_a_huge_scale_of_logits_is_found_out(plain, digits, of_the_plain_model) -> None:
+    # Softmax saturates for most images: their loss is exactly 0, and so is its gradient.
+    found = run(lambda images: 100.0 * plain(images), digits)
+    assert names(found) == {"accuracy_stays_up", "temperature_matters", "zero_gradients"}
+    by_divisor = found.sweeps["temperature"]
+    assert by_divisor[1.0] > 0.8
+    assert by_divisor[100.0] == of_the_plain_model.sweeps["temperature"][1.0]
 
 
-def test_flags_of_curves() -> None:
-    assert accuracy_stays_up(0.5, 0.5)[0].number == 0.5
-    assert accuracy_stays_up(0.0, 0.5) == []
-    assert more_steps_hurt({1: 0.6, 10: 0.4, 50: 0.5})[0].number == pytest.approx(0.1)
-    assert more_steps_hurt({1: 0.6, 10: 0.4, 50: 0.4}) == []
-    assert temperature_matters({0.1: 0.5, 1.0: 0.5, 10.0: 0.2})[0].number == pytest.approx(0.3)
-    assert temperature_matters({1.0: 0.5, 10.0: 0.49}) == []
-    assert black_box_beats_pgd(0.3, 0.5)[0].number == pytest.approx(0.2)
-    assert black_box_beats_pgd(0.5, 0.4) == []
+def ragged(images: tf.Tensor) -> tf.Tensor:
+    """Logits of bright against dark, with ripples far finer than a step of the attack."""
+    score = 20.0 * (tf.reduce_mean(images, axis=[1, 2, 3]) - 0.5)
+    ripples = 2.0 * tf.sin(2e4 * tf.reduce_mean(images, axis=[1, 2, 3]))
+    return tf.stack([-score - ripples, score + ripples], axis=1)
 
 
-def test_radii_end_where_no_classifier_can_stand() -> None:
-    assert sweep_of_radii(ThreatModel.parse("8/255"))[-1] == 0.5
-    assert sweep_of_radii(ThreatModel.parse("0.3")) == [0.075, 0.15, 0.3, 0.5]
+def test_a_ragged_loss_is_found_out() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.uniform(0.6, 0.7, (32, 4, 4, 1)).astype(np.float32)
+    found = diagnose(ragged, images, np.ones(32, int), threat=THREAT, num_queries=50)
+    assert names(found) >= {"unstable_gradients", "unfinished_optimization"}
 
 
 def test_l1_is_refused() -> None:
     with pytest.raises(InputError, match="L-inf or L2"):
-        diagnose(
-            lambda x: x,
-            np.zeros((1, 2, 2, 1)),
-            [0],
-            threat=ThreatModel.parse("1", "l1"),
-        )
+        diagnose(lambda x: x, np.zeros((1, 2, 2, 1)), [0], threat=ThreatModel.parse("1", "l1"))
+
+
+def test_a_model_of_other_classes_cannot_be_transferred_from(
+    contrast_model, contrast_examples, plain
+) -> None:
+    def three(images: tf.Tensor) -> tf.Tensor:
+        return tf.pad(contrast_model(images), [[0, 0], [0, 1]])
+
+    with pytest.raises(InputError, match="must have the model's 2 classes"):
+        diagnose(contrast_model, *contrast_examples, threat=THREAT, transfer_from=three)
