@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import DatasetInfo, Split
+from lsp_keras.types import Dataset, DatasetInfo, Split
 from lsp_keras.validation import InputError
 
 
@@ -21,6 +21,39 @@ class TestImages:
     info: DatasetInfo
     split: Split
     source_size: int
+
+
+def load_images(
+    run: Path | None, *, dataset: str | None, data_dir: Path | None, cache_dir: Path | None
+) -> Dataset:
+    """The images a run was trained, validated and is tested on, or those of another dataset.
+
+    Args:
+        run: The run's folder, `None` for a model outside of one.
+        dataset: Overrides the run's; then its limits on training images do not hold.
+        data_dir: Overrides the run's.
+        cache_dir: Folder for what is prepared.
+
+    Raises:
+        InputError: No dataset is known, or it cannot be loaded.
+    """
+    from lsp_keras.datasets import load
+    from lsp_keras.recipes import read_config
+
+    config = read_config(run / "config.toml") if run is not None else {}
+    name = dataset or config.get("dataset")
+    if name is None:
+        raise InputError("The model does not lie in a run's folder: name its --dataset.")
+    own = config if name == config.get("dataset") else {}
+    return load(
+        name,
+        data_dir=data_dir or config.get("data_dir"),
+        cache_dir=cache_dir,
+        num_train=own.get("num_train"),
+        num_test=config.get("num_test"),
+        validation_size=own.get("validation_size"),
+        seed=config.get("seed", 0),
+    )
 
 
 def load_test_images(
@@ -43,20 +76,7 @@ def load_test_images(
     Raises:
         InputError: No dataset is known, or it cannot be loaded.
     """
-    from lsp_keras.datasets import load
-    from lsp_keras.recipes import read_config
-
-    config = read_config(run / "config.toml") if run is not None else {}
-    name = dataset or config.get("dataset")
-    if name is None:
-        raise InputError("The model does not lie in a run's folder: name its --dataset.")
-    loaded = load(
-        name,
-        data_dir=data_dir or config.get("data_dir"),
-        cache_dir=cache_dir,
-        num_test=config.get("num_test"),
-        seed=config.get("seed", 0),
-    )
+    loaded = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
     total = len(loaded.test)
     if num_examples is not None and num_examples > total:
         raise InputError(

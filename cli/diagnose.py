@@ -1,6 +1,7 @@
 """`lsp-keras diagnose`: is the measured robustness real?"""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,30 @@ from typing import Any
 import click
 
 from cli._options import data_options
+from lsp_keras.validation import InputError
 
 
 @click.command()
-@click.argument("model", metavar="RUN|MODEL.keras", type=click.Path(path_type=Path))
+@click.argument("model", metavar="RUN|MODEL", type=click.Path(path_type=Path))
+@click.option("--profile", is_flag=True, help="Also measure certainty, layers and features.")
+@click.option(
+    "--signs/--no-signs",
+    default=True,
+    show_default=True,
+    help="Look for signs of gradient masking.",
+)
+@click.option(
+    "--against",
+    metavar="RUN|MODEL",
+    type=click.Path(path_type=Path),
+    help="Measure this one too, on the same test images, side by side.",
+)
+@click.option(
+    "--transfer-from",
+    metavar="RUN|MODEL",
+    type=click.Path(path_type=Path),
+    help="A plain model: do images made against it break this one?",
+)
 @click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")
 @click.option(
     "--norm",
@@ -44,9 +65,18 @@ from cli._options import data_options
     help="Images attacked at once; changes no verdict.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for record and plots.  [default: RUN/diagnosis]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of text.")
 def command(
     model: Path,
+    profile: bool,
+    signs: bool,
+    against: Path | None,
+    transfer_from: Path | None,
     epsilon: str | None,
     norm: str,
     num_examples: int,
@@ -56,75 +86,110 @@ def command(
     weights: str,
     batch_size: int,
     seed: int,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Look for signs that a model only misleads its attackers.
 
-    Of a run, the record and its plots are kept in RUN/diagnosis.
+    With --profile, measure besides how sure the model is of its answers (margins, confidence,
+    entropy, calibration, gaps between training and test), the singular values of its layers,
+    and how far attacks move its features. Record and plots are kept in RUN/diagnosis.
 
     \b
-    lsp-keras diagnose runs/svhn-at+lsp --num-examples 500
+    lsp-keras diagnose runs/svhn-at+lsp --num-examples 500 --transfer-from runs/svhn-standard
+    lsp-keras diagnose runs/svhn-at --profile --no-signs --against runs/svhn-standard
     """
-    from cli._progress import step_progress
-    from cli._test_images import describe, load_test_images
-    from lsp_keras.evaluation import diagnose, load_classifier
+    if not (signs or profile):
+        raise InputError("--no-signs leaves nothing to do without --profile.")
+    if transfer_from is not None and not signs:
+        raise InputError("--transfer-from is one of the signs that --no-signs leaves out.")
+    from cli._subject import load_rival, load_subject
+    from lsp_keras.evaluation import load_attackable
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
     threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
-    classifier = load_classifier(model, weights=weights)
-    test = load_test_images(
-        classifier.run,
-        dataset=dataset,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        num_examples=None,
-    )
-    split = test.split.take(num_examples)
-    with step_progress("Diagnosing") as progress:
-        diagnosis = diagnose(
-            classifier.model,
-            split.images,
-            split.labels,
-            threat=threat,
+    source = None if transfer_from is None else load_attackable(transfer_from, weights=weights)
+    options: dict[str, Any] = {
+        "weights": weights,
+        "dataset": dataset,
+        "data_dir": data_dir,
+        "cache_dir": cache_dir,
+    }
+    subjects = [load_subject(model, num_examples=num_examples, **options)]
+    if against is not None:
+        subjects.append(load_rival(subjects[0], against, **options))
+    findings = [
+        _measure(
+            subject,
+            threat,
+            source=None if source is None else source.model,
+            signs=signs,
+            profile=profile,
+            cache_dir=cache_dir,
             batch_size=batch_size,
             seed=seed,
-            progress=progress,
-            context=describe(classifier, test, weights),
         )
-    click.echo(json.dumps(diagnosis.to_dict(), indent=2) if as_json else _text(diagnosis))
-    if classifier.run is not None:
-        click.echo(f"Record: {_write(diagnosis, classifier.run / 'diagnosis')}", err=True)
+        for subject in subjects
+    ]
+    record = _record(findings)
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+    else:
+        from cli._diagnose_table import print_findings
+
+        print_findings(findings)
+    run = subjects[0].classifier.run
+    folder = output or (None if run is None else run / "diagnosis")
+    if folder is not None:
+        click.echo(f"Record and plots: {_write(record, findings, folder)}", err=True)
 
 
-def _text(diagnosis: Any) -> str:
-    """The verdict, each sign with what to do, and the curves."""
-    lines = [diagnosis.verdict, *(f"- {flag.name}: {flag}" for flag in diagnosis.flags)]
-    lines.append(f"Clean accuracy {100 * diagnosis.clean_accuracy:.1f} %")
-    for title, curve in _curves(diagnosis).items():
-        points = ", ".join(f"{key:.3g}: {100 * value:.1f} %" for key, value in curve.items())
-        lines.append(f"Accuracy by {title}: {points}")
-    lines.append(
-        f"FGSM {100 * diagnosis.fgsm_accuracy:.1f} %, square attack "
-        f"{100 * diagnosis.square_accuracy:.1f} %"
-    )
-    return "\n".join(lines)
+def _measure(
+    subject: Any,
+    threat: Any,
+    *,
+    source: Any | None,
+    signs: bool,
+    profile: bool,
+    cache_dir: Path | None,
+    batch_size: int,
+    seed: int,
+) -> Any:
+    """The subject's findings."""
+    from cli._progress import step_progress
+    from cli._subject import Findings, diagnose_subject, profile_subject
+
+    diagnosis = certainty = None
+    options: dict[str, Any] = {"batch_size": batch_size, "seed": seed}
+    if signs:
+        with step_progress(f"Diagnosing {subject.name}") as progress:
+            diagnosis = diagnose_subject(
+                subject,
+                threat,
+                transfer_from=source,
+                cache_dir=cache_dir,
+                progress=progress,
+                **options,
+            )
+    if profile:
+        with step_progress(f"Profiling {subject.name}") as progress:
+            certainty = profile_subject(subject, threat, progress=progress, **options)
+    return Findings(subject.name, diagnosis, certainty)
 
 
-def _curves(diagnosis: Any) -> dict[str, Any]:
-    return {
-        "radius": diagnosis.epsilon_curve,
-        "steps": diagnosis.step_curve,
-        "divisor of the logits": diagnosis.temperature_curve,
-    }
+def _record(findings: Sequence[Any]) -> dict[str, Any]:
+    """The first model's record, the second one's under `against`."""
+    first, *others = [item.to_dict() for item in findings]
+    return first | ({"against": others[0]} if others else {})
 
 
-def _write(diagnosis: Any, folder: Path) -> Path:
+def _write(record: dict[str, Any], findings: Sequence[Any], folder: Path) -> Path:
     """Writes the record and its plots; returns the record's path."""
-    from cli._plots import plot_curves
+    from cli._diagnose_plots import draw_findings
     from lsp_keras.storage import write_json
 
-    stem = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    path = folder / f"{stem}.json"
-    write_json(path, diagnosis.to_dict())
-    plot_curves(folder / f"{stem}.png", _curves(diagnosis), diagnosis.verdict)
+    stem = folder / datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    path = stem.with_suffix(".json")
+    write_json(path, record)
+    draw_findings(stem, findings)
     return path
