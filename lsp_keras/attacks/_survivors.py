@@ -12,7 +12,7 @@ from lsp_keras.attacks._checks import Batch
 from lsp_keras.types import Floats
 
 _LOGGER = logging.getLogger(__name__)
-_SIZES_PER_BATCH = 8
+_DIGITS = 3
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -71,9 +71,11 @@ def predict_in_chunks(
 
 
 def padded_size(count: int, batch_size: int) -> int:
-    """The smallest of eight fixed sizes up to `batch_size` that holds `count` rows.
+    """The smallest of a few fixed sizes up to `batch_size` that holds `count` rows.
 
     Fixed sizes let the device choose its algorithms once for each instead of once per count.
+    These are the numbers of at most three binary digits before their zeros (1 to 8, 10, 12, 14,
+    16, 20, ...), so that no size is more than a quarter too large.
     """
-    unit = max(1, batch_size // _SIZES_PER_BATCH)
+    unit = 1 << max(0, (count - 1).bit_length() - _DIGITS)
     return min(-(-count // unit) * unit, batch_size)

@@ -16,13 +16,13 @@ class LinearProblem:
     they can be put at any distance wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: np.ndarray) -> None:
         rng = np.random.default_rng(3)
-        self.weights = rng.normal(size=np.prod(IMAGE_SHAPE)).astype(np.float32)
+        self.weights = weights.astype(np.float32).ravel()
         sides = np.resize([1.0, -1.0], (8, 1))
         lengths = rng.uniform(0.3, 1.0, size=(8, self.weights.size))
         directions = sides * lengths * np.sign(self.weights)
-        self._directions = directions.astype(np.float32).reshape(8, *IMAGE_SHAPE)
+        self._directions = directions.astype(np.float32).reshape(8, *weights.shape)
 
     def logits_fn(self, images: tf.Tensor) -> tf.Tensor:
         flat = tf.reshape(images - 0.5, [-1, self.weights.size])
@@ -61,7 +61,13 @@ class LinearProblem:
 
 @pytest.fixture(scope="session")
 def linear() -> LinearProblem:
-    return LinearProblem()
+    return LinearProblem(np.random.default_rng(3).normal(size=IMAGE_SHAPE))
+
+
+@pytest.fixture(scope="session")
+def linear_problem() -> type[LinearProblem]:
+    """To build one with other weights."""
+    return LinearProblem
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,14 @@ from lsp_keras.attacks._survivors import in_chunks, padded_size
 BATCH = Batch(np.zeros((11, 1, 1, 1), np.float32), np.arange(11), np.arange(11) * 2)
 
 
-def test_counts_are_rounded_up_to_eight_sizes() -> None:
-    sizes = {padded_size(count, 64) for count in range(1, 65)}
-    assert sizes == {8, 16, 24, 32, 40, 48, 56, 64}
-    assert all(padded_size(count, 64) >= count for count in range(1, 65))
-    assert padded_size(3, 4) == 3
+def test_counts_are_rounded_up_to_few_sizes_none_a_quarter_too_large() -> None:
+    counts = np.arange(1, 101)
+    sizes = np.array([padded_size(count, 100) for count in counts.tolist()])
+    assert sorted(set(sizes)) == [
+        *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100)
+    ]
+    assert (sizes >= counts).all()
+    assert (sizes < 1.25 * counts).all()
 
 
 def test_chunks_are_padded_called_and_joined_in_order() -> None:

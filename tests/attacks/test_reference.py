@@ -5,7 +5,9 @@ import copy
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from lsp_keras.attacks._squares import pyramid_pair
 from lsp_keras.attacks.apgd import APGD
 from lsp_keras.attacks.autoattack_torchattacks import AutoAttackTorchattacks
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC
@@ -160,6 +162,40 @@ def test_square(torchattacks, torch_model, keras_model, batch, their_success, no
     ]
     attack = Square(epsilon=EPSILONS[norm], norm=norm, num_queries=1500)
     check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+@pytest.mark.parametrize("kind", ["noise", "pyramids"])
+def test_l2_square_reaches_as_far_as_theirs_on_a_plane(torch, torchattacks, kind) -> None:
+    # How near to the plane an image must lie to be broken is what the search is able to do.
+    epsilon, side = 0.4, 11
+    pair = pyramid_pair(tf.constant(side), side).numpy()
+    normals = {
+        "noise": np.random.default_rng(3).normal(size=(side, side, 3)),
+        "pyramids": np.stack([pair, -pair, pair], axis=-1),
+    }
+    normal = (normals[kind] / np.linalg.norm(normals[kind])).astype(np.float32)
+    distances = np.linspace(0.2, 1.0, NUM_IMAGES, dtype=np.float32) * epsilon
+    images = 0.5 + distances[:, np.newaxis, np.newaxis, np.newaxis] * normal
+    labels = np.zeros(NUM_IMAGES, np.int64)
+
+    def keras_plane(pixels):
+        score = tf.reduce_sum((pixels - 0.5) * normal, axis=[1, 2, 3])
+        return tf.stack([score, -score], axis=1)
+
+    class Plane(torch.nn.Module):
+        def forward(self, pixels):
+            score = ((pixels - 0.5) * torch.tensor(normal.transpose(2, 0, 1))).sum((1, 2, 3))
+            return torch.stack([score, -score], dim=1)
+
+    pixels, plane = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous(), Plane().eval()
+    theirs = []
+    for seed in (0, 1, 2):
+        options = {"norm": "L2", "eps": epsilon, "n_queries": 1000, "resc_schedule": False}
+        found = torchattacks.Square(plane, **options, seed=seed)(pixels, torch.tensor(labels))
+        theirs.append(int((plane(found).argmax(1) != 0).sum()))
+    attack = Square(epsilon=epsilon, norm="l2", num_queries=1000)
+    ours = attack(keras_plane, images, labels, seed=0).success.sum()
+    assert min(theirs) - 2 <= ours <= max(theirs) + 4
 
 
 def test_their_autoattack(torchattacks, torch_model, keras_model, batch, their_success) -> None:
