@@ -1,20 +1,26 @@
-"""AutoAttack here and in torchattacks: time per image and verdicts on the same weights.
+"""AutoAttack here and in torchattacks: time, passes and verdicts on the same weights.
 
-torchattacks runs with AutoAttack's official iterations, not its own ten. Needs torch and
-torchattacks beside this package. `--smoke` shortens both sides to check that the script works;
-its numbers mean nothing.
+torchattacks runs with AutoAttack's official iterations, not its own ten. Seconds are of the
+whole attack, compiling included. Seconds of the processor depend less on what else runs on the
+machine: compare them with `--threads 1`. Passes are counted for each image, with what
+fills up a batch. Needs torch and torchattacks beside this package. `--smoke` shortens both sides
+to check that the script works; its numbers mean nothing.
 
     python benchmarks/autoattack.py runs/cifar10-standard runs/cifar10-at --num-examples 32
 """
 
 import argparse
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import torch
 import torchattacks
+from _passes import CountedKeras, CountedTorch
 from _report import print_header
 from _torch_model import TorchClassifier
 
@@ -26,6 +32,33 @@ from lsp_keras.types import ThreatModel
 SMOKE_STEPS, SMOKE_QUERIES = 5, 50
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What one side did.
+
+    Attributes:
+        standing: bool `(n,)`, which images are classified correctly after the attack.
+        seconds: By the clock.
+        cpu_seconds: Of the processor, all threads together.
+        forward: Images that went through the model.
+        backward: Images whose gradient was computed.
+    """
+
+    standing: np.ndarray
+    seconds: float
+    cpu_seconds: float
+    forward: int
+    backward: int
+
+    def cells(self) -> str:
+        """Seconds, processor seconds and passes for each image, as a table shows them."""
+        count = len(self.standing)
+        return (
+            f"{self.seconds / count:.2f} | {self.cpu_seconds / count:.2f} | "
+            f"{self.forward / count:.0f} | {self.backward / count:.0f}"
+        )
+
+
 def main() -> None:
     """Prints one row for each model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -34,15 +67,22 @@ def main() -> None:
     parser.add_argument("--num-examples", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--threads", type=int, default=0, help="of each side, 0 for all")
     parser.add_argument("--smoke", action="store_true", help="a few iterations only")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(options.threads)
     print_header(Path(__file__))
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, ", end="")
     print(f"{torch.get_num_threads()} threads, L-inf {options.epsilon}\n")
-    print(
-        "| model | clean | ours | torchattacks | differ | ours s/image | theirs s/image | ratio |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    sides = ("ours", "theirs")
+    columns = ["model", "clean", *sides, "differ"]
+    measures = ("s/image", "CPU s/image", "forward", "backward")
+    columns += [f"{side} {measure}" for side in sides for measure in measures]
+    columns += ["times as fast", "CPU"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for path in options.models:
         print(row(path, options), flush=True)
 
@@ -61,47 +101,64 @@ def row(path: Path, options: argparse.Namespace) -> str:
     labels = test.split.labels
     clean = classifier.model(images).numpy().argmax(axis=1) == labels
     epsilon = ThreatModel.parse(options.epsilon).epsilon
-    ours, our_seconds = run_ours(classifier.model, images, labels, epsilon, options)
-    theirs, their_seconds = run_theirs(classifier.model, images, labels, epsilon, options)
-    count = len(labels)
+    ours = run_ours(classifier.model, images, labels, epsilon, options)
+    theirs = run_theirs(classifier.model, images, labels, epsilon, options)
+    differ = int((ours.standing != theirs.standing).sum())
     return (
-        f"| {path.name} | {clean.mean():.1%} | {ours.mean():.1%} | {theirs.mean():.1%} | "
-        f"{int((ours != theirs).sum())} of {count} | {our_seconds / count:.2f} | "
-        f"{their_seconds / count:.2f} | {their_seconds / our_seconds:.2f} |"
+        f"| {path.name} | {clean.mean():.1%} | {ours.standing.mean():.1%} | "
+        f"{theirs.standing.mean():.1%} | {differ} of {len(labels)} | {ours.cells()} | "
+        f"{theirs.cells()} | {theirs.seconds / ours.seconds:.2f} | "
+        f"{theirs.cpu_seconds / ours.cpu_seconds:.2f} |"
     )
+
+
+def measured(attack: Callable[[], np.ndarray], model: CountedKeras | CountedTorch) -> Outcome:
+    """Runs what says which images stand, with the clock and the counters."""
+    started, cpu_started = time.monotonic(), time.process_time()
+    standing = attack()
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
+    return Outcome(standing, seconds, cpu_seconds, *model.counts)
 
 
 def run_ours(
     model: Any, images: np.ndarray, labels: np.ndarray, epsilon: float, options: argparse.Namespace
-) -> tuple[np.ndarray, float]:
-    """Which images stand, and seconds, compiling included."""
+) -> Outcome:
+    """This package."""
     attack = AutoAttack(epsilon=epsilon)
     if options.smoke:
         for part in attack.parts(model.output_shape[-1]).values():
             name = "num_queries" if hasattr(part, "num_queries") else "num_steps"
             setattr(part, name, SMOKE_QUERIES if name == "num_queries" else SMOKE_STEPS)
-    started = time.monotonic()
-    result = attack(model, images, labels, seed=0, batch_size=options.batch_size)
-    return ~result.success, time.monotonic() - started
+    counted = CountedKeras(model)
+
+    def run() -> np.ndarray:
+        return ~attack(counted, images, labels, seed=0, batch_size=options.batch_size).success
+
+    return measured(run, counted)
 
 
 def run_theirs(
     model: Any, images: np.ndarray, labels: np.ndarray, epsilon: float, options: argparse.Namespace
-) -> tuple[np.ndarray, float]:
-    """Which images stand, and seconds."""
+) -> Outcome:
+    """torchattacks, on weights that are first checked to give the same logits."""
     network = TorchClassifier(model)
     pixels = torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     targets = torch.tensor(labels)
     expected = model(images[:4]).numpy()
     np.testing.assert_allclose(network(pixels[:4]).numpy(), expected, rtol=1e-3, atol=1e-3)
-    attack = their_attack(network, epsilon, expected.shape[1], options.smoke)
-    standing, started = [], time.monotonic()
-    for start in range(0, len(labels), options.batch_size):
-        rows = slice(start, start + options.batch_size)
-        correct = network(pixels[rows]).argmax(1) == targets[rows]
-        found = attack(pixels[rows], targets[rows])
-        standing.append(correct & (network(found).argmax(1) == targets[rows]))
-    return torch.cat(standing).numpy(), time.monotonic() - started
+    counted = CountedTorch(network)
+    attack = their_attack(counted, epsilon, expected.shape[1], options.smoke)
+
+    def run() -> np.ndarray:
+        standing = []
+        for start in range(0, len(labels), options.batch_size):
+            rows = slice(start, start + options.batch_size)
+            correct = counted(pixels[rows]).argmax(1) == targets[rows]
+            found = attack(pixels[rows], targets[rows])
+            standing.append(correct & (counted(found).argmax(1) == targets[rows]))
+        return torch.cat(standing).numpy()
+
+    return measured(run, counted)
 
 
 def their_attack(network: Any, epsilon: float, num_classes: int, smoke: bool) -> Any:

@@ -39,3 +39,11 @@ def test_black_and_white_pixels_stay(linear) -> None:
     found = CWL2FixedC(epsilon=5.0, constant=10.0)(linear.logits_fn, images, labels, seed=0)
     np.testing.assert_array_equal(found.images[:, 0, 0], images[:, 0, 0])
     assert found.success.any()
+
+
+def test_with_steps_enough_for_its_constant_it_is_minimal_within_5_percent(linear) -> None:
+    images, labels = linear.images_at(0.4, "l2")
+    attack = CWL2FixedC(epsilon=5.0, constant=1.0, num_steps=200)
+    result = attack(linear.logits_fn, images, labels, seed=0)
+    assert result.success.all()
+    np.testing.assert_array_less(result.distances, 0.4 * 1.05)

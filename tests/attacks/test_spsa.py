@@ -30,3 +30,11 @@ def test_breaks_a_model_that_has_no_gradients(linear) -> None:
     stepped = lambda x: linear.logits_fn(tf.round(x * 200) / 200)  # noqa: E731
     attack = SPSA(epsilon=0.05, num_steps=20, num_samples=32)
     assert attack(stepped, images, labels, seed=0).success.all()
+
+
+def test_with_samples_enough_it_crosses_a_plane_just_above_its_distance(linear) -> None:
+    attack = SPSA(epsilon=0.05, num_samples=256)
+    near = linear.images_at(0.05 / 1.02, "linf")
+    far = linear.images_at(0.05 / 0.98, "linf")
+    assert attack(linear.logits_fn, *near, seed=0).success.all()
+    assert not attack(linear.logits_fn, *far, seed=0).success.any()
