@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.attacks import LogitsFn, inference_logits
+from lsp_keras.attacks import LogitsFn
 from lsp_keras.evaluation import _flags, _signs
-from lsp_keras.evaluation._batches import predictor
+from lsp_keras.evaluation._batches import compiled, predictor
 from lsp_keras.evaluation._diagnosis import Diagnosis
 from lsp_keras.evaluation._examples import as_floats, check_examples
 from lsp_keras.evaluation._flags import Flag
@@ -85,7 +85,8 @@ def diagnose(
     examples = check_examples(images, labels, None, batch_size)
     pixels = as_floats(examples.images)
     outputs = find_logits(model, pixels[:_SAMPLE])
-    predict = predictor(outputs.logits_fn, pixels.shape[1:], batch_size)
+    logits_fn = compiled(outputs.logits_fn, pixels.shape[1:])
+    predict = predictor(logits_fn, batch_size)
     plan = plan_attacks(
         threat,
         num_queries=num_queries,
@@ -94,18 +95,14 @@ def diagnose(
     )
     trials = run_attacks(
         plan,
-        outputs.logits_fn,
+        logits_fn,
         pixels,
         examples.labels,
         batch_size=batch_size,
         seed=seed,
         progress=progress,
     )
-    checks = [
-        *_signs_between_attacks(trials),
-        *_signs_in_gradients(trials, threat, seed),
-        *_signs_of_autoattack(trials, autoattack),
-    ]
+    checks = _checks(trials, threat, seed, autoattack)
     made = {check.name for check in checks}
     return Diagnosis(
         threat=threat,
@@ -140,6 +137,17 @@ def _source_logits(source: LogitsFn | None, outputs: Outputs, images: Floats) ->
     return found.logits_fn
 
 
+def _checks(
+    trials: Trials, threat: ThreatModel, seed: int, autoattack: Mapping[str, Any] | None
+) -> list[Flag]:
+    """All signs that could be looked for, raised or not."""
+    return [
+        *_signs_between_attacks(trials),
+        *_signs_in_gradients(trials, threat, seed),
+        *_signs_of_autoattack(trials, autoattack),
+    ]
+
+
 def _signs_between_attacks(trials: Trials) -> list[Flag]:
     count = len(trials.labels)
     by_radius, by_steps = trials.accuracies("radius"), trials.accuracies("steps")
@@ -160,7 +168,7 @@ def _signs_between_attacks(trials: Trials) -> list[Flag]:
 
 
 def _signs_in_gradients(trials: Trials, threat: ThreatModel, seed: int) -> list[Flag]:
-    logits_fn = inference_logits(trials.logits_fn)
+    logits_fn = trials.logits_fn
     images, labels = trials.images[:_SAMPLE], trials.labels[:_SAMPLE]
     radius = _STEP_SHARE * threat.epsilon
     ragged = instability(logits_fn, images, labels, radius=radius, norm=threat.norm, seed=seed)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lsp_keras.attacks import LogitsFn
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.evaluation._answers import Answers, answers
-from lsp_keras.evaluation._batches import perturb, predictor
+from lsp_keras.evaluation._batches import compiled, perturb, predictor
 from lsp_keras.evaluation._examples import Examples, as_floats, check_examples
 from lsp_keras.evaluation._feature_change import FeatureChange, feature_changes
 from lsp_keras.evaluation._layers import kernel_layers
@@ -136,13 +136,14 @@ def profile(
         if split is not None
     }
     outputs = find_logits(model, as_floats(examples["test"].images[:_SAMPLE]))
+    logits_fn = compiled(outputs.logits_fn, examples["test"].images.shape[1:])
     attack = PGD(epsilon=threat.epsilon, norm=threat.norm, num_steps=_NUM_STEPS)
     steps = _Steps(progress, len(examples) + 2)
     measured: dict[str, Answers] = {}
     attacked: dict[str, Floats] = {}
     for name, part in examples.items():
-        attacked[name] = _attacked(attack, outputs.logits_fn, part, seed)
-        measured |= _measured(name, outputs.logits_fn, part, attacked[name])
+        attacked[name] = _attacked(attack, logits_fn, part, seed)
+        measured |= _measured(name, logits_fn, part, attacked[name])
         steps.done(f"{name} images")
     spectra, changes = _inside(outputs.logits_fn, examples["test"], attacked["test"], seed, steps)
     return Profile(
@@ -186,7 +187,7 @@ def _attacked(attack: PGD, logits_fn: LogitsFn, examples: Examples, seed: int) -
 def _measured(
     name: str, logits_fn: LogitsFn, examples: Examples, attacked: Floats
 ) -> dict[str, Answers]:
-    predict = predictor(logits_fn, attacked.shape[1:], examples.batch_size)
+    predict = predictor(logits_fn, examples.batch_size)
     return {
         f"{name}_clean": answers(predict(as_floats(examples.images)), examples.labels),
         f"{name}_adversarial": answers(predict(attacked), examples.labels),
