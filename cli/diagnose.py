@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli._options import data_options
+from cli._options import data_options, weights_option
 from lsp_keras.validation import InputError
 
 
@@ -50,13 +50,7 @@ from lsp_keras.validation import InputError
 )
 @click.option("--dataset", help="Other than the run's own; needed for a file outside of a run.")
 @data_options
-@click.option(
-    "--weights",
-    type=click.Choice(["best", "last", "ema"]),
-    default="best",
-    show_default=True,
-    help="Which epoch of a run; ema: the best average of its weights.",
-)
+@weights_option
 @click.option(
     "--batch-size",
     type=click.IntRange(1),

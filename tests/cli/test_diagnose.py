@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from cli.diagnose import command
 from lsp_keras.datasets import load
-from lsp_keras.evaluation import model_fingerprint
+from lsp_keras.evaluation import _trials, model_fingerprint
 from lsp_keras.validation import InputError
 
 PLOTS = ["calibration", "curves", "features", "margins", "singular-values", "surface"]
@@ -70,10 +70,16 @@ def runs(tmp_path_factory) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def done(runs):
     """One diagnosis and profile of both runs, which several tests read."""
-    return diagnose(
-        *(runs.lsp, "--against", runs.plain, "--transfer-from", runs.plain, "--profile"),
-        *("--num-examples", 20, "--epsilon", "2/255"),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        # Fewer points on each curve, since every attack is compiled for every model.
+        patch.setattr(_trials, "_EPSILON_FACTORS", (0.5, 1.0))
+        patch.setattr(_trials, "_STEP_COUNTS", (1, 20, 50))
+        patch.setattr(_trials, "_TEMPERATURES", (1.0, 10.0))
+        patch.setattr(_trials, "_CONSTANTS", (0.01, 1.0))
+        return diagnose(
+            *(runs.lsp, "--against", runs.plain, "--transfer-from", runs.plain, "--profile"),
+            *("--num-examples", 20, "--epsilon", "2/255"),
+        )
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.evaluation import LocalStructure, diagnose
+from lsp_keras.evaluation import LocalStructure, _trials, diagnose
 from lsp_keras.training.at import ATTrainer
 from lsp_keras.training.standard import StandardTrainer
 from lsp_keras.types import ThreatModel
@@ -169,7 +169,10 @@ def ragged(images: tf.Tensor) -> tf.Tensor:
     return tf.stack([-score - ripples, score + ripples], axis=1)
 
 
-def test_a_ragged_loss_is_found_out() -> None:
+def test_a_ragged_loss_is_found_out(monkeypatch) -> None:
+    monkeypatch.setattr(_trials, "_TEMPERATURES", (1.0,))
+    monkeypatch.setattr(_trials, "_CONSTANTS", (0.01,))
+    monkeypatch.setattr(_trials, "_EPSILON_FACTORS", (1.0,))
     generator = np.random.default_rng(0)
     images = generator.uniform(0.6, 0.7, (32, 4, 4, 1)).astype(np.float32)
     found = diagnose(ragged, images, np.ones(32, int), threat=THREAT, num_queries=50)
