@@ -1,7 +1,8 @@
-"""Time of PGD here, in CleverHans and, where it is installed, in torchattacks.
+"""Time of PGD here, in CleverHans and, where they are installed, in torchattacks, Foolbox and ART.
 
 All attack the same ResNet-18 with the same settings, without a random start. The first call
-holds compilation, so it is shown beside the best of the later ones.
+holds compilation, so it is shown beside the best of the later ones. Foolbox and ART run on the
+same Keras model, torchattacks on its weights in PyTorch.
 
     python benchmarks/attacks.py --width 16 --batch-size 64
 """
@@ -9,10 +10,11 @@ holds compilation, so it is shown beside the best of the later ones.
 import argparse
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from _report import print_header
@@ -42,8 +44,9 @@ def main() -> None:
         "lsp_keras, compiled": ours(model, images, labels, options.num_steps),
         "CleverHans 4.0": cleverhans(model, images, labels, options.num_steps),
     }
-    if importlib.util.find_spec("torchattacks"):
-        runs["torchattacks"] = torchattacks(model, images, labels, options.num_steps)
+    for name, (package, build) in OPTIONAL.items():
+        if importlib.util.find_spec(package):
+            runs[name] = build(model, images, labels, options.num_steps)
     print_header(Path(__file__))
     print("| implementation | first call, s | later calls, s | images/s | images differ |")
     print("|---|---|---|---|---|")
@@ -111,6 +114,47 @@ def torchattacks(model: Any, images: np.ndarray, labels: np.ndarray, num_steps: 
     targets = torch.tensor(labels)
     return lambda: attack(pixels, targets).numpy().transpose(0, 2, 3, 1)
 
+
+def foolbox(model: Any, images: np.ndarray, labels: np.ndarray, num_steps: int) -> Run:
+    """Foolbox on the Keras model."""
+    import foolbox
+
+    attack = foolbox.attacks.LinfPGD(abs_stepsize=STEP_SIZE, steps=num_steps, random_start=False)
+    wrapped = foolbox.TensorFlowModel(lambda pixels: model(pixels, training=False), bounds=(0, 1))
+    pixels, targets = tf.constant(images), tf.constant(labels)
+    return lambda: attack(wrapped, pixels, targets, epsilons=EPSILON)[1].numpy()
+
+
+def art(model: Any, images: np.ndarray, labels: np.ndarray, num_steps: int) -> Run:
+    """The Adversarial Robustness Toolbox on the Keras model."""
+    from art.attacks.evasion import ProjectedGradientDescent
+    from art.estimators.classification import TensorFlowV2Classifier
+
+    classifier = TensorFlowV2Classifier(
+        model=lambda pixels, training=False: model(pixels, training=False),
+        nb_classes=model.output_shape[-1],
+        input_shape=images.shape[1:],
+        loss_object=keras.losses.CategoricalCrossentropy(from_logits=True),
+        clip_values=(0.0, 1.0),
+    )
+    attack = ProjectedGradientDescent(
+        classifier,
+        eps=EPSILON,
+        eps_step=STEP_SIZE,
+        max_iter=num_steps,
+        num_random_init=0,
+        batch_size=len(images),
+        verbose=False,
+    )
+    targets = np.eye(model.output_shape[-1], dtype=np.float32)[labels]
+    return lambda: attack.generate(images, targets)
+
+
+OPTIONAL: Mapping[str, tuple[str, Callable[[Any, np.ndarray, np.ndarray, int], Run]]] = {
+    "torchattacks": ("torchattacks", torchattacks),
+    "Foolbox": ("foolbox", foolbox),
+    "ART": ("art", art),
+}
 
 if __name__ == "__main__":
     main()
