@@ -11,7 +11,7 @@ from cli._subject import Findings
 
 _COLORS = ("tab:blue", "tab:orange")
 _SWEEPS = {
-    "radius": "radius of PGD",
+    "radius": "radius of PGD (dotted: this threat)",
     "steps": "steps of PGD",
     "temperature": "divisor of the logits",
     "constant": "c of cw-l2-fixed-c",
@@ -67,12 +67,15 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
             curve = item.sweeps.get(name, {})
             accuracies = [100.0 * value for value in curve.values()]
             panel.plot(list(curve), accuracies, marker="o", color=color, label=label)
+            if name == "radius":
+                panel.axvline(item.threat.epsilon, color="black", linestyle=":", linewidth=0.8)
         panel.set_xscale("log")
         panel.set_xlabel(_SWEEPS[name])
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("accuracy (%)")
     panels[0].set_ylim(-2.0, 102.0)
-    panels[0].legend(fontsize=8)
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     figure.suptitle(
         "\n".join(f"{label}: {item.verdict}" for label, item in diagnoses.items()), fontsize=9
     )
@@ -129,8 +132,7 @@ def draw_margins(profiles: Mapping[str, Any]) -> Any:
             text += f", {100 * part.near_zero:.0f} % near 0"
             panel.hist(part.margins, edges, weights=shares, color=color, alpha=0.5, label=text)
         panel.axvline(0.0, color="black", linewidth=0.8)
-        panel.set_title(_ANSWERS[kind], fontsize=9)
-        panel.legend(fontsize=7)
+        _legend_above(panel, title=_ANSWERS[kind])
     for panel in panels[-2:]:
         panel.set_xlabel("margin: label's logit less the largest other")
     for panel in panels[::2]:
@@ -156,8 +158,7 @@ def draw_calibration(profiles: Mapping[str, Any]) -> Any:
             lower.bar(
                 bins.edges[:-1], shares, np.diff(bins.edges), align="edge", color=color, alpha=0.5
             )
-        upper.set_title(_ANSWERS[kind], fontsize=9)
-        upper.legend(fontsize=8)
+        _legend_above(upper, title=_ANSWERS[kind])
         lower.set_xlabel("confidence")
     panels[0].set_ylabel("accuracy")
     panels[2].set_ylabel("images (%)")
@@ -167,7 +168,7 @@ def draw_calibration(profiles: Mapping[str, Any]) -> Any:
 def draw_singular_values(profiles: Mapping[str, Any]) -> Any:
     """Largest, middle half and all but the outer twentieths of each layer's singular values."""
     names = _layer_names(profiles, "spectra")
-    figure, (panel,) = _figure(1, 1, (max(6.0, 0.42 * len(names)), 4.4))
+    figure, (panel,) = _figure(1, 1, (max(8.0, 0.42 * len(names)), 4.4))
     for color, (label, item) in _colored(profiles):
         places = [names.index(part.layer) for part in item.spectra]
         low, lower, middle, upper, high = (
@@ -182,14 +183,14 @@ def draw_singular_values(profiles: Mapping[str, Any]) -> Any:
     panel.set_yscale("log")
     panel.set_ylabel("singular values, batch norm folded in")
     _name_layers(panel, names)
-    panel.legend(fontsize=8)
+    _legend_above(panel, columns=2)
     return figure
 
 
 def draw_feature_changes(profiles: Mapping[str, Any]) -> Any:
     """Relative change of each layer's output, and how uneven it is over random directions."""
     names = _layer_names(profiles, "feature_changes")
-    figure, (upper, lower) = _figure(2, 1, (max(6.0, 0.42 * len(names)), 2.9), sharex=True)
+    figure, (upper, lower) = _figure(2, 1, (max(8.0, 0.42 * len(names)), 2.9), sharex=True)
     for color, (label, item) in _colored(profiles):
         parts = item.feature_changes
         places = [names.index(part.layer) for part in parts]
@@ -214,8 +215,7 @@ def draw_feature_changes(profiles: Mapping[str, Any]) -> Any:
     lower.set_ylabel("unevenness over\nrandom directions")
     lower.set_ylim(bottom=0.0)
     upper.grid(alpha=0.3)
-    upper.legend(fontsize=8)
-    lower.legend(fontsize=8)
+    _legend_above(upper, columns=2)
     _name_layers(lower, names)
     return figure
 
@@ -235,6 +235,20 @@ def _figure(
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
     return figure, list(panels.flat)
+
+
+def _legend_above(panel: Any, *, title: str | None = None, columns: int = 1) -> None:
+    """Outside of the panel, where it hides no data."""
+    panel.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=columns,
+        title=title,
+        fontsize=8,
+        title_fontsize=9,
+        alignment="left",
+        frameon=False,
+    )
 
 
 def _colored(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Any]]]:

@@ -8,8 +8,8 @@ import numpy as np
 from cli._subject import Findings
 
 _SWEEPS = {
-    "radius": "PGD, radius {:.3g}",
-    "steps": "PGD, {:g} steps",
+    "radius": "PGD, radius: {:.3g}",
+    "steps": "PGD, steps: {:g}",
     "temperature": "PGD, logits / {:g}",
     "constant": "cw-l2-fixed-c, c = {:g}",
     "structure": "PGD with {:g} x LSP term",
