@@ -13,6 +13,7 @@ from lsp_keras.attacks.autoattack_torchattacks import AutoAttackTorchattacks
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC
 from lsp_keras.attacks.fab import FAB
 from lsp_keras.attacks.square import Square
+from lsp_keras.ops import objectives
 
 pytestmark = pytest.mark.reference
 NUM_IMAGES, SIZE, CLASSES = 64, 10, 6
@@ -124,6 +125,33 @@ def test_apgd(
     ]
     attack = APGD(epsilon=EPSILONS[norm], norm=norm, objective=objective)
     check(attack(keras_model, *batch, seed=0).success, theirs)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(("objective", "loss"), [("cross_entropy", "ce"), ("dlr", "dlr")])
+def test_apgd_reaches_the_same_losses(
+    torch, torchattacks, torch_model, keras_model, batch, norm, objective, loss
+) -> None:
+    images, labels = batch
+    # So small a ball breaks nothing, so that both ascend to the last step.
+    epsilon = EPSILONS[norm] / 20
+    pixels = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous()
+    theirs = []
+    for seed in (0, 1):
+        options = {"norm": NAMES[norm], "eps": epsilon, "steps": 100, "loss": loss}
+        torch.manual_seed(seed)
+        attack = torchattacks.APGD(torch_model, **options)
+        theirs.append(attack.perturb(pixels, torch.tensor(labels), best_loss=True)[0].numpy())
+    attack = APGD(epsilon=epsilon, norm=norm, objective=objective)
+    result = attack(keras_model, images, labels, seed=0)
+    standing = ~result.success
+    assert standing.mean() > 0.8
+    scores = objectives.get(objective)(tf.constant(labels), tf.constant(result.logits))
+    ours = scores.numpy()
+    spread = np.abs(theirs[0] - theirs[1])[standing].max()
+    np.testing.assert_allclose(
+        ours[standing], theirs[0][standing], rtol=1e-3, atol=2.0 * spread + 1e-4
+    )
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
