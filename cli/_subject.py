@@ -61,7 +61,7 @@ def load_subject(
     data_dir: Path | None,
     cache_dir: Path | None,
     num_examples: int,
-    test: Split | None = None,
+    beside: Subject | None = None,
 ) -> Subject:
     """Loads a model and its images.
 
@@ -72,10 +72,11 @@ def load_subject(
         data_dir: Likewise.
         cache_dir: For what is prepared.
         num_examples: The first so many test images, or all where there are fewer.
-        test: Measure these instead of the run's own.
+        beside: Measure the test images of this one instead of the run's own.
 
     Raises:
-        InputError: The model or its images are not there.
+        InputError: The model or its images are not there, or it was trained on other data than
+            the one beside it and `dataset` does not overrule that.
     """
     from cli._test_images import TestImages, describe, load_images
     from lsp_keras.evaluation import load_attackable
@@ -83,8 +84,11 @@ def load_subject(
 
     classifier = load_attackable(path, weights=weights)
     run = classifier.run
+    settings = {} if run is None else read_config(run / "config.toml")
+    if beside is not None and dataset is None:
+        dataset = _same_dataset(path, settings, beside)
     images = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
-    measured = images.test.take(num_examples) if test is None else test
+    measured = images.test.take(num_examples) if beside is None else beside.test
     described = TestImages(images.info, measured, len(images.test))
     return Subject(
         name=path.resolve().name if run is None else run.resolve().name,
@@ -92,8 +96,20 @@ def load_subject(
         dataset=images,
         test=measured,
         context=describe(classifier, described, weights),
-        settings={} if run is None else read_config(run / "config.toml"),
+        settings=settings,
     )
+
+
+def _same_dataset(path: Path, settings: Mapping[str, Any], first: Subject) -> str | None:
+    """Name of the dataset of two models that are measured side by side."""
+    name = first.settings.get("dataset")
+    own = settings.get("dataset", name)
+    if own != name:
+        raise InputError(
+            f"--against must be a model of the same images: {path} was trained on {own}, not on "
+            f"{name}. Name a --dataset to compare them all the same."
+        )
+    return name
 
 
 def load_rival(
@@ -118,22 +134,15 @@ def load_rival(
     Raises:
         InputError: It was trained on other data, and `dataset` does not overrule that.
     """
-    name = dataset or first.settings.get("dataset")
     rival = load_subject(
         path,
         weights=weights,
-        dataset=name,
+        dataset=dataset,
         data_dir=data_dir,
         cache_dir=cache_dir,
         num_examples=len(first.test),
-        test=first.test,
+        beside=first,
     )
-    own = rival.settings.get("dataset", name)
-    if dataset is None and own != name:
-        raise InputError(
-            f"--against must be a model of the same images: {path} was trained on {own}, not on "
-            f"{name}. Name a --dataset to compare them all the same."
-        )
     return replace(rival, name=f"{rival.name} (2)") if rival.name == first.name else rival
 
 

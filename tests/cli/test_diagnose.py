@@ -173,6 +173,6 @@ def test_a_run_on_other_images_is_no_rival(runs, tmp_path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "model.keras").write_bytes((runs.plain / "model.keras").read_bytes())
-    (other / "config.toml").write_text('dataset = "cifar10"\n')
+    (other / "config.toml").write_text('dataset = "cifar10"\nnum_test = 5000\n')
     with pytest.raises(InputError, match=r"was trained on cifar10, not on digits"):
         diagnose(runs.plain, "--against", other)
