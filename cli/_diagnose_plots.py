@@ -1,6 +1,6 @@
 """Pictures of a diagnosis and of a profile, of one model or of two side by side."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ _ANSWERS = {
     "test_adversarial": "test images, adversarial",
 }
 _MARGIN_BINS = 40
-_LEVELS = 12
+_LEVELS = 13
+# Range of loss that is drawn at least: a saturated softmax leaves none at all.
+_FLATTEST = 1e-3
 # Quantiles below this part of the largest value are drawn there: zero has no place on the axis.
 _FLOOR = 1e-4
 
@@ -72,6 +74,9 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
         panel.set_xscale("log")
         panel.set_xlabel(_SWEEPS[name])
         panel.grid(alpha=0.3)
+        _mark_values(
+            panel, {key for item in diagnoses.values() for key in item.sweeps.get(name, {})}
+        )
     panels[0].set_ylabel("accuracy (%)")
     panels[0].set_ylim(-2.0, 102.0)
     lines, labels = panels[0].get_legend_handles_labels()
@@ -82,14 +87,24 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
     return figure
 
 
+def _mark_values(panel: Any, values: Iterable[float]) -> None:
+    """A tick for each measured value, since a logarithmic axis may be shorter than a decade."""
+    ticks = sorted(values)
+    labels = [f"{value:g}" if value >= 1.0 else f"{value:.2g}" for value in ticks]
+    panel.set_xticks(ticks, labels, rotation=45, fontsize=8)
+    panel.minorticks_off()
+
+
 def draw_surfaces(diagnoses: Mapping[str, Any]) -> Any:
     """Cross entropy along the adversarial and a random direction: a row for each model."""
     figure, panels = _figure(len(diagnoses), 2, (4.6, 3.6))
     for row, (label, item) in enumerate(diagnoses.items()):
         surface = item.surface
         left, right = panels[2 * row : 2 * row + 2]
-        filled = left.contourf(surface.offsets, surface.offsets, surface.mean.T, levels=_LEVELS)
-        figure.colorbar(filled, ax=left, label="mean cross entropy")
+        lowest, highest = surface.mean.min(), surface.mean.max()
+        levels = np.linspace(lowest, max(highest, lowest + _FLATTEST), _LEVELS)
+        filled = left.contourf(surface.offsets, surface.offsets, surface.mean.T, levels=levels)
+        figure.colorbar(filled, ax=left, label="mean cross entropy", format="%.3g")
         left.plot([0.0, 1.0], [0.0, 0.0], "wo", markeredgecolor="black")
         for place, text in ((0.0, "image"), (1.0, "attacked")):
             left.annotate(
@@ -211,7 +226,7 @@ def draw_feature_changes(profiles: Mapping[str, Any]) -> Any:
         )
         lower.plot(places, [part.unevenness for part in parts], "o-", color=color, label=label)
     upper.set_yscale("log")
-    upper.set_ylabel("|h(x + d) - h(x)| / |h(x)|")
+    upper.set_ylabel("|h(x + d) - h(x)| / |h(x)|", fontsize=9)
     lower.set_ylabel("unevenness over\nrandom directions")
     lower.set_ylim(bottom=0.0)
     upper.grid(alpha=0.3)
