@@ -38,6 +38,29 @@ def weights_option(command: Command) -> Command:
     return weights(command)
 
 
+def attack_options(command: Command) -> Command:
+    """Adds what measuring a model under attack needs.
+
+    These are `--epsilon`, `--dataset`, `--data-dir`, `--cache-dir`, `--weights`, `--batch-size`
+    and `--seed`.
+    """
+    epsilon = click.option(
+        "--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]"
+    )
+    dataset = click.option(
+        "--dataset", help="Other than the run's own; needed for a file outside of a run."
+    )
+    batch_size = click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=128,
+        show_default=True,
+        help="Images attacked at once; changes no verdict.",
+    )
+    seed = click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
+    return epsilon(dataset(data_options(weights_option(batch_size(seed(command))))))
+
+
 def data_options(command: Command) -> Command:
     """Adds `--data-dir` and `--cache-dir`: the command gets `data_dir` and `cache_dir`."""
     data = click.option(

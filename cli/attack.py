@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli._options import data_options, weights_option
+from cli._options import attack_options
 from lsp_keras.validation import InputError
 
 # The names of `lsp_keras.evaluation.SUITES`, which `--help` must not wait for.
@@ -30,7 +30,7 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
     help="Instead of a suite: names from `lsp-keras list attacks`, with commas between.",
 )
 @click.option("--cascade", is_flag=True, help="Each attack only on what the ones before left.")
-@click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")
+@attack_options
 @click.option(
     "--norm",
     type=click.Choice(["linf", "l2", "l1"]),
@@ -42,17 +42,6 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
 @click.option("--step-size", help="Length of a step, such as 2/255.")
 @click.option("--restarts", type=click.IntRange(1), help="Random starts of attacks that have them.")
 @click.option("--num-examples", type=click.IntRange(1), help="Only the first so many test images.")
-@click.option("--dataset", help="Other than the run's own; needed for a file outside of a run.")
-@data_options
-@weights_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=128,
-    show_default=True,
-    help="Images attacked at once; changes no verdict.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
 @click.option(
     "--save-examples",
     type=click.Path(path_type=Path, file_okay=False),

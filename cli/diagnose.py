@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli._options import data_options, weights_option
+from cli._options import attack_options
 from lsp_keras.validation import InputError
 
 
@@ -33,7 +33,7 @@ from lsp_keras.validation import InputError
     type=click.Path(path_type=Path),
     help="A plain model: do images made against it break this one?",
 )
-@click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")
+@attack_options
 @click.option(
     "--norm",
     type=click.Choice(["linf", "l2"]),
@@ -48,17 +48,6 @@ from lsp_keras.validation import InputError
     show_default=True,
     help="The first so many test images, or all where there are fewer.",
 )
-@click.option("--dataset", help="Other than the run's own; needed for a file outside of a run.")
-@data_options
-@weights_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=128,
-    show_default=True,
-    help="Images attacked at once; changes no verdict.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

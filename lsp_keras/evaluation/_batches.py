@@ -85,5 +85,10 @@ def _any_number(image_shape: tuple[int, ...]) -> tf.TensorSpec:
     return tf.TensorSpec([None, *image_shape], tf.float32)
 
 
+def ranges(total: int, size: int) -> list[tuple[int, int]]:
+    """Start and end of each batch of so many images, the last one shorter."""
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
+
+
 def _parts(array: Floats | Integers, batch_size: int) -> list[Floats | Integers]:
-    return [array[start : start + batch_size] for start in range(0, len(array), batch_size)]
+    return [array[start:stop] for start, stop in ranges(len(array), batch_size)]

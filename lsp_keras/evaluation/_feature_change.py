@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lsp_keras.evaluation._batches import ranges
 from lsp_keras.evaluation._layers import KernelLayer
 from lsp_keras.evaluation._surface import random_signs
 from lsp_keras.types import Floats
@@ -75,7 +76,7 @@ def feature_changes(
     changes = np.concatenate(
         [
             _relative_changes(features, images[start:stop], [move[start:stop] for move in moves])
-            for start, stop in _ranges(len(images), batch_size)
+            for start, stop in ranges(len(images), batch_size)
         ],
         axis=-1,
     )
@@ -120,7 +121,3 @@ def _compiled(model: keras.Model, layers: Sequence[KernelLayer]) -> Any:
         return [tf.reshape(tf.cast(part, tf.float32), [tf.shape(part)[0], -1]) for part in outputs]
 
     return features
-
-
-def _ranges(total: int, size: int) -> list[tuple[int, int]]:
-    return [(start, min(start + size, total)) for start in range(0, total, size)]
