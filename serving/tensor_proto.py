@@ -52,8 +52,9 @@ def decode_tensor(proto: Any, name: str) -> Array:
     try:
         dtype = tf.as_dtype(proto.dtype)
         shape = _shape(proto, dtype)
-        if proto.tensor_content:
-            return _from_content(proto.tensor_content, dtype, shape)
+        # Each access copies the bytes.
+        if content := proto.tensor_content:
+            return _from_content(content, dtype, shape)
         return _from_values(list_field(proto, dtype), dtype, shape)
     except (TypeError, ValueError, OverflowError, KeyError):
         raise InvalidArgumentError(f"tensor parsing error: {name}") from None

@@ -1,6 +1,7 @@
 """`lsp-keras serve` and `lsp-keras predict` as a user runs them."""
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -16,9 +17,13 @@ import keras
 import numpy as np
 import pytest
 import requests
+from click.testing import CliRunner
 from PIL import Image
 
+from cli.main import group
 from lsp_keras.export import export_model
+from serving.errors import ServingError
+from serving.server import Server
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +129,22 @@ def test_a_folder_without_versions_is_refused(run_cli, model_folder, tmp_path) -
         result = run_cli("serve", folder)
         assert result.returncode == 2
         assert message in result.stderr
+
+
+def test_full_collections_do_not_look_through_what_is_imported(monkeypatch, model_folder) -> None:
+    frozen = []
+
+    class StoppedServer(Server):
+        def load(self) -> None:
+            frozen.append(gc.get_freeze_count())
+            raise ServingError("stopped")
+
+    monkeypatch.setattr("serving.server.Server", StoppedServer)
+    try:
+        CliRunner().invoke(group, ["serve", str(model_folder), "--embedded"])
+    finally:
+        gc.unfreeze()
+    assert frozen[0] > 100_000
 
 
 def test_tensorflow_model_server_is_used_where_it_is_on_path(model_folder, tmp_path) -> None:
