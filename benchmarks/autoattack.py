@@ -1,15 +1,18 @@
 """AutoAttack here and in torchattacks: time, passes and verdicts on the same weights.
 
 torchattacks runs with AutoAttack's official iterations, not its own ten. Seconds are of the
-whole attack, compiling included. Seconds of the processor depend less on what else runs on the
-machine: compare them with `--threads 1`. Passes are counted for each image, with what
-fills up a batch. Needs torch and torchattacks beside this package. `--smoke` shortens both sides
-to check that the script works; its numbers mean nothing.
+whole attack, compiling included. Each side uses the cores in its own way: torch shares every
+operator among them, this package gives each a batch, with TF_NUM_INTRAOP_THREADS=1 as
+`lsp-keras attack` sets it. Seconds of the processor depend less on what else runs on the machine:
+compare them with one core (`taskset -c 0 python ...`). Passes are counted for each image, with
+what fills up a batch. Needs torch and torchattacks beside this package. `--smoke` shortens both
+sides to check that the script works; its numbers mean nothing.
 
-    python benchmarks/autoattack.py runs/cifar10-standard runs/cifar10-at --num-examples 32
+    python benchmarks/autoattack.py runs/cifar10-standard runs/cifar10-at --num-examples 128
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import torch
 import torchattacks
 from _passes import CountedKeras, CountedTorch
@@ -67,16 +69,12 @@ def main() -> None:
     parser.add_argument("--num-examples", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--threads", type=int, default=0, help="of each side, 0 for all")
     parser.add_argument("--smoke", action="store_true", help="a few iterations only")
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     print_header(Path(__file__))
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, ", end="")
-    print(f"{torch.get_num_threads()} threads, L-inf {options.epsilon}\n")
+    print(f"{torch.get_num_threads()} torch threads, L-inf {options.epsilon}\n")
     sides = ("ours", "theirs")
     columns = ["model", "clean", *sides, "differ"]
     measures = ("s/image", "CPU s/image", "forward", "backward")

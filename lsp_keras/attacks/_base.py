@@ -149,10 +149,12 @@ class Attack(abc.ABC):
     ) -> AttackResult:
         """Attacks images and measures what came of it.
 
-        Compiled once for each model and image shape, whatever the number of images.
+        Compiled once for each model and image shape, whatever the number of images. Without a
+        GPU each core of the processor takes its share of a batch.
 
         Args:
-            logits_fn: A Keras model, called with `training=False`, or images -> logits.
+            logits_fn: A Keras model, called with `training=False`, or images -> logits, those of
+                an image independent of the others in its batch.
             images: float `(batch, height, width, channels)` in [0, 1].
             labels: int `(batch,)`.
             seed: Integer.

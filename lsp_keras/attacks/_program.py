@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._checks import Batch
+from lsp_keras.attacks._cores import RowFunction
 from lsp_keras.types import Floats
 
 # A Keras model is one too; it is then called in inference mode.
@@ -45,16 +46,15 @@ class Program:
 
     def predict(self, images: Floats) -> Any:
         """Logits `(batch, classes)`."""
-        return self._predict(tf.constant(images)).numpy()
+        return self._predict([images])
 
     def perturb(self, batch: Batch, _state: Mapping[str, Any], seed: int) -> Any:
         """`{"images": ...}`, the attack's images projected to ball and box."""
-        return {"images": self._perturb(*_tensors(batch), tf.constant(seed, tf.int64)).numpy()}
+        return {"images": self._perturb(_rows(batch), tf.constant(seed, tf.int64))}
 
     def begin(self, batch: Batch, _state: Mapping[str, Any], seed: int, turn: int) -> Any:
         """State at the start of a staged attack's turn."""
-        result = self._begin(*_tensors(batch), tf.constant(seed, tf.int64), tf.constant(turn))
-        return {key: value.numpy() for key, value in result.items()}
+        return self._begin(_rows(batch), tf.constant(seed, tf.int64), tf.constant(turn))
 
     def advance(
         self,
@@ -66,26 +66,25 @@ class Program:
         last: int,
     ) -> Any:
         """State after a window of a staged attack's steps."""
-        tensors = {key: tf.constant(value) for key, value in state.items()}
         counts = map(tf.constant, (turn, first, last))
-        result = self._advance(*_tensors(batch), tf.constant(seed, tf.int64), *counts, tensors)
-        return {key: value.numpy() for key, value in result.items()}
+        return self._advance([*_rows(batch), dict(state)], tf.constant(seed, tf.int64), *counts)
 
     @cached_property
-    def _predict(self) -> Any:
+    def _predict(self) -> RowFunction:
         function = tf.function(inference_logits(self._logits_fn), autograph=False)
-        return function.get_concrete_function(self._images)
+        return RowFunction(function.get_concrete_function(self._images))
 
     @cached_property
-    def _perturb(self) -> Any:
+    def _perturb(self) -> RowFunction:
         @tf.function(autograph=False)
         def perturb(images: Any, labels: Any, indices: Any, seed: Any) -> Any:
             return self._attack.perturb(self._logits_fn, images, labels, seed=seed, indices=indices)
 
-        return perturb.get_concrete_function(self._images, _INTEGERS, _INTEGERS, _SEED)
+        rows = (self._images, _INTEGERS, _INTEGERS)
+        return RowFunction(perturb.get_concrete_function(*rows, _SEED))
 
     @cached_property
-    def _begin(self) -> Any:
+    def _begin(self) -> RowFunction:
         logits_fn = attackable_logits(self._logits_fn)
 
         @tf.function(autograph=False)
@@ -94,10 +93,11 @@ class Program:
                 logits_fn, images, labels, seed=seed, indices=indices, turn=turn
             )
 
-        return begin.get_concrete_function(self._images, _INTEGERS, _INTEGERS, _SEED, _COUNT)
+        rows = (self._images, _INTEGERS, _INTEGERS)
+        return RowFunction(begin.get_concrete_function(*rows, _SEED, _COUNT))
 
     @cached_property
-    def _advance(self) -> Any:
+    def _advance(self) -> RowFunction:
         logits_fn = attackable_logits(self._logits_fn)
 
         @tf.function(autograph=False)
@@ -105,11 +105,11 @@ class Program:
             images: Any,
             labels: Any,
             indices: Any,
+            state: Any,
             seed: Any,
             turn: Any,
             first: Any,
             last: Any,
-            state: Any,
         ) -> Any:
             return self._attack.advance(
                 logits_fn,
@@ -125,15 +125,14 @@ class Program:
 
         state = {
             key: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-            for key, tensor in self._begin.structured_outputs.items()
+            for key, tensor in self._begin.function.structured_outputs.items()
         }
-        return advance.get_concrete_function(
-            self._images, _INTEGERS, _INTEGERS, _SEED, _COUNT, _COUNT, _COUNT, state
-        )
+        rows = (self._images, _INTEGERS, _INTEGERS, state)
+        return RowFunction(advance.get_concrete_function(*rows, _SEED, _COUNT, _COUNT, _COUNT))
 
 
-def _tensors(batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    return tf.constant(batch.images), tf.constant(batch.labels), tf.constant(batch.indices)
+def _rows(batch: Batch) -> list[npt.NDArray[Any]]:
+    return [batch.images, batch.labels, batch.indices]
 
 
 def inference_logits(logits_fn: LogitsFn) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -1,7 +1,6 @@
 """What a measurement was made with: the model's fingerprint, versions and hardware."""
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import lsp_keras
+from lsp_keras.attacks._cores import num_cores
 from lsp_keras.storage import fingerprint
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans")
@@ -36,9 +36,7 @@ def hardware() -> Mapping[str, Any]:
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     return {
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": num_cores(),
         "gpus": [detail.get("device_name", "unknown") for detail in details],
     }
 

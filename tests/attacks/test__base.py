@@ -90,9 +90,13 @@ def test_the_number_of_steps_does_not_change_the_size_of_the_graph(linear) -> No
 def test_a_second_model_of_the_same_shape_is_not_mistaken_for_the_first(linear) -> None:
     attack = PGD(epsilon=0.1)
     images, labels = linear.images_at(0.05, "linf")
+    images, labels = images[labels == labels[0]], labels[labels == labels[0]]
     assert attack(linear.logits_fn, images, labels, seed=0).success.all()
-    constant = tf.one_hot(labels, 4) * 10.0
-    assert not attack(lambda _: constant + 0.0, images, labels, seed=0).success.any()
+
+    def constant(images: tf.Tensor) -> tf.Tensor:
+        return tf.one_hot(tf.repeat(labels[0], tf.shape(images)[0]), 4) * 10.0
+
+    assert not attack(constant, images, labels, seed=0).success.any()
 
 
 def test_perturb_works_inside_a_graph_and_lets_no_gradient_through(small_model, batch) -> None:
