@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -11,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import scipy.stats
 
 Accuracies = Mapping[str, Mapping[str, float]]
 
@@ -156,6 +159,34 @@ def print_table(results: Mapping[str, Sequence[Accuracies]]) -> None:
     for row, measured in results.items():
         cells = [summarize([values[column] for values in measured]) for column in columns]
         print(f"| {row} | {len(measured)} | {' | '.join(cells)} |", flush=True)
+
+
+def print_differences(results: Mapping[str, Sequence[Accuracies]], baseline: str) -> None:
+    """One Markdown line for each other row: what it has over the baseline, seed by seed."""
+    columns = list(next(iter(results.values()))[0])
+    print(f"| method, minus {baseline} | seeds | {' | '.join(columns)} |")
+    print("|---|---|" + "---|" * len(columns))
+    for row, measured in results.items():
+        if row == baseline:
+            continue
+        pairs = list(zip(measured, results[baseline], strict=True))
+        cells = [
+            summarize_differences(
+                [100 * (own[column]["value"] - other[column]["value"]) for own, other in pairs]
+            )
+            for column in columns
+        ]
+        print(f"| {row} | {len(pairs)} | {' | '.join(cells)} |", flush=True)
+
+
+def summarize_differences(differences: Sequence[float]) -> str:
+    """Mean and, of two or more, its 95 % interval by Student's t."""
+    mean = statistics.mean(differences)
+    if len(differences) == 1:
+        return f"{mean:+.1f}"
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    half = error * scipy.stats.t.ppf(0.975, len(differences) - 1)
+    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
 
 
 def summarize(accuracies: Sequence[Mapping[str, float]]) -> str:

@@ -1,8 +1,9 @@
 """LSP's open choices, one changed at a time: clean, FGSM and PGD accuracy at 2/255.
 
 Each row is standard training with LSP at its defaults but for what its name says. The control
-without a loss is `plain`; those for the batch that BatchNorm sees are the rows with weight 0.
-Everything after `--` is passed to every fit.
+without a loss is `plain`; those for the batch that BatchNorm sees are the rows with weight 0. The
+second table compares each row with the defaults, seed by seed. Everything after `--` is passed to
+every fit.
 
     python benchmarks/lsp_choices.py --epochs 6 --seeds 2 -- --dataset cifar10 --num-train 2500
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from _report import print_header
-from _runs import Row, print_table, read_experiment
+from _runs import Row, print_differences, print_table, read_experiment
 
 CONTROLS = {
     "plain": Row("--no-lsp"),
@@ -58,6 +59,9 @@ def main() -> None:
     results = experiment.measure(experiment.chosen(rows))
     print_header(Path(__file__))
     print_table(results)
+    if "defaults" in results:
+        print()
+        print_differences(results, "defaults")
 
 
 if __name__ == "__main__":
