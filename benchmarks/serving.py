@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +86,18 @@ def export_classifier(folder: Path, width: int) -> None:
 
 
 def overhead(folder: Path, seconds: float) -> None:
-    """What a request costs apart from the model."""
+    """What a request costs apart from the model, and what of it is the frameworks' own."""
     print("\nA model of one layer (2 classes): the server's own cost\n")
     print_head("request")
     pixels = np.zeros((1, 1, 1, 3), np.float32)
     print_row("direct call", 1, direct_load(folder, {"images": pixels}, 1, seconds))
-    with server(folder) as (rest_port, grpc_port):
-        for clients in (1, 8):
-            rest = http_factory(rest_port, folder.name, json_body(pixels))
-            print_row("REST", clients, asyncio.run(measure(rest, clients, seconds)))
-            load = grpc_load(grpc_port, folder.name, {"images": pixels}, clients, seconds)
-            print_row("gRPC", clients, load)
+    for name, started in [("", server(folder)), (", bare frameworks", bare_server())]:
+        with started as (rest_port, grpc_port):
+            for clients in (1, 8):
+                rest = http_factory(rest_port, folder.name, json_body(pixels))
+                print_row(f"REST{name}", clients, asyncio.run(measure(rest, clients, seconds)))
+                load = grpc_load(grpc_port, folder.name, {"images": pixels}, clients, seconds)
+                print_row(f"gRPC{name}", clients, load)
 
 
 def single_images(folder: Path, client_counts: list[int], seconds: float) -> None:
@@ -221,19 +223,29 @@ def batching_flags(folder: Path) -> list[str]:
     return ["--enable_batching", f"--batching_parameters_file={file}"]
 
 
+def server(folder: Path, *flags: str) -> AbstractContextManager[tuple[int, int]]:
+    """`lsp-keras serve` in a process of its own, with its REST and gRPC ports."""
+    command = ["-m", "cli.main", "serve", str(folder), "--embedded", *flags]
+    return process(lambda rest, grpc: [*command, f"--rest_api_port={rest}", f"--port={grpc}"])
+
+
+def bare_server() -> AbstractContextManager[tuple[int, int]]:
+    """`_bare_server.py` likewise."""
+    script = Path(__file__).with_name("_bare_server.py")
+    return process(lambda rest, grpc: [str(script), str(rest), str(grpc)])
+
+
 @contextlib.contextmanager
-def server(folder: Path, *flags: str) -> Iterator[tuple[int, int]]:
-    """`lsp-keras serve` in a process of its own; yields its REST and gRPC ports."""
+def process(arguments: Callable[[int, int], list[str]]) -> Iterator[tuple[int, int]]:
+    """A Python process that serves a REST and a gRPC port, once it answers."""
     ports = free_port(), free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", str(folder), "--embedded", *flags]
-    command += [f"--rest_api_port={ports[0]}", f"--port={ports[1]}"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    started = subprocess.Popen([sys.executable, *arguments(*ports)], stderr=subprocess.DEVNULL)
     try:
-        wait_until_ready(ports[0], process)
+        wait_until_ready(ports[0], started)
         yield ports
     finally:
-        process.terminate()
-        process.wait()
+        started.terminate()
+        started.wait()
 
 
 def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
