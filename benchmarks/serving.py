@@ -11,9 +11,11 @@ import asyncio
 import base64
 import concurrent.futures
 import contextlib
+import gc
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,7 +42,19 @@ from tensorflow_serving.apis import predict_pb2
 
 from lsp_keras.export import export_model
 from lsp_keras.models.resnet18 import resnet18
+from serving.app import make_app
+from serving.authentication import Token
+from serving.execution import DirectExecutor
+from serving.inference import InferenceService
+from serving.management import ManagementService
+from serving.manager import ModelManager, ModelSpec
+from serving.metrics import Metrics
+from serving.observation import Observer
+from serving.readiness import Readiness
+from serving.rest import RestHandlers, RestOptions
 from serving.servable import Servable
+from serving.versions import ModelConfig
+from serving.workers import Workers
 
 SIZE = 32
 BATCH = 32
@@ -55,7 +69,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16, help="of the ResNet-18")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each measurement")
     parser.add_argument("--clients", default="1,8,64", help="numbers of clients")
-    parser.add_argument("--parts", default="overhead,images,batches", help="tables to print")
+    parser.add_argument("--parts", default="overhead,shares,images,batches", help="tables to print")
     arguments = parser.parse_args()
     clients = [int(number) for number in arguments.clients.split(",")]
     print_header(Path(__file__))
@@ -65,6 +79,8 @@ def main() -> None:
         export_classifier(classifier, arguments.width)
         if "overhead" in arguments.parts:
             overhead(tiny, arguments.seconds)
+        if "shares" in arguments.parts:
+            asyncio.run(shares(tiny))
         if "images" in arguments.parts:
             single_images(classifier, clients, arguments.seconds)
         if "batches" in arguments.parts:
@@ -98,6 +114,62 @@ def overhead(folder: Path, seconds: float) -> None:
                 print_row(f"REST{name}", clients, asyncio.run(measure(rest, clients, seconds)))
                 load = grpc_load(grpc_port, folder.name, {"images": pixels}, clients, seconds)
                 print_row(f"gRPC{name}", clients, load)
+
+
+async def shares(folder: Path) -> None:
+    """Where a REST request's time goes inside the server, without sockets or clients."""
+    metrics, token = Metrics(), Token(None)
+    manager = ModelManager()
+    manager.configure([ModelConfig(folder.name, folder)])
+    executor = DirectExecutor(Workers(num_threads=2, max_pending=100))
+    inference = InferenceService(manager, executor)
+    observer = Observer(metrics, manager.models)
+    options = RestOptions()
+    handlers = RestHandlers(inference, ManagementService(manager), observer, token, options)
+    readiness = Readiness(manager)
+    app = make_app(handlers, readiness, metrics, metrics_path=None, token=token, pages=[])
+
+    pixels = np.zeros((1, 1, 1, 3), np.float32)
+    body, spec = json_body(pixels), ModelSpec(folder.name)
+    path = f"/v1/models/{folder.name}:predict"
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def with_thread() -> None:
+        with manager.handle(spec) as handle:
+            signature = handle.servable.signatures["serving_default"]
+            await executor.run(handle, signature, {"images": pixels}, options.timeout)
+
+    async def model_alone() -> None:
+        with manager.handle(spec) as handle:
+            signature = handle.servable.signatures["serving_default"]
+            handle.servable.run(signature, {"images": pixels}, options.timeout)
+
+    print("\n| of one request | p50 ms |\n|---|---|")
+    for name, call in [
+        ("all after the HTTP parser", lambda: app(dict(scope), receive, send)),
+        ("JSON, thread and model", lambda: inference.predict_json(spec, body, options.timeout)),
+        ("thread and model", with_thread),
+        ("model", model_alone),
+    ]:
+        seconds = [await timed(call) for _ in range(6000)]
+        print(f"| {name} | {1e3 * statistics.median(seconds[3000:]):.2f} |")
+    gc_start = time.perf_counter()
+    gc.collect()
+    print(f"| a full garbage collection | {1e3 * (time.perf_counter() - gc_start):.0f} |")
+    manager.stop()
+
+
+async def timed(call: Callable[[], Awaitable[Any]]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    await call()
+    return time.perf_counter() - start
 
 
 def single_images(folder: Path, client_counts: list[int], seconds: float) -> None:
