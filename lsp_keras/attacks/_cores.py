@@ -11,7 +11,15 @@ import tensorflow as tf
 
 # Operators after which it shows which call came first, by the beginning of their names.
 _ORDERED = (
-    *("AssignVariable", "EagerPyFunc", "Multinomial", "PyFunc", "Random", "RngReadAndSkip"),
+    *(
+        "AssignSub",
+        "AssignVariable",
+        "EagerPyFunc",
+        "Multinomial",
+        "PyFunc",
+        "Random",
+        "RngReadAndSkip",
+    ),
     *("StatefulRandom", "StatefulStandard", "StatefulTruncated", "StatefulUniform"),
 )
 
