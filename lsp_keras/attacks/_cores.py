@@ -11,16 +11,17 @@ import tensorflow as tf
 
 # Operators after which it shows which call came first, by the beginning of their names.
 _ORDERED = (
-    *(
-        "AssignSub",
-        "AssignVariable",
-        "EagerPyFunc",
-        "Multinomial",
-        "PyFunc",
-        "Random",
-        "RngReadAndSkip",
-    ),
-    *("StatefulRandom", "StatefulStandard", "StatefulTruncated", "StatefulUniform"),
+    "AssignSub",
+    "AssignVariable",
+    "EagerPyFunc",
+    "Multinomial",
+    "PyFunc",
+    "Random",
+    "RngReadAndSkip",
+    "StatefulRandom",
+    "StatefulStandard",
+    "StatefulTruncated",
+    "StatefulUniform",
 )
 
 
