@@ -57,10 +57,13 @@ class Attack(abc.ABC):
     Attributes:
         supported_norms: Norms it knows.
         uses_gradients: Whether it needs the model's gradients, not its answers alone.
+        couples_images: Whether an image's result depends on the others in its batch, which must
+            then stay whole.
     """
 
     supported_norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
     uses_gradients: bool = True
+    couples_images: bool = False
 
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf") -> None:
         self.norm = norm

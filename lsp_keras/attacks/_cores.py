@@ -34,11 +34,13 @@ class RowFunction:
 
     Args:
         function: Concrete function `(*rows, *scalars)` -> tensors `(batch, ...)`.
+        couples_rows: Whether a row's result depends on the others, so that one call takes all.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, *, couples_rows: bool = False) -> None:
         self.function = function
-        splits = not tf.config.list_logical_devices("GPU") and not _depends_on_order(function)
+        whole = couples_rows or _depends_on_order(function)
+        splits = not whole and not tf.config.list_logical_devices("GPU")
         self._most_parts = num_cores() if splits else 1
 
     def __call__(self, rows: Sequence[Any], *scalars: tf.Tensor) -> Any:

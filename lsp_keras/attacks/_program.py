@@ -81,7 +81,7 @@ class Program:
             return self._attack.perturb(self._logits_fn, images, labels, seed=seed, indices=indices)
 
         rows = (self._images, _INTEGERS, _INTEGERS)
-        return RowFunction(perturb.get_concrete_function(*rows, _SEED))
+        return self._of_rows(perturb.get_concrete_function(*rows, _SEED))
 
     @cached_property
     def _begin(self) -> RowFunction:
@@ -94,7 +94,7 @@ class Program:
             )
 
         rows = (self._images, _INTEGERS, _INTEGERS)
-        return RowFunction(begin.get_concrete_function(*rows, _SEED, _COUNT))
+        return self._of_rows(begin.get_concrete_function(*rows, _SEED, _COUNT))
 
     @cached_property
     def _advance(self) -> RowFunction:
@@ -128,7 +128,10 @@ class Program:
             for key, tensor in self._begin.function.structured_outputs.items()
         }
         rows = (self._images, _INTEGERS, _INTEGERS, state)
-        return RowFunction(advance.get_concrete_function(*rows, _SEED, _COUNT, _COUNT, _COUNT))
+        return self._of_rows(advance.get_concrete_function(*rows, _SEED, _COUNT, _COUNT, _COUNT))
+
+    def _of_rows(self, function: Any) -> RowFunction:
+        return RowFunction(function, couples_rows=self._attack.couples_images)
 
 
 def _rows(batch: Batch) -> list[npt.NDArray[Any]]:

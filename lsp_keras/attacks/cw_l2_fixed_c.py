@@ -69,7 +69,7 @@ class CWL2FixedC(Attack):
         self.num_steps = check_count("num_steps", num_steps)
         check_positive("learning_rate", learning_rate)
         self.learning_rate = learning_rate
-        self.stop_together = stop_together
+        self.stop_together = self.couples_images = stop_together
 
     def run(
         self,

@@ -1,6 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
+from lsp_keras.attacks import _cores
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC, masked_lead
 
 
@@ -47,3 +48,16 @@ def test_with_steps_enough_for_its_constant_it_is_minimal_within_5_percent(linea
     result = attack(linear.logits_fn, images, labels, seed=0)
     assert result.success.all()
     np.testing.assert_array_less(result.distances, 0.4 * 1.05)
+
+
+def test_a_batch_that_stops_together_is_not_shared_among_cores(monkeypatch, linear) -> None:
+    near, labels = linear.images_at(0.3, "l2")
+    far, _ = linear.images_at(0.6, "l2")
+    images = np.concatenate([near, far])
+    labels = np.concatenate([labels, labels])
+    distances = []
+    for cores in (1, 4):
+        monkeypatch.setattr(_cores, "num_cores", lambda cores=cores: cores)
+        attack = CWL2FixedC(epsilon=5.0, constant=1.0, learning_rate=0.1, stop_together=True)
+        distances.append(attack(linear.logits_fn, images, labels, seed=0).distances)
+    np.testing.assert_array_equal(*distances)
