@@ -153,30 +153,30 @@ def read_experiment(description: str, *, epsilons: str, runs_dir: str) -> Experi
 
 def print_table(results: Mapping[str, Sequence[Accuracies]]) -> None:
     """One Markdown line for each row."""
-    columns = list(next(iter(results.values()))[0])
-    print(f"| method | seeds | {' | '.join(columns)} |")
-    print("|---|---|" + "---|" * len(columns))
+    _print_head("method", results)
     for row, measured in results.items():
-        cells = [summarize([values[column] for values in measured]) for column in columns]
+        cells = [summarize([values[column] for values in measured]) for column in measured[0]]
         print(f"| {row} | {len(measured)} | {' | '.join(cells)} |", flush=True)
 
 
 def print_differences(results: Mapping[str, Sequence[Accuracies]], baseline: str) -> None:
     """One Markdown line for each other row: what it has over the baseline, seed by seed."""
-    columns = list(next(iter(results.values()))[0])
-    print(f"| method, minus {baseline} | seeds | {' | '.join(columns)} |")
-    print("|---|---|" + "---|" * len(columns))
-    for row, measured in results.items():
-        if row == baseline:
-            continue
-        pairs = list(zip(measured, results[baseline], strict=True))
+    _print_head(f"method, minus {baseline}", results)
+    for row in (name for name in results if name != baseline):
+        pairs = list(zip(results[row], results[baseline], strict=True))
         cells = [
             summarize_differences(
                 [100 * (own[column]["value"] - other[column]["value"]) for own, other in pairs]
             )
-            for column in columns
+            for column in results[row][0]
         ]
         print(f"| {row} | {len(pairs)} | {' | '.join(cells)} |", flush=True)
+
+
+def _print_head(first: str, results: Mapping[str, Sequence[Accuracies]]) -> None:
+    columns = next(iter(results.values()))[0]
+    print(f"| {first} | seeds | {' | '.join(columns)} |")
+    print("|---|---|" + "---|" * len(columns))
 
 
 def summarize_differences(differences: Sequence[float]) -> str:

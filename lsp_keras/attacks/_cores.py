@@ -1,7 +1,6 @@
 """A compiled function of many rows on all cores of the processor at once."""
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
@@ -43,20 +42,20 @@ class RowFunction:
         splits = not whole and not tf.config.list_logical_devices("GPU")
         self._most_parts = num_cores() if splits else 1
 
-    def __call__(self, rows: Sequence[Any], *scalars: tf.Tensor) -> Any:
+    def __call__(self, rows: list[Any], *scalars: tf.Tensor) -> Any:
         """What the function returns, as arrays.
 
         Args:
-            rows: Arrays `(batch, ...)` or mappings of them.
+            rows: Arrays `(batch, ...)`, the first one, and mappings of them.
             scalars: The same for every share.
         """
 
         def share(places: Any) -> Any:
-            own = tf.nest.map_structure(lambda values: tf.constant(values[places]), list(rows))
+            own = tf.nest.map_structure(lambda values: tf.constant(values[places]), rows)
             found = self.function(*own, *scalars)
             return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
 
-        count = len(tf.nest.flatten(list(rows))[0])
+        count = len(rows[0])
         shares = np.array_split(np.arange(count), min(self._most_parts, count))
         if len(shares) == 1:
             return share(slice(None))
