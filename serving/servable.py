@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 from serving.errors import InternalError, InvalidArgumentError, from_canonical
 from serving.signatures import Signature, Tensors, as_array
@@ -36,6 +36,7 @@ class Servable:
         self, path: Path, *, tags: Collection[str] = TAGS, config: Any | None = None
     ) -> None:
         self.path = path
+        config = _without_fusion(config or config_pb2.ConfigProto())
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._calls: dict[tuple[str, int], Any] = {}
@@ -106,6 +107,20 @@ class Servable:
         del self._session, self._graph
         # A TensorFlow graph refers to itself, so that only the collector frees it.
         gc.collect()
+
+
+def _without_fusion(config: Any) -> Any:
+    """The config with operators left as they are where oneDNN would fuse them.
+
+    A convolution that oneDNN fuses with its bias and a sum keeps the sum's place in the operator
+    itself (TensorFlow 2.20): two requests at once get each other's answers, or the process dies.
+    """
+    unfused = config_pb2.ConfigProto()
+    unfused.CopyFrom(config)
+    if not tf.config.list_physical_devices("GPU"):
+        rewrites = unfused.graph_options.rewrite_options
+        rewrites.remapping = rewriter_config_pb2.RewriterConfig.OFF
+    return unfused
 
 
 def _timeout_bucket(timeout: float | None) -> int:

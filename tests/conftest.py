@@ -29,3 +29,16 @@ def run_cli(tmp_path: Path):
         )
 
     return run
+
+
+@pytest.fixture
+def biased_residual_model():
+    """Sums after biased convolutions, which oneDNN would fuse; 12x12 images to 2304 numbers."""
+    import keras
+
+    images = keras.Input((12, 12, 3))
+    values = keras.layers.Conv2D(16, 3, padding="same")(images)
+    for _ in range(4):
+        convolved = keras.layers.Conv2D(16, 3, padding="same")(values)
+        values = keras.layers.ReLU()(keras.layers.Add()([convolved, values]))
+    return keras.Model(images, keras.layers.Flatten()(values))

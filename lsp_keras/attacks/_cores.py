@@ -1,6 +1,9 @@
 """A compiled function of many rows on all cores of the processor at once."""
 
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
@@ -22,6 +25,7 @@ _ORDERED = (
     "StatefulTruncated",
     "StatefulUniform",
 )
+_FUSION_LOCK = threading.Lock()
 
 
 class RowFunction:
@@ -55,13 +59,30 @@ class RowFunction:
             found = self.function(*own, *scalars)
             return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
 
+        if self._most_parts == 1:
+            return share(slice(None))
         count = len(rows[0])
         shares = np.array_split(np.arange(count), min(self._most_parts, count))
-        if len(shares) == 1:
-            return share(slice(None))
-        with ThreadPoolExecutor(len(shares)) as executor:
+        with _without_fusion(), ThreadPoolExecutor(len(shares)) as executor:
             parts = list(executor.map(share, shares))
         return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+@contextlib.contextmanager
+def _without_fusion() -> Iterator[None]:
+    """Keeps TensorFlow from fusing operators in what new threads call, and costs little.
+
+    A convolution that oneDNN fuses with its bias and a sum keeps the sum's place in the operator
+    itself (TensorFlow 2.20): two calls at once mix up their results, or crash.
+    """
+    options = tf.config.optimizer
+    with _FUSION_LOCK:
+        before = options.get_experimental_options().get("remapping")
+        options.set_experimental_options({"remapping": False})
+        try:
+            yield
+        finally:
+            options.set_experimental_options({"remapping": before})
 
 
 def num_cores() -> int:

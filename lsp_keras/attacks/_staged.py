@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack, Progress
 from lsp_keras.attacks._checks import Batch
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._program import Program
 from lsp_keras.attacks._survivors import in_chunks
 from lsp_keras.ops.norms import expand
@@ -89,7 +90,7 @@ class StagedAttack(Attack):
 
         num_turns = self.num_turns(logits_fn(images).shape[1])
         unbroken = tf.zeros_like(labels, tf.bool)
-        return tf.while_loop(
+        return in_turn(
             lambda turn, *_: turn < num_turns, one_turn, (tf.constant(0), images, unbroken)
         )[1]
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._gradient import check_count, value_and_gradient
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.attacks._step_rules import HalvingRule, SparsityRule, StepRule
 from lsp_keras.ops import objectives
@@ -212,7 +213,7 @@ class APGD(StagedAttack):
             state = _remember(state, loss, gradient, broken)
             return count + 1, self._check(images, state, radius, lengths[count])
 
-        state = tf.while_loop(lambda count, _: count < last, step, (first, state))[1]
+        state = in_turn(lambda count, _: count < last, step, (first, state))[1]
         unbroken = expand(tf.logical_not(state["broken"]), images)
         return state | {"adversarial": tf.where(unbroken, state["best"], state["adversarial"])}
 
@@ -243,7 +244,7 @@ class APGD(StagedAttack):
             loss, gradient, logits = value_and_gradient(logits_fn, objective, images, labels)
             return count + 1, total + gradient, loss, logits
 
-        _, total, loss, logits = tf.while_loop(
+        _, total, loss, logits = in_turn(
             lambda count, *_: count < self.num_samples,
             sample,
             (tf.constant(1), gradient, loss, logits),

@@ -13,6 +13,7 @@ from lsp_keras.attacks._adam import (
 )
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives
 from lsp_keras.ops.norms import expand, norm_of
 from lsp_keras.types import Norm
@@ -91,7 +92,7 @@ class CWL2(Attack):
         unknown = tf.fill(tf.shape(labels), _UNKNOWN)
         constant = tf.fill(tf.shape(labels), self.initial_constant)
         start = (tf.constant(0), constant, tf.zeros_like(constant), unknown, images, unknown)
-        return tf.while_loop(lambda count, *_: count < self.num_searches, search, start)[4]
+        return in_turn(lambda count, *_: count < self.num_searches, search, start)[4]
 
     def _descend(
         self,
@@ -120,6 +121,6 @@ class CWL2(Attack):
         variables = to_variables(_INSET + (1.0 - 2.0 * _INSET) * images)
         unknown = tf.fill(tf.shape(labels), _UNKNOWN)
         start = (tf.constant(0), variables, zero_moments(variables), images, unknown)
-        loop = tf.while_loop(lambda count, *_: count < self.num_steps, step, start)
+        loop = in_turn(lambda count, *_: count < self.num_steps, step, start)
         # NaN must surface in the result, not lose to a number.
         return loop[3] + 0.0 * to_images(loop[1]), loop[4]

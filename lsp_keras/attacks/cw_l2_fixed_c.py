@@ -13,6 +13,7 @@ from lsp_keras.attacks._adam import (
 )
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
 from lsp_keras.validation import check_positive
@@ -106,7 +107,7 @@ class CWL2FixedC(Attack):
         high = tf.fill(tf.shape(labels), _HIGH)
         running = tf.ones_like(labels, tf.bool)
         start = (tf.constant(0), variables, zero_moments(variables), images, high, high, running)
-        loop = tf.while_loop(
+        loop = in_turn(
             lambda count, *state: (count < self.num_steps) & tf.reduce_any(state[-1]), step, start
         )
         # NaN must surface in the result, not lose to a number.

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from lsp_keras.attacks._geometry import GEOMETRIES
 from lsp_keras.attacks._gradient import check_count, value_and_gradient
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._planes import move_to_plane
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.attacks.apgd import ranked_class
@@ -125,7 +126,7 @@ class FAB(StagedAttack):
             is_broken = tf.argmax(logits_fn(moved), axis=1) != labels
             return count + 1, self._remember(images, state, moved, is_broken)
 
-        return tf.while_loop(lambda count, _: count < last, step, (first, state))[1]
+        return in_turn(lambda count, _: count < last, step, (first, state))[1]
 
     def _nearest_plane(
         self,
@@ -163,7 +164,7 @@ class FAB(StagedAttack):
             tf.zeros_like(labels, tf.float32),
             tf.zeros_like(current),
         )
-        return tf.while_loop(lambda other, *_: other < num_classes, compare, start)[2:]
+        return in_turn(lambda other, *_: other < num_classes, compare, start)[2:]
 
     def _toward_plane(
         self, images: tf.Tensor, current: tf.Tensor, gap: tf.Tensor, normal: tf.Tensor

@@ -7,6 +7,7 @@ from cleverhans.tf2.utils import clip_eta, compute_gradient, optimize_linear
 
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS, check_count, check_step_size
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives
 from lsp_keras.types import Norm
 from lsp_keras.validation import check_positive
@@ -80,7 +81,7 @@ class MIM(Attack):
             moved = images + clip_eta(moved - images, order, self.epsilon)
             return count + 1, tf.clip_by_value(moved, 0.0, 1.0), momentum
 
-        return tf.while_loop(
+        return in_turn(
             lambda count, *_: count < self.num_steps,
             step,
             (tf.constant(0), images, tf.zeros_like(images)),

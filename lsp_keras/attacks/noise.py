@@ -7,6 +7,7 @@ import tensorflow as tf
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._geometry import GEOMETRIES
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
@@ -57,4 +58,4 @@ class Noise(Attack):
 
         lowest = tf.fill(tf.shape(labels), tf.float32.min)
         loop = (tf.constant(0), images, lowest)
-        return tf.while_loop(lambda count, *_: count < self.num_draws, draw, loop)[1]
+        return in_turn(lambda count, *_: count < self.num_draws, draw, loop)[1]

@@ -14,6 +14,7 @@ from lsp_keras.attacks._gradient import (
     check_step_size,
     default_step_size,
 )
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
@@ -111,7 +112,7 @@ class PGD(Attack):
             return counter + 1, best, tf.where(better, margin, best_margin)
 
         lowest = tf.fill([tf.shape(images)[0]], tf.float32.min)
-        loop = tf.while_loop(
+        loop = in_turn(
             lambda counter, *_: counter < self.num_restarts,
             keep_best,
             (tf.constant(0), images, lowest),
@@ -162,6 +163,4 @@ class PGD(Attack):
             moved = images + clip_eta(moved - images, order, self.epsilon)
             return count + 1, tf.clip_by_value(moved, 0.0, 1.0)
 
-        return tf.while_loop(
-            lambda count, _: count < self.num_steps, step, (tf.constant(0), start)
-        )[1]
+        return in_turn(lambda count, _: count < self.num_steps, step, (tf.constant(0), start))[1]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from lsp_keras.attacks._adam import Moments, adam_step, zero_moments
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives, random
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm
@@ -76,7 +77,7 @@ class SPSA(Attack):
             return count + 1, project(moved, images, self.epsilon, self.norm), moments
 
         loop = (tf.constant(0), images, zero_moments(images))
-        return tf.while_loop(lambda count, *_: count < self.num_steps, step, loop)[1]
+        return in_turn(lambda count, *_: count < self.num_steps, step, loop)[1]
 
     def _estimate(
         self,
@@ -102,5 +103,5 @@ class SPSA(Attack):
             return number + 1, total + slope[:, None, None, None] * signs
 
         loop = (tf.constant(0), tf.zeros_like(current))
-        total = tf.while_loop(lambda number, _: number < self.num_samples, pair, loop)[1]
+        total = in_turn(lambda number, _: number < self.num_samples, pair, loop)[1]
         return total / self.num_samples

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lsp_keras.attacks import _squares
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.ops import objectives
 from lsp_keras.ops.norms import expand
@@ -122,7 +123,7 @@ class Square(StagedAttack):
                 "broken": state["broken"] | (better & (margin > 0.0)),
             }
 
-        return tf.while_loop(lambda count, _: count < last, query, (first, state))[1]
+        return in_turn(lambda count, _: count < last, query, (first, state))[1]
 
 
 def _stream(turn: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:

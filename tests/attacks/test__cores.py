@@ -92,3 +92,27 @@ def test_an_error_of_one_share_is_raised(three_cores) -> None:
     function = RowFunction(checked.get_concrete_function(ROWS))
     with pytest.raises(tf.errors.InvalidArgumentError):
         function([np.arange(14, dtype=np.float32).reshape(7, 2)])
+
+
+def test_sums_after_biased_convolutions_bear_calls_at_once(
+    three_cores, biased_residual_model
+) -> None:
+    model = biased_residual_model
+    pixels = np.random.default_rng(0).random((9, 12, 12, 3), np.float32)
+    compiled = tf.function(lambda rows: model(rows, training=False), autograph=False)
+    function = RowFunction(compiled.get_concrete_function(tf.TensorSpec([None, 12, 12, 3])))
+    expected = model(pixels).numpy()
+    for _ in range(100):
+        np.testing.assert_allclose(function([pixels]), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"remapping": True}, {"remapping": False}])
+def test_the_users_choice_of_fusion_comes_back(three_cores, chosen) -> None:
+    options = tf.config.optimizer
+    options.set_experimental_options(chosen)
+    before = options.get_experimental_options()
+    try:
+        sizes_called(tf.function(tf.identity).get_concrete_function(ROWS), 7)
+        assert options.get_experimental_options() == before
+    finally:
+        options.set_experimental_options({"remapping": None})

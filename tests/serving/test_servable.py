@@ -1,5 +1,6 @@
 """SavedModels of any origin, in a session of their own."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,25 @@ def test_the_models_own_errors_keep_their_code_and_hide_where_they_come_from(ser
     with pytest.raises(InvalidArgumentError, match="x must be positive") as raised:
         servable.run(servable.signatures["positive"], {"x": np.float32([-1])})
     assert ".py" not in raised.value.message
+
+
+def test_answers_at_once_are_not_mixed_up_where_a_sum_follows_biased_convolutions(
+    tmp_path: Path, rng, biased_residual_model
+) -> None:
+    biased_residual_model.export(tmp_path / "1", verbose=False)
+    servable = Servable(tmp_path / "1")
+    signature = servable.signatures["serving_default"]
+    [name] = signature.inputs
+    requests = [{name: rng.random((8, 12, 12, 3), np.float32)} for _ in range(4)]
+    expected = [servable.run(signature, request) for request in requests]
+    with ThreadPoolExecutor(4) as executor:
+        found = list(
+            executor.map(lambda turn: servable.run(signature, requests[turn % 4]), range(400))
+        )
+    for turn, outputs in enumerate(found):
+        for key, values in outputs.items():
+            np.testing.assert_allclose(values, expected[turn % 4][key], rtol=1e-4, atol=1e-5)
+    servable.close()
 
 
 @pytest.mark.parametrize(("seconds", "milliseconds"), [(None, 0), (0.001, 1), (1.0, 1024), (0, 1)])
