@@ -12,7 +12,7 @@ from lsp_keras.attacks._checks import Batch
 from lsp_keras.types import Floats
 
 _LOGGER = logging.getLogger(__name__)
-_DIGITS = 3
+_DIGITS = 5
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -74,8 +74,8 @@ def padded_size(count: int, batch_size: int) -> int:
     """The smallest of a few fixed sizes up to `batch_size` that holds `count` rows.
 
     Fixed sizes let the device choose its algorithms once for each instead of once per count.
-    These are the numbers of at most three binary digits before their zeros (1 to 8, 10, 12, 14,
-    16, 20, ...), so that no size is more than a quarter too large.
+    These are the numbers of at most five binary digits before their zeros (1 to 32, 34, 36, ...,
+    64, 68, ...), so that no size is more than a sixteenth too large.
     """
     unit = 1 << max(0, (count - 1).bit_length() - _DIGITS)
     return min(-(-count // unit) * unit, batch_size)

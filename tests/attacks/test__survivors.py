@@ -10,14 +10,16 @@ from lsp_keras.attacks._survivors import in_chunks, padded_size
 BATCH = Batch(np.zeros((11, 1, 1, 1), np.float32), np.arange(11), np.arange(11) * 2)
 
 
-def test_counts_are_rounded_up_to_few_sizes_none_a_quarter_too_large() -> None:
+def test_counts_are_rounded_up_to_few_sizes_none_a_sixteenth_too_large() -> None:
     counts = np.arange(1, 101)
     sizes = np.array([padded_size(count, 100) for count in counts.tolist()])
     assert sorted(set(sizes)) == [
-        *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100)
+        *range(1, 33),
+        *range(34, 65, 2),
+        *range(68, 101, 4),
     ]
     assert (sizes >= counts).all()
-    assert (sizes < 1.25 * counts).all()
+    assert (sizes < (1.0 + 1.0 / 16.0) * counts).all()
 
 
 def test_chunks_are_padded_called_and_joined_in_order() -> None:
