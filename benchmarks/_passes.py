@@ -3,37 +3,53 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 import torch
 
 
 class CountedKeras:
-    """Logits of a Keras model that count their images, in compiled graphs as well.
+    """A Keras model that counts its images, in compiled graphs as well.
 
     The counts are variables, since a graph runs no Python.
 
     Args:
-        model: A Keras classifier, called in inference mode.
+        model: A functional Keras classifier.
+
+    Attributes:
+        model: The same with a layer at its end that counts.
     """
 
     def __init__(self, model: Any) -> None:
-        self._model = model
-        self._forward = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._backward = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._counter = _Counter()
+        self.model = keras.Model(model.inputs[0], self._counter(model.outputs[0]))
 
     @property
     def counts(self) -> tuple[int, int]:
         """Images forward and backward so far."""
-        return int(self._forward), int(self._backward)
+        return int(self._counter.forward), int(self._counter.backward)
 
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+
+class _Counter(keras.Layer):
+    """Returns its input, and counts the rows that pass it on either way."""
+
+    def __init__(self) -> None:
+        super().__init__(trainable=False)
+        self.forward = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.backward = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def call(self, logits: tf.Tensor) -> tf.Tensor:
         """Logits `(batch, classes)`."""
 
         @tf.custom_gradient
         def count(logits: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-            return _after(self._forward, logits), lambda slope: _after(self._backward, slope)
+            return _after(self.forward, logits), lambda slope: _after(self.backward, slope)
 
-        return count(self._model(images, training=False))
+        return count(logits)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the input."""
+        return shape
 
 
 def _after(counter: tf.Variable, values: tf.Tensor) -> tf.Tensor:

@@ -130,7 +130,7 @@ def run_ours(
     counted = CountedKeras(model)
 
     def run() -> np.ndarray:
-        return ~attack(counted, images, labels, seed=0, batch_size=options.batch_size).success
+        return ~attack(counted.model, images, labels, seed=0, batch_size=options.batch_size).success
 
     return measured(run, counted)
 

@@ -153,7 +153,9 @@ class Attack(abc.ABC):
         """Attacks images and measures what came of it.
 
         Compiled once for each model and image shape, whatever the number of images. Without a
-        GPU each core of the processor takes its share of a batch.
+        GPU each core of the processor takes its share of a batch. The attack runs on a functional
+        model with its batch normalizations folded into the convolutions before them; what it
+        finds is checked on the model itself.
 
         Args:
             logits_fn: A Keras model, called with `training=False`, or images -> logits, those of

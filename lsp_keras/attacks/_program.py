@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from lsp_keras.attacks._checks import Batch
 from lsp_keras.attacks._cores import RowFunction
+from lsp_keras.attacks._folding import folded
 from lsp_keras.types import Floats
 
 # A Keras model is one too; it is then called in inference mode.
@@ -40,7 +41,7 @@ class Program:
         """The program of another attack on the same model, compiled once."""
         if attack not in self._parts:
             part = Program(attack, self._logits_fn, tuple(self._images.shape[1:]))
-            part.__dict__["_predict"] = self._predict
+            part.__dict__.update(_predict=self._predict, _attacked=self._attacked)
             self._parts[attack] = part
         return self._parts[attack]
 
@@ -70,6 +71,11 @@ class Program:
         return self._advance([*_rows(batch), dict(state)], tf.constant(seed, tf.int64), *counts)
 
     @cached_property
+    def _attacked(self) -> LogitsFn:
+        """What attacks run on; what they find is checked on the model itself."""
+        return folded(self._logits_fn)
+
+    @cached_property
     def _predict(self) -> RowFunction:
         function = tf.function(inference_logits(self._logits_fn), autograph=False)
         return RowFunction(function.get_concrete_function(self._images))
@@ -78,14 +84,14 @@ class Program:
     def _perturb(self) -> RowFunction:
         @tf.function(autograph=False)
         def perturb(images: Any, labels: Any, indices: Any, seed: Any) -> Any:
-            return self._attack.perturb(self._logits_fn, images, labels, seed=seed, indices=indices)
+            return self._attack.perturb(self._attacked, images, labels, seed=seed, indices=indices)
 
         rows = (self._images, _INTEGERS, _INTEGERS)
         return self._of_rows(perturb.get_concrete_function(*rows, _SEED))
 
     @cached_property
     def _begin(self) -> RowFunction:
-        logits_fn = attackable_logits(self._logits_fn)
+        logits_fn = attackable_logits(self._attacked)
 
         @tf.function(autograph=False)
         def begin(images: Any, labels: Any, indices: Any, seed: Any, turn: Any) -> Any:
@@ -98,7 +104,7 @@ class Program:
 
     @cached_property
     def _advance(self) -> RowFunction:
-        logits_fn = attackable_logits(self._logits_fn)
+        logits_fn = attackable_logits(self._attacked)
 
         @tf.function(autograph=False)
         def advance(
