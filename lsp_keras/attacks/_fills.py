@@ -27,33 +27,27 @@ def fill_proportionally(
         Sizes, likewise; the whole room where even that gains too little.
     """
     axes = list(range(1, weights.shape.rank))
-
-    def gain_and_slope(scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        wanted = expand(scale, rates) * rates
-        gain = tf.reduce_sum(weights * tf.minimum(wanted, room), axis=axes)
-        free = tf.where(wanted < room, weights * rates, 0.0)
-        return gain, tf.reduce_sum(free, axis=axes)
+    slopes, most = weights * rates, weights * room
 
     def newton(
-        count: tf.Tensor, scale: tf.Tensor, _: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        gain, slope = gain_and_slope(scale)
-        missing = needed - gain
-        unfinished = (missing > _RELATIVE_PRECISION * needed) & (slope > 0.0)
-        return (
-            count + 1,
-            scale + tf.where(unfinished, tf.math.divide_no_nan(missing, slope), 0.0),
-            tf.reduce_any(unfinished),
-        )
+        count: tf.Tensor, scale: tf.Tensor, _unfinished: tf.Tensor, _exhausted: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        wanted = expand(scale, slopes) * slopes
+        missing = needed - tf.reduce_sum(tf.minimum(wanted, most), axis=axes)
+        slope = tf.reduce_sum(tf.where(wanted < most, slopes, 0.0), axis=axes)
+        lacks = missing > _RELATIVE_PRECISION * needed
+        unfinished = lacks & (slope > 0.0)
+        scale += tf.where(unfinished, tf.math.divide_no_nan(missing, slope), 0.0)
+        return count + 1, scale, unfinished, lacks & (slope <= 0.0)
 
-    scale = tf.while_loop(
-        lambda count, _, unfinished: unfinished & (count < _MOST_STEPS),
+    everywhere = tf.ones_like(needed, tf.bool)
+    _, scale, _, exhausted = tf.while_loop(
+        lambda count, _, unfinished, __: tf.reduce_any(unfinished) & (count < _MOST_STEPS),
         newton,
-        (tf.constant(0), tf.zeros_like(needed), tf.constant(True)),
-    )[1]
-    gain, _ = gain_and_slope(scale)
-    reached = expand(gain >= needed * (1.0 - 10.0 * _RELATIVE_PRECISION), room)
-    return tf.where(reached, tf.minimum(expand(scale, rates) * rates, room), room)
+        (tf.constant(0), tf.zeros_like(needed), everywhere, everywhere),
+    )
+    sizes = tf.minimum(expand(scale, rates) * rates, room)
+    return tf.where(expand(exhausted, room), room, sizes)
 
 
 def fill_by_weight(weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:

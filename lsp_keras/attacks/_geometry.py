@@ -30,11 +30,12 @@ class Geometry(abc.ABC):
 
         Args:
             weights: What each entry gains by its size, 0 or more, `(batch, ...)`.
-            room: Largest size of each entry, likewise; 0 where the weight is.
+            room: Largest size of each entry, likewise.
             needed: What all entries must gain together, `(batch,)`.
 
         Returns:
-            Likewise; the whole room where even that gains too little.
+            Likewise; the whole room where even that gains too little. Entries without a weight
+            may have any size.
         """
 
 

@@ -23,5 +23,4 @@ def move_to_plane(
     """
     direction = tf.sign(normal) * expand(tf.sign(gap), normal)
     room = tf.where(direction > 0.0, 1.0 - images, images)
-    room = tf.where(direction == 0.0, 0.0, room)
     return direction * geometry.shortest_move(tf.abs(normal), room, tf.abs(gap))
