@@ -32,7 +32,7 @@ def folded(logits_fn: Any) -> Any:
         if _is_normalization(layer) and id(inputs[0]) in convolved:
             num_folded += 1
             convolution, values = convolved[id(inputs[0])]
-            return _NormalizedConvolution(convolution, layer)(values)
+            return NormalizedConvolution(convolution, layer)(values)
         inner = folded(layer)
         num_folded += inner is not layer
         outputs = inner(*inputs, **options)
@@ -44,7 +44,7 @@ def folded(logits_fn: Any) -> Any:
     return model if num_folded else logits_fn
 
 
-class _NormalizedConvolution(keras.Layer):
+class NormalizedConvolution(keras.Layer):
     """A convolution and the batch normalization after it, in inference mode."""
 
     def __init__(

@@ -82,9 +82,11 @@ class Program:
 
     @cached_property
     def _perturb(self) -> RowFunction:
+        logits_fn = self._attacked
+
         @tf.function(autograph=False)
         def perturb(images: Any, labels: Any, indices: Any, seed: Any) -> Any:
-            return self._attack.perturb(self._attacked, images, labels, seed=seed, indices=indices)
+            return self._attack.perturb(logits_fn, images, labels, seed=seed, indices=indices)
 
         rows = (self._images, _INTEGERS, _INTEGERS)
         return self._of_rows(perturb.get_concrete_function(*rows, _SEED))

@@ -5,6 +5,8 @@ import tensorflow as tf
 from keras import layers
 
 from lsp_keras.attacks._folding import folded
+from lsp_keras.attacks.apgd import APGD
+from lsp_keras.attacks.pgd import PGD
 
 SHAPE = (9, 8, 4)
 IMAGES = np.random.default_rng(0).random((5, *SHAPE), np.float32)
@@ -57,7 +59,7 @@ def test_a_normalization_becomes_part_of_the_convolution(options, normalization)
     found = folded(model)
     assert [type(layer).__name__ for layer in found.layers] == [
         "InputLayer",
-        "_NormalizedConvolution",
+        "NormalizedConvolution",
         "ReLU",
     ]
     assert_same(found, model)
@@ -97,6 +99,16 @@ def test_the_model_itself_stays_as_it_was(tmp_path) -> None:
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(answer_and_slope(loaded)[0], before[0])
+
+
+@pytest.mark.parametrize("attack", [PGD(epsilon=0.1), APGD(epsilon=0.1, num_steps=10)])
+def test_attacks_find_what_they_find_on_the_model_as_it_is(attack) -> None:
+    model = chain(layers.Conv2D(6, 3), layers.BatchNormalization(), layers.ReLU(), layers.Flatten())
+    labels = answer_and_slope(model)[0].argmax(axis=1)
+    found = attack(model, IMAGES, labels, seed=0)
+    expected = attack(lambda images: model(images, training=False), IMAGES, labels, seed=0)
+    np.testing.assert_array_equal(found.success, expected.success)
+    np.testing.assert_allclose(found.images, expected.images, atol=1e-3)
 
 
 class Doubling(keras.Model):

@@ -179,6 +179,58 @@ def test_fab(torchattacks, torch_model, keras_model, batch, their_success, norm,
     check(attack(keras_model, *batch, seed=0).success, theirs)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_fab_comes_as_near(
+    torch, torchattacks, torch_model, keras_model, batch, norm, targeted
+) -> None:
+    images, labels = batch
+    order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
+    pixels = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous()
+    attack = torchattacks.FAB(torch_model, norm=norm.replace("l", "L"), steps=100, seed=0)
+    if targeted:
+        attack.target_class = 2
+        found = attack.attack_single_run_targeted(pixels, torch.tensor(labels))
+    else:
+        found = attack.attack_single_run(pixels, torch.tensor(labels))
+    theirs = np.linalg.norm((found - pixels).flatten(1).numpy(), order, axis=1)
+    # Nothing is broken within so small a radius, so that every step is taken.
+    ours = FAB(epsilon=1e-6, norm=norm, targeted=targeted)
+    given = [tf.constant(images), tf.constant(labels)]
+    keys = {"seed": tf.constant(0, tf.int64), "indices": tf.range(NUM_IMAGES, dtype=tf.int64)}
+    turn = {"turn": tf.constant(0)}
+    state = ours.begin(keras_model, *given, **keys, **turn)
+    steps = {"first": tf.constant(0), "last": tf.constant(100)}
+    state = ours.advance(keras_model, *given, state, **keys, **turn, **steps)
+    ratios = state["distance"].numpy() / theirs
+    print(norm, targeted, np.quantile(ratios, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]))
+    assert np.median(ratios) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_square_reaches_the_same_margins(
+    torch, torchattacks, torch_model, keras_model, batch, norm
+) -> None:
+    images, labels = batch
+    # So small a ball breaks nothing, so that both search to the last query.
+    epsilon = EPSILONS[norm] / 20
+    pixels, targets = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous(), torch.tensor(labels)
+    theirs = []
+    for seed in range(4):
+        options = {"norm": NAMES[norm], "eps": epsilon, "n_queries": 1500, "resc_schedule": False}
+        attack = torchattacks.Square(torch_model, **options)
+        attack.init_hyperparam(pixels)
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            _, found = attack.attack_single_run(pixels, targets)
+            theirs.append(-attack.margin_and_loss(found, targets)[0].numpy())
+    attack = Square(epsilon=epsilon, norm=norm, num_queries=1500)
+    result = attack(keras_model, images, labels, seed=0)
+    ours = objectives.margin(tf.constant(labels), tf.constant(result.logits)).numpy()
+    clean = objectives.margin(tf.constant(labels), keras_model(images)).numpy()
+    print(norm, (ours - clean).mean(), [(t - clean).mean() for t in theirs], result.success.sum())
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_square(torchattacks, torch_model, keras_model, batch, their_success, norm) -> None:
     options = {"norm": NAMES[norm], "eps": EPSILONS[norm], "n_queries": 1500}
