@@ -52,14 +52,6 @@ class Outcome:
     forward: int
     backward: int
 
-    def cells(self) -> str:
-        """Seconds, processor seconds and passes for each image, as a table shows them."""
-        count = len(self.standing)
-        return (
-            f"{self.seconds / count:.2f} | {self.cpu_seconds / count:.2f} | "
-            f"{self.forward / count:.0f} | {self.backward / count:.0f}"
-        )
-
 
 def main() -> None:
     """Prints one row for each model."""
@@ -68,6 +60,7 @@ def main() -> None:
     parser.add_argument("--epsilon", default="8/255")
     parser.add_argument("--num-examples", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=1, help="of both sides, in turn")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--smoke", action="store_true", help="a few iterations only")
     options = parser.parse_args()
@@ -99,15 +92,33 @@ def row(path: Path, options: argparse.Namespace) -> str:
     labels = test.split.labels
     clean = classifier.model(images).numpy().argmax(axis=1) == labels
     epsilon = ThreatModel.parse(options.epsilon).epsilon
-    ours = run_ours(classifier.model, images, labels, epsilon, options)
-    theirs = run_theirs(classifier.model, images, labels, epsilon, options)
+    inputs = (classifier.model, images, labels, epsilon, options)
+    # In turn, since other work on the machine may slow it down for minutes.
+    pairs = [(run_ours(*inputs), run_theirs(*inputs)) for _ in range(options.repeats)]
+    ours, theirs = pairs[0]
     differ = int((ours.standing != theirs.standing).sum())
     return (
         f"| {path.name} | {clean.mean():.1%} | {ours.standing.mean():.1%} | "
-        f"{theirs.standing.mean():.1%} | {differ} of {len(labels)} | {ours.cells()} | "
-        f"{theirs.cells()} | {theirs.seconds / ours.seconds:.2f} | "
-        f"{theirs.cpu_seconds / ours.cpu_seconds:.2f} |"
+        f"{theirs.standing.mean():.1%} | {differ} of {len(labels)} | "
+        f"{medians([ours for ours, _ in pairs])} | {medians([theirs for _, theirs in pairs])} | "
+        f"{ratios([theirs.seconds / ours.seconds for ours, theirs in pairs])} | "
+        f"{ratios([theirs.cpu_seconds / ours.cpu_seconds for ours, theirs in pairs])} |"
     )
+
+
+def medians(outcomes: list[Outcome]) -> str:
+    """Seconds, processor seconds and passes for each image, as a table shows them."""
+    count = len(outcomes[0].standing)
+    digits = {"seconds": 2, "cpu_seconds": 2, "forward": 0, "backward": 0}
+    return " | ".join(
+        f"{np.median([getattr(outcome, name) for outcome in outcomes]) / count:.{places}f}"
+        for name, places in digits.items()
+    )
+
+
+def ratios(values: list[float]) -> str:
+    """Each repeat's, as a table shows them."""
+    return ", ".join(f"{value:.2f}" for value in values)
 
 
 def measured(attack: Callable[[], np.ndarray], model: CountedKeras | CountedTorch) -> Outcome:
