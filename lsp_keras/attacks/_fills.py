@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from lsp_keras.ops.norms import expand
 
-# Newton's steps on a concave piecewise linear function end after finitely many; ten are common.
+# Newton's steps on a concave piecewise linear function end after finitely many; five are common.
 _MOST_STEPS = 40
 _RELATIVE_PRECISION = 1e-6
 

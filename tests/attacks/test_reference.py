@@ -18,7 +18,7 @@ from lsp_keras.ops import objectives
 pytestmark = pytest.mark.reference
 NUM_IMAGES, SIZE, CLASSES = 64, 10, 6
 EPSILONS = {"linf": 0.012, "l2": 0.09}
-NAMES = {"linf": "Linf", "l2": "L2"}
+NAMES = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +187,12 @@ def test_fab_comes_as_near(
     images, labels = batch
     order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
     pixels = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous()
-    attack = torchattacks.FAB(torch_model, norm=norm.replace("l", "L"), steps=100, seed=0)
-    if targeted:
-        attack.target_class = 2
-        found = attack.attack_single_run_targeted(pixels, torch.tensor(labels))
-    else:
-        found = attack.attack_single_run(pixels, torch.tensor(labels))
+    options = {"norm": NAMES[norm], "steps": 100, "n_classes": CLASSES, "seed": 0}
+    attack = torchattacks.FAB(torch_model, **options, multi_targeted=targeted)
+    # The class that follows the label's.
+    attack.target_class = 2
+    run = attack.attack_single_run_targeted if targeted else attack.attack_single_run
+    found = run(pixels, torch.tensor(labels))
     theirs = np.linalg.norm((found - pixels).flatten(1).numpy(), order, axis=1)
     # Nothing is broken within so small a radius, so that every step is taken.
     ours = FAB(epsilon=1e-6, norm=norm, targeted=targeted)
@@ -202,9 +202,7 @@ def test_fab_comes_as_near(
     state = ours.begin(keras_model, *given, **keys, **turn)
     steps = {"first": tf.constant(0), "last": tf.constant(100)}
     state = ours.advance(keras_model, *given, state, **keys, **turn, **steps)
-    ratios = state["distance"].numpy() / theirs
-    print(norm, targeted, np.quantile(ratios, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]))
-    assert np.median(ratios) == pytest.approx(1.0, abs=0.01)
+    np.testing.assert_allclose(state["distance"], theirs, rtol=2e-3)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -212,7 +210,7 @@ def test_square_reaches_the_same_margins(
     torch, torchattacks, torch_model, keras_model, batch, norm
 ) -> None:
     images, labels = batch
-    # So small a ball breaks nothing, so that both search to the last query.
+    # So small a ball breaks almost nothing, so that both search to the last query.
     epsilon = EPSILONS[norm] / 20
     pixels, targets = torch.tensor(images.transpose(0, 3, 1, 2)).contiguous(), torch.tensor(labels)
     theirs = []
@@ -220,15 +218,26 @@ def test_square_reaches_the_same_margins(
         options = {"norm": NAMES[norm], "eps": epsilon, "n_queries": 1500, "resc_schedule": False}
         attack = torchattacks.Square(torch_model, **options)
         attack.init_hyperparam(pixels)
+        draw = attack.random_int
+        # Its squares never reach the last row and column; ours do, and gain a little more.
+        attack.random_int = lambda low, high, draw=draw: draw(low, high + 1)
         torch.manual_seed(seed)
         with torch.no_grad():
             _, found = attack.attack_single_run(pixels, targets)
             theirs.append(-attack.margin_and_loss(found, targets)[0].numpy())
     attack = Square(epsilon=epsilon, norm=norm, num_queries=1500)
     result = attack(keras_model, images, labels, seed=0)
-    ours = objectives.margin(tf.constant(labels), tf.constant(result.logits)).numpy()
+    margins = objectives.margin(tf.constant(labels), tf.constant(result.logits)).numpy()
     clean = objectives.margin(tf.constant(labels), keras_model(images)).numpy()
-    print(norm, (ours - clean).mean(), [(t - clean).mean() for t in theirs], result.success.sum())
+    ours, theirs = margins - clean, np.array(theirs) - clean
+    means = theirs.mean(axis=1)
+    assert abs(ours.mean() - means.mean()) <= 2.0 * np.ptp(means)
+
+    def farthest(rises, others):
+        return np.abs(np.log(rises / others.mean(axis=0))).max()
+
+    explained = [farthest(theirs[seed], np.delete(theirs, seed, axis=0)) for seed in range(4)]
+    assert farthest(ours, theirs) <= 1.25 * max(explained)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
