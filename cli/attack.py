@@ -2,13 +2,13 @@
 
 import functools
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli import _threads
 from cli._options import attack_options
 from lsp_keras.validation import InputError
 
@@ -81,8 +81,7 @@ def command(
     lsp-keras attack runs/svhn-at+lsp --suite autoattack --num-examples 1000
     lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
     """
-    # Attacks give each core a batch of its own, which is faster than sharing every operator.
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    _threads.one_for_each_operator()
 
     from cli._progress import attack_progress
     from cli._report_table import print_report

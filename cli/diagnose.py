@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli import _threads
 from cli._options import attack_options
 from lsp_keras.validation import InputError
 
@@ -86,6 +87,8 @@ def command(
         raise InputError("--no-signs leaves nothing to do without --profile.")
     if transfer_from is not None and not signs:
         raise InputError("--transfer-from is one of the signs that --no-signs leaves out.")
+    _threads.one_for_each_operator()
+
     from cli._subject import load_rival, load_subject
     from lsp_keras.evaluation import load_attackable
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
