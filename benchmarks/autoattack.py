@@ -12,7 +12,6 @@ sides to check that the script works; its numbers mean nothing.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from _report import print_header
 from _torch_model import TorchClassifier
 
 from cli._test_images import load_test_images
+from cli._threads import one_for_each_operator
 from lsp_keras.attacks.autoattack import AutoAttack
 from lsp_keras.evaluation import load_classifier
 from lsp_keras.types import ThreatModel
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--smoke", action="store_true", help="a few iterations only")
     options = parser.parse_args()
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    one_for_each_operator()
     print_header(Path(__file__))
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, ", end="")
     print(f"{torch.get_num_threads()} torch threads, L-inf {options.epsilon}\n")

@@ -1,4 +1,4 @@
-"""TensorFlow's threads, which must be chosen before it is imported."""
+"""TensorFlow's threads, which must be chosen before its first operator runs."""
 
 import os
 

@@ -25,23 +25,23 @@ def folded(logits_fn: Any) -> Any:
         return logits_fn
     # By the convolution's output: the layer and what it was called with.
     convolved: dict[int, tuple[keras.layers.Conv2D, Any]] = {}
-    num_folded = 0
+    changed = False
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
-        nonlocal num_folded
+        nonlocal changed
         if _is_normalization(layer) and id(inputs[0]) in convolved:
-            num_folded += 1
+            changed = True
             convolution, values = convolved[id(inputs[0])]
             return NormalizedConvolution(convolution, layer)(values)
         inner = folded(layer)
-        num_folded += inner is not layer
+        changed |= inner is not layer
         outputs = inner(*inputs, **options)
         if _is_convolution(layer):
             convolved[id(outputs)] = layer, inputs[0]
         return outputs
 
     model = keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=call)
-    return model if num_folded else logits_fn
+    return model if changed else logits_fn
 
 
 class NormalizedConvolution(keras.Layer):
