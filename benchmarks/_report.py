@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.evaluation._provenance import hardware, versions
+from lsp_keras.evaluation.provenance import hardware, versions
 
 
 def header(script: Path) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Experiment:
         if self.jobs > 1:
             threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
             environment |= {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
-        command = [sys.executable, "-m", "cli.main", *arguments, "--json"]
+        command = [sys.executable, "-m", "lsp_keras", *arguments, "--json"]
         found = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
         return json.loads(found.stdout)
 

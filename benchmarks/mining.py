@@ -38,7 +38,7 @@ def scann_index(name: str) -> Callable[[np.ndarray], tuple[Search, int]]:
     """Index of lsp_keras by its name."""
 
     def build(vectors: np.ndarray) -> tuple[Search, int]:
-        from lsp_keras.neighbors._search import INDEXES
+        from lsp_keras.neighbors.search import INDEXES
 
         index = INDEXES[name](vectors, COUNT)
         return lambda queries, effort: index.search(queries, COUNT, effort), index.max_effort

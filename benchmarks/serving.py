@@ -38,23 +38,23 @@ import grpc
 import keras
 import numpy as np
 import tensorflow as tf
+from lsp_keras.serving.authentication import Token
+from lsp_keras.serving.execution.executor import DirectExecutor
+from lsp_keras.serving.execution.workers import Workers
+from lsp_keras.serving.models.manager import ModelManager, ModelSpec
+from lsp_keras.serving.models.servable import Servable
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.observability.metrics import Metrics
+from lsp_keras.serving.observability.readiness import Readiness
+from lsp_keras.serving.observability.requests import Observer
+from lsp_keras.serving.rest.app import make_app
+from lsp_keras.serving.rest.handlers import RestHandlers, RestOptions
+from lsp_keras.serving.services.inference import InferenceService
+from lsp_keras.serving.services.management import ManagementService
 from tensorflow_serving.apis import predict_pb2
 
 from lsp_keras.export import export_model
 from lsp_keras.models.resnet18 import resnet18
-from serving.app import make_app
-from serving.authentication import Token
-from serving.execution import DirectExecutor
-from serving.inference import InferenceService
-from serving.management import ManagementService
-from serving.manager import ModelManager, ModelSpec
-from serving.metrics import Metrics
-from serving.observation import Observer
-from serving.readiness import Readiness
-from serving.rest import RestHandlers, RestOptions
-from serving.servable import Servable
-from serving.versions import ModelConfig
-from serving.workers import Workers
 
 SIZE = 32
 BATCH = 32
@@ -297,7 +297,7 @@ def batching_flags(folder: Path) -> list[str]:
 
 def server(folder: Path, *flags: str) -> AbstractContextManager[tuple[int, int]]:
     """`lsp-keras serve` in a process of its own, with its REST and gRPC ports."""
-    command = ["-m", "cli.main", "serve", str(folder), "--embedded", *flags]
+    command = ["-m", "lsp_keras", "serve", str(folder), "--embedded", *flags]
     return process(lambda rest, grpc: [*command, f"--rest_api_port={rest}", f"--port={grpc}"])
 
 

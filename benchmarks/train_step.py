@@ -23,9 +23,10 @@ import tensorflow as tf
 from _report import header, print_header
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.methods import ATTrainer, RobustTrainer, StandardTrainer
 from lsp_keras.models import resnet18
 from lsp_keras.regularizers import LSP
-from lsp_keras.training import ATTrainer, CoupledSGD, RobustTrainer, StandardTrainer
+from lsp_keras.training import CoupledSGD
 
 NUM_CLASSES = 10
 METHODS: dict[str, Callable[..., RobustTrainer]] = {

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from lsp_keras.recipes import FitConfig, find_recipe
-from lsp_keras.recipes._config import config_from, settings
+from lsp_keras.runs import FitConfig, find_recipe
+from lsp_keras.runs.config import config_from, settings
 from lsp_keras.validation import InputError
 
 _OF_METHOD = ("adv", "method", "beta", "gamma", "helper", "helper_epochs")

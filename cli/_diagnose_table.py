@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cli._subject import Findings
+from lsp_keras.runs.subject import Findings
 
 _SWEEPS = {
     "radius": "PGD, radius: {:.3g}",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lsp_keras import registry
-from lsp_keras.recipes import (
+from lsp_keras.runs import (
     NOTES,
     Expected,
     expected_accuracies,

@@ -10,7 +10,7 @@ import click
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
-    from lsp_keras.evaluation import Classifier
+    from lsp_keras.classifiers import Classifier
 
 _PROBED = 2
 
@@ -35,7 +35,7 @@ def open_target(
     Raises:
         InputError: None or both are given, or an attack needs gradients that a server hides.
     """
-    from lsp_keras.evaluation import load_attackable
+    from lsp_keras.classifiers import load_attackable
 
     if (model is None) == (url is None):
         raise InputError("Give a run or model to attack, or --url, and not both.")
@@ -54,10 +54,10 @@ def open_target(
 
 def _remote_target(url: str, test: Any) -> Iterator[tuple["Classifier", Any]]:
     import tensorflow as tf
+    from lsp_keras.serving.client.client import Client, ClientError
 
-    from cli._remote import RemoteClassifier
-    from lsp_keras.evaluation import Classifier
-    from serving.client import Client, ClientError
+    from lsp_keras.classifiers import Classifier
+    from lsp_keras.classifiers.remote import RemoteClassifier
 
     with Client(url) as client:
         try:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from cli._options import data_options
-from cli.list import command as list_choices
+from lsp_keras.cli._options import data_options
+from lsp_keras.cli.list import command as list_choices
 
 if TYPE_CHECKING:
     from lsp_keras.types import Dataset
@@ -48,7 +47,8 @@ def show_dataset(
     NAME is one of `lsp-keras data list`, tfds:NAME or folder:PATH; @SIZE at its end, as in
     stl10@32, resizes the images.
     """
-    from lsp_keras.datasets import contact_sheet, load
+    from lsp_keras.datasets import load
+    from lsp_keras.plots.contact_sheet import contact_sheet
     from lsp_keras.storage import atomic_path
 
     dataset = load(name, data_dir=data_dir, cache_dir=cache_dir)

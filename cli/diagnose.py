@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from lsp_keras.cli import _threads
+from lsp_keras.cli._options import attack_options
 
-from cli import _threads
-from cli._options import attack_options
 from lsp_keras.validation import InputError
 
 
@@ -89,8 +89,8 @@ def command(
         raise InputError("--transfer-from is one of the signs that --no-signs leaves out.")
     _threads.one_for_each_operator()
 
-    from cli._subject import load_rival, load_subject
-    from lsp_keras.evaluation import load_attackable
+    from lsp_keras.classifiers import load_attackable
+    from lsp_keras.runs.subject import load_rival, load_subject
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
     threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
@@ -121,7 +121,7 @@ def command(
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:
-        from cli._diagnose_table import print_findings
+        from lsp_keras.cli._diagnose_table import print_findings
 
         print_findings(findings)
     run = subjects[0].classifier.run
@@ -142,8 +142,9 @@ def _measure(
     seed: int,
 ) -> Any:
     """The subject's findings."""
-    from cli._progress import step_progress
-    from cli._subject import Findings, diagnose_subject, profile_subject
+    from lsp_keras.cli._progress import step_progress
+
+    from lsp_keras.runs.subject import Findings, diagnose_subject, profile_subject
 
     diagnosis = certainty = None
     options: dict[str, Any] = {"batch_size": batch_size, "seed": seed}
@@ -171,7 +172,7 @@ def _record(findings: Sequence[Any]) -> dict[str, Any]:
 
 def _write(record: dict[str, Any], findings: Sequence[Any], folder: Path) -> Path:
     """Writes the record and its plots; returns the record's path."""
-    from cli._diagnose_plots import draw_findings
+    from lsp_keras.plots.diagnosis import draw_findings
     from lsp_keras.storage import write_json
 
     stem = folder / datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")

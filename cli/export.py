@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from lsp_keras.cli._options import weights_option
 
-from cli._options import weights_option
 from lsp_keras.validation import InputError
 
 
@@ -50,7 +50,7 @@ def command(
     if not source.exists():
         raise InputError(f"There is no run or model at {source}.")
     names = _class_names(source if source.is_dir() else source.parent, class_names)
-    from lsp_keras.evaluation import load_classifier
+    from lsp_keras.classifiers import load_classifier
     from lsp_keras.export import ExportOptions, export_model
 
     classifier = load_classifier(source, weights=weights)
@@ -84,9 +84,9 @@ def _class_names(folder: Path, given: str | None) -> list[str]:
 
 def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:
     """The card, from what lies in the run's folder."""
-    from lsp_keras.evaluation._provenance import model_fingerprint, versions
+    from lsp_keras.evaluation.provenance import model_fingerprint, versions
     from lsp_keras.export import make_card
-    from lsp_keras.recipes import read_config
+    from lsp_keras.runs import read_config
 
     run = classifier.run
     record = run / "dataset.json" if run else None

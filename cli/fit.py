@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from cli._config_options import config_from_options, config_options
-from cli._options import cache_option
+from lsp_keras.cli._config_options import config_from_options, config_options
+from lsp_keras.cli._options import cache_option
 
 if TYPE_CHECKING:
-    from lsp_keras.recipes._run import FitResult
+    from lsp_keras.runs.fit import FitResult
 
 
 @click.command()
@@ -47,8 +46,9 @@ def command(
     lsp-keras fit --dataset folder:photos --no-lsp --width 16
     """
     config = config_from_options(ctx, recipe, options)
-    from cli._progress import stage_progress
-    from lsp_keras.recipes import fit
+    from lsp_keras.cli._progress import stage_progress
+
+    from lsp_keras.runs import fit
 
     with stage_progress() as progress:
         result = fit(

@@ -29,7 +29,7 @@ def command(kind: str, as_json: bool) -> None:
 
 
 def _list_recipes(as_json: bool) -> None:
-    from cli._recipes import print_recipes, recipe_records
+    from lsp_keras.cli._recipes import print_recipes, recipe_records
 
     if as_json:
         click.echo(json.dumps(recipe_records(), indent=2))

@@ -24,7 +24,7 @@ class CommandFiles(click.Group):
         """The command that `cli/NAME.py` defines as `command`."""
         if name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"cli.{name}").command
+        command: click.Command = importlib.import_module(f"lsp_keras.cli.{name}").command
         return command
 
     def resolve_command(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from lsp_keras.cli._options import data_options, train_options
 
-from cli._options import data_options, train_options
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
@@ -95,16 +95,11 @@ def command(
     """
     if sum(choice is not None for choice in (features, encoder, embeddings)) > 1:
         raise InputError("Choose one of --features, --encoder and --embeddings.")
-    from cli._progress import stage_progress
+    from lsp_keras.cli._progress import stage_progress
+
     from lsp_keras import datasets
-    from lsp_keras.neighbors import (
-        MiningSettings,
-        diagnose,
-        draw_sheet,
-        find_or_mine,
-        save_table,
-        table_path,
-    )
+    from lsp_keras.neighbors import MiningSettings, diagnose, find_or_mine, save_table, table_path
+    from lsp_keras.plots.neighbors import draw_sheet
     from lsp_keras.storage import write_json
 
     images = datasets.load(
@@ -144,7 +139,7 @@ def _feature_source(
     images: "Dataset", encoder: Path | None, embeddings: Path | None
 ) -> "FeatureSource":
     from lsp_keras.neighbors import FeatureSource
-    from lsp_keras.recipes._features import embeddings_file_source, encoder_source
+    from lsp_keras.runs.features import embeddings_file_source, encoder_source
 
     if encoder is not None:
         return encoder_source(encoder, images.info.image_shape)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from serving.client import Prediction
+    from lsp_keras.serving.client.client import Prediction
 
 
 @click.command()
@@ -37,7 +37,7 @@ def command(
     \b
     lsp-keras predict --url http://localhost:8501/v1/models/svhn house_number.png
     """
-    from serving.client import Client, ClientError
+    from lsp_keras.serving.client.client import Client, ClientError
 
     try:
         with Client(

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-
-from cli._options import data_options, train_options
+from lsp_keras.cli._options import data_options, train_options
 
 
 @click.command()
@@ -74,8 +73,8 @@ def command(
     lsp-keras mine --dataset cifar10 --encoder encoder.keras
     """
     from lsp_keras import datasets
-    from lsp_keras.training import PretrainSettings, encoder_folder, find_or_pretrain
-    from lsp_keras.training._progress import ThroughputProgress
+    from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
+    from lsp_keras.training.progress import ThroughputProgress
 
     images = datasets.load(
         dataset,

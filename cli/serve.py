@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from lsp_keras.serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 
 from lsp_keras.validation import InputError
-from serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 
 BINARY = "tensorflow_model_server"
 
@@ -113,11 +113,11 @@ def _upstream_arguments(ctx: click.Context, flags: Mapping[str, Any]) -> list[st
 
 
 def _serve_embedded(flags: Mapping[str, Any]) -> None:
-    from serving.config_watcher import ConfigWatcher
-    from serving.errors import ServingError
-    from serving.flag_options import models, server_options
-    from serving.observation import configure_logging
-    from serving.server import Server
+    from lsp_keras.serving.errors import ServingError
+    from lsp_keras.serving.flag_options import models, server_options
+    from lsp_keras.serving.models.config_watcher import ConfigWatcher
+    from lsp_keras.serving.observability.requests import configure_logging
+    from lsp_keras.serving.server import Server
 
     configure_logging(as_json=flags["log_format"] == "json")
     if not (click.get_current_context().obj or {}).get("verbose"):

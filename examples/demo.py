@@ -45,7 +45,7 @@ def main() -> None:
 def run(*arguments: str) -> None:
     """Prints a command and runs it, ending the demo if it fails."""
     print(f"\n$ lsp-keras {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", "cli.main", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "lsp_keras", *arguments], check=True)
 
 
 def save_test_image(digit: int) -> None:
@@ -66,7 +66,7 @@ def predict() -> None:
     url = f"http://127.0.0.1:{port}/v1/models/{MODEL.name}"
     arguments = ["serve", str(MODEL), "--rest-api-port", str(port), "--port", "0"]
     print(f"\n$ lsp-keras {' '.join(arguments)} &", flush=True)
-    server = subprocess.Popen([sys.executable, "-m", "cli.main", *arguments])
+    server = subprocess.Popen([sys.executable, "-m", "lsp_keras", *arguments])
     try:
         wait_until_available(url, server)
         run("predict", "--url", url, str(IMAGE))

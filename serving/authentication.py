@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-
-from serving.errors import UnauthenticatedError
+from lsp_keras.serving.errors import UnauthenticatedError
 
 MESSAGE = "Send the header `Authorization: Bearer TOKEN` with the server's token."
 # Load balancers and orchestrators ask for these without a token.

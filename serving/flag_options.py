@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.validation import InputError
-from serving.batching import BatchingOptions
-from serving.config_files import (
+from lsp_keras.serving.execution.batching import BatchingOptions
+from lsp_keras.serving.models.config_files import (
     DEFAULT_METRICS_PATH,
     read_batching_parameters,
     read_metrics_path,
     read_model_config,
     read_ssl_config,
 )
-from serving.options import LoadOptions, ServerOptions, TLSOptions
-from serving.versions import ModelConfig
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
+
+from lsp_keras.validation import InputError
 
 Flags = Mapping[str, Any]
 

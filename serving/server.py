@@ -10,28 +10,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grpc_health.v1.health import aio as health_aio
+from lsp_keras.serving.authentication import Token, TokenInterceptor
+from lsp_keras.serving.execution.batching import BatchingExecutor
+from lsp_keras.serving.execution.executor import DirectExecutor, Executor
+from lsp_keras.serving.execution.workers import Workers
+from lsp_keras.serving.grpc.service import ModelService, PredictionService, make_server
+from lsp_keras.serving.models.manager import ModelManager
+from lsp_keras.serving.models.servable import Servable
+from lsp_keras.serving.models.served_model import LoadPolicy
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.observability.metrics import PENDING, VERSIONS, Labels, Metrics
+from lsp_keras.serving.observability.readiness import Readiness
+from lsp_keras.serving.observability.requests import Observer
+from lsp_keras.serving.options import LoadOptions, ServerOptions
+from lsp_keras.serving.rest.app import make_app
+from lsp_keras.serving.rest.handlers import RestHandlers, RestOptions
+from lsp_keras.serving.rest.page import page_routes
+from lsp_keras.serving.services.inference import InferenceService
+from lsp_keras.serving.services.management import ManagementService
+from lsp_keras.serving.services.warmup import warm_up
+from lsp_keras.serving.transports import GrpcTransport, RestTransport, Transport, bind
 from starlette.types import ASGIApp
-
-from serving.app import make_app
-from serving.authentication import Token, TokenInterceptor
-from serving.batching import BatchingExecutor
-from serving.execution import DirectExecutor, Executor
-from serving.grpc_service import ModelService, PredictionService, make_server
-from serving.inference import InferenceService
-from serving.management import ManagementService
-from serving.manager import ModelManager
-from serving.metrics import PENDING, VERSIONS, Labels, Metrics
-from serving.model import LoadPolicy
-from serving.observation import Observer
-from serving.options import LoadOptions, ServerOptions
-from serving.page_routes import page_routes
-from serving.readiness import Readiness
-from serving.rest import RestHandlers, RestOptions
-from serving.servable import Servable
-from serving.transports import GrpcTransport, RestTransport, Transport, bind
-from serving.versions import ModelConfig
-from serving.warmup import warm_up
-from serving.workers import Workers
 
 logger = logging.getLogger(__name__)
 

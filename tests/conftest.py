@@ -23,7 +23,7 @@ def run_cli(tmp_path: Path):
     import sys
 
     def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+        command = [sys.executable, "-m", "lsp_keras", *map(str, arguments)]
         return subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, timeout=250, **options
         )

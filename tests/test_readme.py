@@ -22,7 +22,7 @@ def test_links_into_the_tree_exist() -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    from cli.main import group
+    from lsp_keras.cli.main import group
 
     commands = set(re.findall(r"lsp-keras ([a-z]+)", README))
     assert commands <= set(group.list_commands(None))

@@ -9,8 +9,8 @@ Example:
 
 from lsp_keras.attacks._base import Attack, AttackResult
 from lsp_keras.attacks._cascade import Cascade
-from lsp_keras.attacks._checks import NonFiniteError
 from lsp_keras.attacks._ensemble import Ensemble
+from lsp_keras.attacks._inputs import NonFiniteError
 from lsp_keras.attacks._program import LogitsFn, inference_logits
 from lsp_keras.attacks._unperturbed import Unperturbed
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._checks import Batch, check_batch, check_finite, check_labels
+from lsp_keras.attacks._inputs import Batch, check_batch, check_finite, check_labels
 from lsp_keras.attacks._program import LogitsFn, Program, attackable_logits
-from lsp_keras.attacks._survivors import in_chunks, predict_in_chunks
+from lsp_keras.inference.chunks import in_chunks, predict_in_chunks
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Floats, Norm

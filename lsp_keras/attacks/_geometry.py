@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from lsp_keras.attacks._fills import fill_by_weight, fill_proportionally
 from lsp_keras.ops import random
+from lsp_keras.ops.fills import fill_by_weight, fill_proportionally
 from lsp_keras.ops.norms import expand, l1_norm, l2_norm, linf_norm
 from lsp_keras.types import Norm
 

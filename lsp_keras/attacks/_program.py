@@ -8,9 +8,9 @@ import keras
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._checks import Batch
-from lsp_keras.attacks._cores import RowFunction
-from lsp_keras.attacks._folding import folded
+from lsp_keras.attacks._inputs import Batch
+from lsp_keras.inference.folding import folded
+from lsp_keras.inference.row_function import RowFunction
 from lsp_keras.types import Floats
 
 # A Keras model is one too; it is then called in inference mode.

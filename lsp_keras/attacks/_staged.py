@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack, Progress
-from lsp_keras.attacks._checks import Batch
-from lsp_keras.attacks._loops import in_turn
+from lsp_keras.attacks._inputs import Batch
 from lsp_keras.attacks._program import Program
-from lsp_keras.attacks._survivors import in_chunks
+from lsp_keras.inference.chunks import in_chunks
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Floats
 

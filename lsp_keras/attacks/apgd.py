@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lsp_keras.attacks._apgd_steps import HalvingRule, SparsityRule, StepRule
 from lsp_keras.attacks._gradient import check_count, value_and_gradient
-from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._staged import StagedAttack, State
-from lsp_keras.attacks._step_rules import HalvingRule, SparsityRule, StepRule
 from lsp_keras.ops import objectives
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Floats, Norm

@@ -13,7 +13,7 @@ from lsp_keras.attacks._adam import (
 )
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import check_count
-from lsp_keras.attacks._loops import in_turn
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
 from lsp_keras.validation import check_positive

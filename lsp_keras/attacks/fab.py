@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from lsp_keras.attacks._geometry import GEOMETRIES
 from lsp_keras.attacks._gradient import check_count, value_and_gradient
-from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._planes import move_to_plane
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.attacks.apgd import ranked_class
 from lsp_keras.ops import objectives
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand, norm_of
 from lsp_keras.types import Norm
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._geometry import GEOMETRIES
 from lsp_keras.attacks._gradient import check_count
-from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm

@@ -14,8 +14,8 @@ from lsp_keras.attacks._gradient import (
     check_step_size,
     default_step_size,
 )
-from lsp_keras.attacks._loops import in_turn
 from lsp_keras.ops import objectives
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
 from lsp_keras.validation import InputError, check_choice

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks import _squares
+from lsp_keras.attacks import _square_proposals as _squares
 from lsp_keras.attacks._gradient import check_count
-from lsp_keras.attacks._loops import in_turn
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.ops import objectives
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
 from lsp_keras.validation import InputError

@@ -1,17 +1,17 @@
 """Accuracy under attack, as a record that says what it is worth."""
 
-from lsp_keras.evaluation._diagnose import diagnose
-from lsp_keras.evaluation._diagnosis import Diagnosis
-from lsp_keras.evaluation._evaluate import evaluate
-from lsp_keras.evaluation._flags import Flag
-from lsp_keras.evaluation._load import Classifier, load_attackable, load_classifier
-from lsp_keras.evaluation._profile import Profile, profile
-from lsp_keras.evaluation._provenance import model_fingerprint
-from lsp_keras.evaluation._report import AttackRecord, Report
-from lsp_keras.evaluation._saved_model import SavedModelClassifier, choose_output
-from lsp_keras.evaluation._shares import Share
-from lsp_keras.evaluation._structure import LocalStructure
-from lsp_keras.evaluation._suites import SUITES, build_attacks, cascade
+from lsp_keras.classifiers.load import Classifier, load_attackable, load_classifier
+from lsp_keras.classifiers.saved_model import SavedModelClassifier, choose_output
+from lsp_keras.evaluation.diagnosis.diagnose import diagnose
+from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
+from lsp_keras.evaluation.diagnosis.record import Diagnosis
+from lsp_keras.evaluation.evaluate import evaluate
+from lsp_keras.evaluation.flags import Flag
+from lsp_keras.evaluation.profile.profile import Profile, profile
+from lsp_keras.evaluation.provenance import model_fingerprint
+from lsp_keras.evaluation.report import AttackRecord, Report
+from lsp_keras.evaluation.share import Share
+from lsp_keras.evaluation.suites import SUITES, build_attacks, cascade
 
 __all__ = [
     "SUITES",

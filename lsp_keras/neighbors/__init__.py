@@ -5,13 +5,13 @@ A table's provenance is a JSON record: `source` (dataset, split, where the featu
 mined tables `index` (name, version, parameters, effort) and `recall` (value, sample).
 """
 
-from lsp_keras.neighbors._features import FeatureSource, embeddings_source, image_features
-from lsp_keras.neighbors._queries import nearest_among
 from lsp_keras.neighbors.cache import SPACES, find_or_mine, table_path
 from lsp_keras.neighbors.diagnosis import diagnose, knn_accuracy, mutual_share
+from lsp_keras.neighbors.features import FeatureSource, embeddings_source, image_features
 from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
-from lsp_keras.neighbors.sheet import draw_sheet
+from lsp_keras.neighbors.queries import nearest_among
 from lsp_keras.neighbors.table import check_belongs, load_table, save_table
+from lsp_keras.plots.neighbors import draw_sheet
 
 __all__ = [
     "SPACES",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lsp_keras.neighbors._features import FeatureSource, Progress
+from lsp_keras.neighbors.features import FeatureSource, Progress
 from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
 from lsp_keras.neighbors.table import load_table, save_table
 from lsp_keras.storage import cache_dir as default_cache_dir

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.neighbors._features import (
+from lsp_keras.neighbors.features import (
     Encode,
     Progress,
     image_features,
     prepare,
     silent,
 )
-from lsp_keras.neighbors._search import INDEXES, Index, load_scann, sklearn_exact
+from lsp_keras.neighbors.search import INDEXES, Index, load_scann, sklearn_exact
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import Floats, Integers, NeighborTable
 from lsp_keras.validation import InputError, check_choice

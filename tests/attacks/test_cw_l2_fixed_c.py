@@ -1,8 +1,8 @@
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks import _cores
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC, masked_lead
+from lsp_keras.inference import row_function as _cores
 
 
 def test_the_lead_counts_negative_logits_as_zero_like_torchattacks() -> None:

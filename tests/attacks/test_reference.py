@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.attacks._squares import pyramid_pair
+from lsp_keras.attacks._square_proposals import pyramid_pair
 from lsp_keras.attacks.apgd import APGD
 from lsp_keras.attacks.autoattack_torchattacks import AutoAttackTorchattacks
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC

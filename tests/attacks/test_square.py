@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.attacks import _squares
+from lsp_keras.attacks import _square_proposals as _squares
 from lsp_keras.attacks.square import Square, _square_sides
 from lsp_keras.validation import InputError
 

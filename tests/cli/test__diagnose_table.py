@@ -1,7 +1,8 @@
 from types import SimpleNamespace
 
-from cli._diagnose_table import statement
-from cli._subject import Findings
+from lsp_keras.cli._diagnose_table import statement
+
+from lsp_keras.runs.subject import Findings
 
 
 def flag(name: str) -> SimpleNamespace:

@@ -11,14 +11,14 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lsp_keras.cli.attack import SUITES, command
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.server import running
 from PIL import Image
 
-from cli.attack import SUITES, command
 from lsp_keras import evaluation
 from lsp_keras.export import export_model
 from lsp_keras.validation import InputError
-from serving.server import running
-from serving.versions import ModelConfig
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_record(run) -> None:
         *("attack", str(run), "--attacks", "apgd,square", "--epsilon", "8/255", "--json"),
         *("--batch-size", "2"),
     ]
-    command_line = [sys.executable, "-m", "cli.main", *options]
+    command_line = [sys.executable, "-m", "lsp_keras", *options]
     journal = run / "evaluations" / ".unfinished"
     process = subprocess.Popen(
         command_line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -6,11 +6,12 @@ import os
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from lsp_keras.cli.data import command
 from PIL import Image
 
-from cli.data import command
 from lsp_keras import registry
-from lsp_keras.datasets import contact_sheet, load
+from lsp_keras.datasets import load
+from lsp_keras.plots.contact_sheet import contact_sheet
 
 # A port that nothing listens on stands for a machine without a network.
 NOWHERE = "http://127.0.0.1:9"

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import keras
 import pytest
 from click.testing import CliRunner
+from lsp_keras.cli.diagnose import command
 
-from cli.diagnose import command
 from lsp_keras.datasets import load
-from lsp_keras.evaluation import _trials, model_fingerprint
+from lsp_keras.evaluation import model_fingerprint
+from lsp_keras.evaluation.diagnosis import trials as _trials
 from lsp_keras.validation import InputError
 
 PLOTS = ["calibration", "curves", "features", "margins", "singular-values", "surface"]

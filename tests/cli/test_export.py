@@ -7,7 +7,7 @@ import keras
 import pytest
 import tomli_w
 
-from lsp_keras.evaluation._provenance import model_fingerprint
+from lsp_keras.evaluation.provenance import model_fingerprint
 
 
 @pytest.fixture(scope="module")

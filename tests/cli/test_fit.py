@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from cli.main import main
+from lsp_keras.cli.main import main
 
 TINY = (  # noqa: SIM905
     "--num-train 64 --validation-size 16 --num-test 16 --width 2 --batch-size 16 --epochs 4 "
@@ -43,7 +42,7 @@ def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> No
     whole = run_cli("fit", *TINY, tmp_path / "whole", "--json")
     assert whole.returncode == 0, whole.stderr
     assert "images_per_second" in whole.stderr
-    command = [sys.executable, "-m", "cli.main", "fit", *TINY, str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "lsp_keras", "fit", *TINY, str(tmp_path / "killed")]
     kill_after_epoch(command, tmp_path / "killed" / "digits" / "history.csv", 2)
     refused = run_cli("fit", *TINY, tmp_path / "killed")
     assert refused.returncode == 2

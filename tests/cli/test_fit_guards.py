@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from lsp_keras.cli.main import main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cli.main import main
-from lsp_keras.recipes import _run
+from lsp_keras.runs import fit as _run
 
 RUN = (  # noqa: SIM905
     "--num-train 400 --validation-size 200 --num-test 16 --width 4 --batch-size 50 --epochs 9 "

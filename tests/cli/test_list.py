@@ -4,8 +4,8 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from lsp_keras.cli.list import command
 
-from cli.list import command
 from lsp_keras import registry
 
 

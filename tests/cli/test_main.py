@@ -5,8 +5,8 @@ import sys
 
 import click
 import pytest
+from lsp_keras.cli.main import group, main
 
-from cli.main import group, main
 from lsp_keras.validation import InputError
 
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "starlette", "scann")

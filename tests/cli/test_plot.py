@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lsp_keras.cli.main import main
 
-from cli import _run_plots
-from cli.main import main
+from lsp_keras.plots import runs as _run_plots
 
 COLUMNS = {
     "epoch": [1, 2, 3],

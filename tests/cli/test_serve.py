@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 import requests
 from click.testing import CliRunner
+from lsp_keras.cli.main import group
+from lsp_keras.serving.errors import ServingError
+from lsp_keras.serving.server import Server
 from PIL import Image
 
-from cli.main import group
 from lsp_keras.export import export_model
-from serving.errors import ServingError
-from serving.server import Server
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def model_folder(tmp_path_factory) -> Path:
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "serve", *map(str, arguments)],
+        [sys.executable, "-m", "lsp_keras", "serve", *map(str, arguments)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -139,7 +139,7 @@ def test_full_collections_do_not_look_through_what_is_imported(monkeypatch, mode
             frozen.append(gc.get_freeze_count())
             raise ServingError("stopped")
 
-    monkeypatch.setattr("serving.server.Server", StoppedServer)
+    monkeypatch.setattr("lsp_keras.serving.server.Server", StoppedServer)
     try:
         CliRunner().invoke(group, ["serve", str(model_folder), "--embedded"])
     finally:

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.methods import RobustTrainer, StepOptions
 from lsp_keras.regularizers import ADR, LFR, LSP
-from lsp_keras.training import CoupledSGD, RobustTrainer, StepOptions
+from lsp_keras.training import CoupledSGD
 from lsp_keras.validation import InputError
 
 NAMES = registry.names("method")

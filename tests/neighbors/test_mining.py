@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lsp_keras.neighbors import MiningSettings, mine, random_neighbors
-from lsp_keras.neighbors import _search as search
+from lsp_keras.neighbors import MiningSettings, mine, random_neighbors, search
 from lsp_keras.validation import InputError
 
 INDEXES = ["scann_exact", "scann_tree", "sklearn"]
@@ -187,7 +186,7 @@ def test_without_scann_auto_searches_with_scikit_learn_and_says_so(
 def test_asking_for_scann_where_there_is_none_is_refused(
     clustered: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lsp_keras.neighbors._search.load_scann", lambda: None)
+    monkeypatch.setattr("lsp_keras.neighbors.search.load_scann", lambda: None)
     with pytest.raises(InputError, match="needs ScaNN"):
         mine(clustered[:100], settings(index="scann_exact"))
 

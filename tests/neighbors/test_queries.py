@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from lsp_keras.neighbors import _queries, nearest_among
+from lsp_keras.neighbors import nearest_among
+from lsp_keras.neighbors import queries as _queries
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 4, 4, 3), np.uint8)

@@ -14,10 +14,10 @@ from lsp_keras.losses.compactness import (
     local_compactness,
     smoothness,
 )
+from lsp_keras.methods import ATTrainer, StandardTrainer
 from lsp_keras.models import resnet18
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import ADR, Batch, Regularizer, Step
-from lsp_keras.training import ATTrainer, StandardTrainer
 from lsp_keras.validation import InputError
 
 TERMS = ["adr_local", "adr_global", "adr_smoothness", "adr_confidence"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsp_keras.methods import StandardTrainer
 from lsp_keras.ops.norms import linf_norm
 from lsp_keras.regularizers import LFR, Batch, Step
-from lsp_keras.training import StandardTrainer
 from lsp_keras.validation import InputError
 
 FORMS = ["finite_difference", "double_backprop"]

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import requests
 import tensorflow as tf
-
-from serving.server import Server, ServerOptions, running
-from serving.versions import ModelConfig
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.server import Server, ServerOptions, running
 
 
 class Affine(tf.Module):

@@ -7,16 +7,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import lsp_keras.serving as serving
 import pytest
-
-import serving
-from serving.config_files import (
+from lsp_keras.serving.flags import UPSTREAM_FLAGS
+from lsp_keras.serving.models.config_files import (
     read_batching_parameters,
     read_metrics_path,
     read_model_config,
 )
-from serving.flags import UPSTREAM_FLAGS
-from serving.metrics import Metrics
+from lsp_keras.serving.observability.metrics import Metrics
 
 DEPLOY = Path(serving.__file__).parent / "deploy"
 COMPOSE = DEPLOY / "compose/docker-compose.yaml"

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lsp_keras.serving.execution.batching import BatchingOptions
+from lsp_keras.serving.flag_options import models, server_options
+from lsp_keras.serving.flags import FLAGS
+from lsp_keras.serving.models.config_watcher import ConfigWatcher
+from lsp_keras.serving.models.manager import ModelManager
+from lsp_keras.serving.models.served_model import LoadPolicy
+from lsp_keras.serving.options import ServerOptions
 
 from lsp_keras.validation import InputError
-from serving.batching import BatchingOptions
-from serving.config_watcher import ConfigWatcher
-from serving.flag_options import models, server_options
-from serving.flags import FLAGS
-from serving.manager import ModelManager
-from serving.model import LoadPolicy
-from serving.options import ServerOptions
 
 
 def flags(**given: Any) -> dict[str, Any]:

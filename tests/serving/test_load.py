@@ -38,7 +38,7 @@ class Process:
 
     def start(self) -> None:
         flags = [f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}", "--embedded"]
-        command = [sys.executable, "-m", "cli.main", "serve", str(self.base_path), *flags]
+        command = [sys.executable, "-m", "lsp_keras", "serve", str(self.base_path), *flags]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -21,6 +21,13 @@ import pytest
 import requests
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from lsp_keras.serving.errors import OverloadedError, UnavailableError
+from lsp_keras.serving.execution.batching import BatchingOptions
+from lsp_keras.serving.execution.workers import Workers
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.observability.requests import JsonFormatter
+from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
+from lsp_keras.serving.server import Server, running
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_service_pb2_grpc,
@@ -29,13 +36,6 @@ from tensorflow_serving.apis import (
 )
 
 from lsp_keras.validation import InputError
-from serving.batching import BatchingOptions
-from serving.errors import OverloadedError, UnavailableError
-from serving.observation import JsonFormatter
-from serving.options import LoadOptions, ServerOptions, TLSOptions
-from serving.server import Server, running
-from serving.versions import ModelConfig
-from serving.workers import Workers
 
 ZERO = {"instances": [[0, 0, 0]]}
 SLOW = {"signature_name": "slow", "inputs": 2**31 - 1}
@@ -294,14 +294,14 @@ def test_wrong_options_are_refused() -> None:
 
 
 def test_each_request_is_logged_as_json(affine_folder, caplog) -> None:
-    caplog.set_level(logging.INFO, "serving.requests")
+    caplog.set_level(logging.INFO, "lsp_keras.serving.requests")
     with start(affine_folder, log_requests=True) as server:
         requests.post(url(server), json=ZERO, timeout=10)
         requests.post(url(server), data="{", timeout=10)
     first, second = (
         json.loads(JsonFormatter().format(record))
         for record in caplog.records
-        if record.name == "serving.requests"
+        if record.name == "lsp_keras.serving.requests"
     )
     assert (first["api"], first["model"], first["status"]) == ("predict", "affine", "OK")
     assert (first["entrypoint"], first["request_bytes"]) == ("REST", 26)

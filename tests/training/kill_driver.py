@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.methods import StandardTrainer
 from lsp_keras.training import (
     BestAndLast,
     CollapseGuard,
@@ -28,7 +29,6 @@ from lsp_keras.training import (
     EarlyStopping,
     HistoryCSV,
     RobustValidation,
-    StandardTrainer,
     TensorBoardScalars,
     run_training,
     schedule,

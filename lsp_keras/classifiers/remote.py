@@ -1,0 +1,62 @@
+"""A served model as a classifier for black-box attacks."""
+
+from typing import TYPE_CHECKING, Any
+
+from lsp_keras.validation import InputError
+
+if TYPE_CHECKING:
+    from lsp_keras.serving.client.client import Client, ClientError
+
+_SIGNATURE = "serving_default"
+
+
+class RemoteClassifier:
+    """Logits, or probabilities, of a model behind TensorFlow Serving's REST or gRPC API.
+
+    It answers inside TensorFlow graphs and has no gradients.
+
+    Args:
+        client: Of the model; its `serving_default` takes one batch of float32 images.
+        source: The URL, for error messages.
+        sample: float32 `(n, height, width, channels)`, sent once to learn the number of classes.
+
+    Attributes:
+        error: What the server last answered instead of logits, or `None`.
+
+    Raises:
+        InputError: The signature is another.
+        ClientError: The server did not answer, or not to such images.
+    """
+
+    def __init__(self, client: "Client", source: str, sample: Any) -> None:
+        from lsp_keras.classifiers import choose_output
+
+        signature = client.signatures().get(_SIGNATURE)
+        if signature is None or list(signature.inputs.values()) != ["DT_FLOAT"]:
+            raise InputError(
+                f"The model at {source} must have a signature {_SIGNATURE} with one float32 input."
+            )
+        self.error: ClientError | None = None
+        self._client = client
+        self._output = choose_output(source, list(signature.outputs))
+        self._num_classes = self._ask(sample).shape[-1]
+
+    def __call__(self, images: Any) -> Any:
+        """`(batch, classes)`."""
+        import tensorflow as tf
+
+        outputs = tf.numpy_function(self._ask, [images], tf.float32)
+        outputs.set_shape([images.shape[0], self._num_classes])
+        return outputs
+
+    def _ask(self, images: Any) -> Any:
+        import numpy as np
+        from lsp_keras.serving.client.client import ClientError
+
+        try:
+            outputs = self._client.predict(images, signature=_SIGNATURE)
+        except ClientError as error:
+            # TensorFlow hides it in an error of its own.
+            self.error = error
+            raise
+        return np.asarray(outputs[self._output], np.float32)

@@ -1,0 +1,214 @@
+"""Is the measured robustness real? All signs of gradient masking in one place."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lsp_keras.attacks import LogitsFn
+from lsp_keras.classifiers.outputs import Outputs, find_logits
+from lsp_keras.evaluation import flags as _flags
+from lsp_keras.evaluation.diagnosis import signs as _signs
+from lsp_keras.evaluation.diagnosis.gradients import instability, unfinished
+from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
+from lsp_keras.evaluation.diagnosis.record import Diagnosis
+from lsp_keras.evaluation.diagnosis.surface import LossSurface, loss_surface
+from lsp_keras.evaluation.diagnosis.trials import (
+    LARGEST_EPSILONS,
+    NUM_STEPS,
+    Progress,
+    Trials,
+    plan_attacks,
+    run_attacks,
+)
+from lsp_keras.evaluation.examples import as_floats, check_examples
+from lsp_keras.evaluation.flags import Flag
+from lsp_keras.evaluation.provenance import model_fingerprint
+from lsp_keras.inference.batches import compiled, predictor
+from lsp_keras.types import Floats, ThreatModel
+from lsp_keras.validation import InputError
+
+_SAMPLE = 64
+_SURFACE_SAMPLE = 16
+# PGD's default step in the attacks of the curves: the scale on which gradients must hold.
+_STEP_SHARE = 2.5 / NUM_STEPS
+_SKIPPED = {
+    "transfer_beats_white_box": "no plain model was given to transfer from",
+    "adaptive_beats_plain": "the model was not trained with LSP, or its neighbors were not given",
+    "autoattack_flags": "AutoAttack was not run on this model with this radius",
+}
+
+
+def diagnose(
+    model: LogitsFn,
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    threat: ThreatModel,
+    batch_size: int = 128,
+    seed: int = 0,
+    num_queries: int = 1000,
+    transfer_from: LogitsFn | None = None,
+    structure: LocalStructure | None = None,
+    autoattack: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> Diagnosis:
+    """Looks for every sign that gradient attacks are misled.
+
+    Args:
+        model: Any Keras classifier, or a callable images -> logits.
+        images: `(n, height, width, channels)`, float in [0, 1] or uint8.
+        labels: int `(n,)`.
+        threat: What the attacker may do, under L-inf or L2.
+        batch_size: Images attacked at once.
+        seed: Of the attacks.
+        num_queries: Of the square attack.
+        transfer_from: A plain model, to see whether images made against it break this one.
+        structure: Of the images, for a model trained with LSP: what an attack on its LSP term
+            needs to know.
+        autoattack: AutoAttack's record of this model, as `Report.to_dict` gives it.
+        progress: Called after every attack with its description, its number and their number.
+        context: What the record should say besides.
+
+    Raises:
+        InputError: Images, labels and models do not fit, or the norm is L1.
+
+    References:
+        Athalye et al., Obfuscated Gradients Give a False Sense of Security, 2018.
+        Carlini et al., On Evaluating Adversarial Robustness, 2019.
+    """
+    started = time.monotonic()
+    if threat.norm not in LARGEST_EPSILONS:
+        raise InputError(f"`threat` must be L-inf or L2. Received: norm={threat.norm!r}.")
+    examples = check_examples(images, labels, None, batch_size)
+    pixels = as_floats(examples.images)
+    outputs = find_logits(model, pixels[:_SAMPLE])
+    logits_fn = compiled(outputs.logits_fn, pixels.shape[1:])
+    predict = predictor(logits_fn, batch_size)
+    plan = plan_attacks(
+        threat,
+        num_queries=num_queries,
+        transfer_from=_source_logits(transfer_from, outputs, pixels),
+        structure=None if structure is None else structure.under(predict, len(pixels)),
+    )
+    trials = run_attacks(
+        plan,
+        logits_fn,
+        pixels,
+        examples.labels,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+    )
+    checks = _checks(trials, threat, seed, autoattack)
+    made = {check.name for check in checks}
+    return Diagnosis(
+        threat=threat,
+        checks=checks,
+        skipped={name: reason for name, reason in _SKIPPED.items() if name not in made},
+        remarks=_remarks(trials, outputs, float(np.abs(predict(pixels)).max(axis=1).mean())),
+        accuracies={group: trials.accuracies(group) for group in plan},
+        white_box_accuracy=float(trials.white_box.mean()),
+        surface=_surface(trials, predict, seed),
+        num_examples=len(pixels),
+        seed=seed,
+        model_fingerprint=model_fingerprint(model),
+        seconds=time.monotonic() - started,
+        context=dict(context or {}),
+    )
+
+
+def _source_logits(source: LogitsFn | None, outputs: Outputs, images: Floats) -> LogitsFn | None:
+    """Logits of the model to transfer from.
+
+    Raises:
+        InputError: It knows other images or another number of classes.
+    """
+    if source is None:
+        return None
+    found = find_logits(source, images[:_SAMPLE])
+    if found.num_classes != outputs.num_classes:
+        raise InputError(
+            f"`transfer_from` must have the model's {outputs.num_classes} classes. "
+            f"Received: a model with {found.num_classes}."
+        )
+    return found.logits_fn
+
+
+def _checks(
+    trials: Trials, threat: ThreatModel, seed: int, autoattack: Mapping[str, Any] | None
+) -> list[Flag]:
+    """All signs that could be looked for, raised or not."""
+    return [
+        *_signs_between_attacks(trials),
+        *_signs_in_gradients(trials, threat, seed),
+        *_signs_of_autoattack(trials, autoattack),
+    ]
+
+
+def _signs_between_attacks(trials: Trials) -> list[Flag]:
+    count = len(trials.labels)
+    by_radius, by_steps = trials.accuracies("radius"), trials.accuracies("steps")
+    largest = max(by_radius)
+    fgsm = min(trials.accuracies("fgsm").values())
+    signs = [
+        _signs.accuracy_stays_up(by_radius[largest], largest, count),
+        _signs.more_steps_hurt(by_steps, count),
+        _signs.fgsm_beats_iterative(fgsm, min(by_steps.values()), count),
+        _signs.temperature_matters(trials.accuracies("temperature"), count),
+        _signs.black_box_beats_white_box(trials.lead("square"), count),
+    ]
+    if "transfer" in trials.standing:
+        signs.append(_signs.transfer_beats_white_box(trials.lead("transfer"), count))
+    if "structure" in trials.standing:
+        signs.append(_signs.adaptive_beats_plain(trials.lead("structure"), count))
+    return signs
+
+
+def _signs_in_gradients(trials: Trials, threat: ThreatModel, seed: int) -> list[Flag]:
+    logits_fn = trials.logits_fn
+    images, labels = trials.images[:_SAMPLE], trials.labels[:_SAMPLE]
+    radius = _STEP_SHARE * threat.epsilon
+    ragged = instability(logits_fn, images, labels, radius=radius, norm=threat.norm, seed=seed)
+    rows = np.flatnonzero(~trials.strongest.success)[:_SAMPLE]
+    left = 0.0
+    if rows.size:
+        attacked = trials.strongest.images[rows]
+        left = unfinished(
+            logits_fn, trials.images[rows], attacked, trials.labels[rows], threat=threat
+        ).mean()
+    return [
+        _flags.dead_gradients(logits_fn, images, labels),
+        _signs.unstable_gradients(ragged, radius),
+        _signs.unfinished_optimization(float(left)),
+        _flags.output_spread(logits_fn, images),
+    ]
+
+
+def _signs_of_autoattack(trials: Trials, record: Mapping[str, Any] | None) -> list[Flag]:
+    if record is None:
+        return []
+    white_box = float(trials.white_box.mean())
+    return [_signs.autoattack_flags(record), _signs.autoattack_far_below(white_box, record)]
+
+
+def _remarks(trials: Trials, outputs: Outputs, scale: float) -> list[Flag]:
+    by_constant = trials.accuracies("constant")
+    decides = _signs.constant_decides(by_constant, scale, len(trials.labels))
+    return _flags.raised([decides, *outputs.flags])
+
+
+def _surface(trials: Trials, predict: Callable[[Floats], Floats], seed: int) -> LossSurface:
+    """Around the first images that the model is right on, or simply the first ones."""
+    rows = np.flatnonzero(trials.left("clean"))[:_SURFACE_SAMPLE]
+    rows = rows if rows.size else np.arange(len(trials.labels))[:_SURFACE_SAMPLE]
+    return loss_surface(
+        predict,
+        trials.images[rows],
+        trials.strongest.images[rows],
+        trials.labels[rows],
+        seed=seed,
+    )

@@ -1,0 +1,131 @@
+"""An attack that knows the LSP term: it climbs the loss that the model was trained to lower."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from lsp_keras.attacks import Attack
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.evaluation.examples import as_floats
+from lsp_keras.losses.lsp import lsp_loss
+from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.types import Floats, Images, Norm
+from lsp_keras.validation import InputError
+
+
+@dataclass(frozen=True)
+class LocalStructure:
+    """What the LSP term needs to know of the attacked images.
+
+    Attributes:
+        neighbor_images: uint8 `(n, m, height, width, channels)`, of each attacked image.
+        neighbor_distances: float32 `(n, m)`, in the feature space.
+        weight: Lambda that the model was trained with.
+        divergence: As in `lsp_keras.losses.lsp.lsp_loss`.
+        normalize_logits: Likewise.
+    """
+
+    neighbor_images: Images
+    neighbor_distances: Floats
+    weight: float
+    divergence: str
+    normalize_logits: bool
+
+    def under(self, predict: Callable[[Floats], Floats], num_images: int) -> "StructureTerm":
+        """The term for one model: the neighbors' logits do not change under attack.
+
+        Args:
+            predict: Images to logits.
+            num_images: Images that will be attacked.
+
+        Raises:
+            InputError: There are neighbors for another number of images.
+        """
+        if len(self.neighbor_distances) != num_images:
+            raise InputError(
+                f"`structure` must hold the neighbors of each of the {num_images} images. "
+                f"Received: those of {len(self.neighbor_distances)}."
+            )
+        logits = np.stack([predict(as_floats(images)) for images in self.neighbor_images])
+        return StructureTerm(self, logits)
+
+
+@dataclass(frozen=True)
+class StructureTerm:
+    """The LSP loss of attacked images as a function of their logits alone.
+
+    Attributes:
+        structure: Of the attacked images.
+        neighbor_logits: float32 `(n, m, classes)`, under the attacked model.
+    """
+
+    structure: LocalStructure
+    neighbor_logits: Floats
+
+    def of(self, rows: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The LSP loss `(batch,)` of the images at these rows, as a function of their logits."""
+        distances = tf.gather(self.structure.neighbor_distances, rows)
+        neighbors = tf.gather(self.neighbor_logits, rows)
+
+        def loss(logits: tf.Tensor) -> tf.Tensor:
+            return lsp_loss(
+                distances,
+                logits,
+                neighbors,
+                divergence=self.structure.divergence,
+                normalize_logits=self.structure.normalize_logits,
+            )
+
+        return loss
+
+
+class StructureAttack(Attack):
+    """PGD on cross entropy plus `weight` times the LSP loss of each image.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] scale.
+        norm: `"linf"` or `"l2"`.
+        num_steps: Steps.
+        weight: Of the LSP loss.
+        term: Of the images that will be attacked; an image's index is its row.
+
+    References:
+        Local Structure Preserving, Eq. 9 to 11.
+        Tramer et al., On Adaptive Attacks to Adversarial Example Defenses, 2020.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        num_steps: int = 20,
+        weight: float,
+        term: StructureTerm,
+    ) -> None:
+        super().__init__(epsilon=epsilon, norm=norm)
+        self.num_steps = num_steps
+        self.weight = weight
+        self.term = term
+
+    def run(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+    ) -> tf.Tensor:
+        """See `Attack.run`."""
+        structure = self.term.of(indices)
+
+        def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            return cross_entropy(labels, logits) + self.weight * structure(logits)
+
+        pgd = PGD(
+            epsilon=self.epsilon, norm=self.norm, num_steps=self.num_steps, objective=objective
+        )
+        return pgd.run(logits_fn, images, labels, seed=seed, indices=indices)

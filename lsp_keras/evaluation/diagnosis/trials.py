@@ -1,0 +1,224 @@
+"""The attacks of a diagnosis, and what they leave of one set of images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lsp_keras.attacks import Attack, AttackResult, LogitsFn, Unperturbed
+from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC
+from lsp_keras.attacks.fgsm import FGSM
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.attacks.square import Square
+from lsp_keras.evaluation.diagnosis.local_structure import StructureAttack, StructureTerm
+from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.types import DEFAULT_EPSILONS, Floats, Integers, Norm, ThreatModel
+from lsp_keras.validation import InputError, parse_fraction
+
+LARGEST_EPSILONS: Mapping[str, float] = {"linf": 0.5, "l2": 30.0}
+NUM_STEPS = 20
+_EPSILON_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+_STEP_COUNTS = (1, 2, 5, 10, 20, 50)
+_TEMPERATURES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+_CONSTANTS = (0.01, 0.1, 1.0, 10.0, 100.0)
+# Parts of the LSP term's weight in training: its values are far smaller than cross entropy's.
+_STRUCTURE_FACTORS = (1.0, 10.0, 100.0)
+_GRADIENT_GROUPS = ("steps", "margin", "fgsm")
+
+Booleans = npt.NDArray[np.bool_]
+Progress = Callable[[str, int, int], None]
+# By what a group of attacks varies, and by the value that each attack has of it.
+Plan = dict[str, dict[float, Attack]]
+
+
+class Transfer(Attack):
+    """PGD against another model: what it finds there is tried here.
+
+    Args:
+        epsilon: Radius of the ball on the [0, 1] scale.
+        norm: `"linf"` or `"l2"`.
+        num_steps: Steps.
+        source: The other model's logits.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        num_steps: int = NUM_STEPS,
+        source: LogitsFn,
+    ) -> None:
+        super().__init__(epsilon=epsilon, norm=norm)
+        self.num_steps = num_steps
+        self.source = source
+
+    def run(
+        self,
+        logits_fn: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        seed: tf.Tensor,
+        indices: tf.Tensor,
+    ) -> tf.Tensor:
+        """See `Attack.run`."""
+        pgd = PGD(epsilon=self.epsilon, norm=self.norm, num_steps=self.num_steps)
+        return pgd.perturb(self.source, images, labels, seed=seed, indices=indices)
+
+
+def plan_attacks(
+    threat: ThreatModel,
+    *,
+    num_queries: int,
+    transfer_from: LogitsFn | None,
+    structure: StructureTerm | None,
+) -> Plan:
+    """All attacks of a diagnosis.
+
+    Args:
+        threat: What the attacker may do.
+        num_queries: Of the square attack.
+        transfer_from: Logits of a plain model, or `None`.
+        structure: The LSP term of the images, or `None`.
+    """
+    ball: dict[str, Any] = {"epsilon": threat.epsilon, "norm": threat.norm}
+    most = max(_STEP_COUNTS)
+    # One object, so that it runs once for the three curves it belongs to.
+    usual = PGD(**ball, num_steps=NUM_STEPS)
+    plan: Plan = {
+        "clean": {0: Unperturbed(**ball)},
+        "radius": {
+            radius: usual
+            if radius == threat.epsilon
+            else PGD(epsilon=radius, norm=threat.norm, num_steps=NUM_STEPS)
+            for radius in sweep_of_radii(threat)
+        },
+        "steps": {
+            count: usual if count == NUM_STEPS else PGD(**ball, num_steps=count)
+            for count in _STEP_COUNTS
+        },
+        "temperature": {
+            divisor: usual
+            if divisor == 1.0
+            else PGD(**ball, num_steps=NUM_STEPS, objective=cooled(divisor))
+            for divisor in _TEMPERATURES
+        },
+        "margin": {most: PGD(**ball, num_steps=most, objective="margin")},
+        "fgsm": {1: FGSM(**ball)},
+        "square": {num_queries: Square(**ball, num_queries=num_queries)},
+        "constant": {
+            constant: CWL2FixedC(epsilon=_l2_budget(threat), constant=constant)
+            for constant in _CONSTANTS
+        },
+    }
+    if transfer_from is not None:
+        plan["transfer"] = {NUM_STEPS: Transfer(**ball, source=transfer_from)}
+    if structure is not None:
+        plan["structure"] = {
+            weight: StructureAttack(**ball, num_steps=NUM_STEPS, weight=weight, term=structure)
+            for weight in (factor * structure.structure.weight for factor in _STRUCTURE_FACTORS)
+        }
+    return plan
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What attacks leave standing of one set of images.
+
+    Attributes:
+        logits_fn: The model.
+        images: float32 `(n, height, width, channels)` in [0, 1].
+        labels: int64 `(n,)`.
+        standing: Verdicts `(n,)` by group and value.
+        strongest: What PGD with the most steps found.
+    """
+
+    logits_fn: LogitsFn
+    images: Floats
+    labels: Integers
+    standing: Mapping[str, Mapping[float, Booleans]]
+    strongest: AttackResult
+
+    def accuracies(self, group: str) -> dict[Any, float]:
+        """Share of images that stand, by value."""
+        return {value: float(left.mean()) for value, left in self.standing[group].items()}
+
+    @property
+    def white_box(self) -> Booleans:
+        """Images that stand after all plain gradient attacks within the ball, `(n,)`."""
+        return self.left(*_GRADIENT_GROUPS)
+
+    def lead(self, group: str) -> float:
+        """Share of images that a group breaks and no plain gradient attack did."""
+        return float((self.white_box & ~self.left(group)).mean())
+
+    def left(self, *groups: str) -> Booleans:
+        """Images that stand after all attacks of these groups, `(n,)`."""
+        verdicts = [left for group in groups for left in self.standing[group].values()]
+        return np.logical_and.reduce(verdicts)
+
+
+def run_attacks(
+    plan: Plan,
+    logits_fn: LogitsFn,
+    images: Floats,
+    labels: Integers,
+    *,
+    batch_size: int,
+    seed: int,
+    progress: Progress | None,
+) -> Trials:
+    """Runs all attacks of a plan.
+
+    Args:
+        plan: With a group `"steps"`; an attack that is in it twice runs once.
+        logits_fn: The model.
+        images: float32 `(n, height, width, channels)` in [0, 1].
+        labels: int64 `(n,)`.
+        batch_size: Images attacked at once.
+        seed: Of the attacks.
+        progress: Told each attack's name, its number and their number.
+    """
+    if not plan.get("steps"):
+        raise InputError("`plan` must have a group 'steps'.")
+    most_steps = plan["steps"][max(plan["steps"])]
+    standing: dict[str, dict[float, Booleans]] = {group: {} for group in plan}
+    verdicts: dict[Attack, Booleans] = {}
+    strongest: AttackResult
+    total, number = sum(map(len, plan.values())), 0
+    for group, attacks in plan.items():
+        for value, attack in attacks.items():
+            if attack not in verdicts:
+                result = attack(logits_fn, images, labels, seed=seed, batch_size=batch_size)
+                verdicts[attack] = ~result.success
+                if attack is most_steps:
+                    strongest = result
+            standing[group][value] = verdicts[attack]
+            number += 1
+            if progress is not None:
+                progress(f"{group} {value:g}", number, total)
+    return Trials(logits_fn, images, labels, standing, strongest)
+
+
+def sweep_of_radii(threat: ThreatModel) -> list[float]:
+    """Radii around the threat's, and last one that no classifier can withstand."""
+    largest = LARGEST_EPSILONS[threat.norm]
+    radii = [factor * threat.epsilon for factor in _EPSILON_FACTORS]
+    return [*(radius for radius in radii if radius < largest), largest]
+
+
+def cooled(divisor: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Cross entropy of the logits divided by a constant."""
+
+    def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return cross_entropy(labels, logits / divisor)
+
+    return objective
+
+
+def _l2_budget(threat: ThreatModel) -> float:
+    return threat.epsilon if threat.norm == "l2" else parse_fraction(DEFAULT_EPSILONS["l2"])

@@ -1,0 +1,145 @@
+"""Clean and robust accuracy of a classifier."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lsp_keras.attacks import Attack, Ensemble, LogitsFn, Unperturbed, inference_logits
+from lsp_keras.classifiers.outputs import find_logits
+from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
+from lsp_keras.evaluation.examples import as_floats, check_examples
+from lsp_keras.evaluation.flags import (
+    black_box_beats_white_box,
+    few_classes,
+    fgsm_beats_iterative,
+    randomized_outputs,
+    zero_gradients,
+)
+from lsp_keras.evaluation.journal import Journal
+from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
+from lsp_keras.evaluation.report import AttackRecord, Report
+from lsp_keras.evaluation.runner import CLEAN, Progress, Runner, share_of, with_parts
+from lsp_keras.evaluation.suites import suite_attacks
+from lsp_keras.types import ThreatModel
+from lsp_keras.validation import InputError
+
+_SAMPLE = 64
+
+
+def evaluate(
+    model: LogitsFn,
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    attacks: Mapping[str, Attack] | None = None,
+    suite: str = "quick",
+    threat: ThreatModel | str = "8/255",
+    batch_size: int = 128,
+    seed: int = 0,
+    indices: npt.ArrayLike | None = None,
+    progress: Progress | None = None,
+    journal: Path | None = None,
+    examples_dir: Path | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> Report:
+    """Measures accuracy without an attack, under each attack, and under all of them.
+
+    An example counts as robust only if the model is right on it and no attack changed that.
+    Each attack runs on all images that the model is right on; an ensemble such as AutoAttack
+    runs each of its parts on what the ones before left, and gets a record for each.
+    Random draws belong to an image's index, so batch size and order change no verdict.
+
+    Args:
+        model: Any Keras classifier, with logits or probabilities, or a callable images ->
+            logits.
+        images: `(n, height, width, channels)`, float in [0, 1] or uint8.
+        labels: int `(n,)`.
+        attacks: Attacks by the name they are reported under, all within `threat`.
+        suite: Instead of `attacks`: `"quick"`, `"paper"`, `"autoattack"` or `"black-box"`.
+        threat: What the attacker may do; text such as `"8/255"` is a radius under L-inf.
+        batch_size: Images attacked at once.
+        seed: Of the attacks' random draws.
+        indices: int `(n,)`, what identifies each image; default its place.
+        progress: Called on the way with the attack's name, the share of its work that is done,
+            the images it was given, and how many are not known to be broken.
+        journal: Folder to keep verdicts in until the report is made; the same evaluation,
+            started again after it was killed, goes on from there.
+        examples_dir: Folder for the attacked images, one `ATTACK.npz` for each attack, see
+            `AdversarialExamples`; default keeps none.
+        context: What the record should say besides, for example the dataset.
+
+    Raises:
+        InputError: Attacks exceed the threat model, or images, labels and model do not fit.
+        NonFiniteError: Logits are NaN or infinite.
+
+    Example:
+        >>> report = evaluate(model, images, labels, suite="autoattack")  # doctest: +SKIP
+        >>> report.worst_case.value                                       # doctest: +SKIP
+        0.43
+    """
+    started = time.monotonic()
+    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
+    attacks = suite_attacks(suite, threat) if attacks is None else attacks
+    _check_attacks(attacks, threat)
+    examples = check_examples(images, labels, indices, batch_size)
+    sample = as_floats(examples.images[:_SAMPLE])
+    outputs = find_logits(model, sample)
+    fingerprint = model_fingerprint(model)
+    kept = Journal.open(journal, fingerprint, examples, attacks, seed)
+    images_kept = None if examples_dir is None else AdversarialExamples(examples_dir)
+    runner = Runner(
+        outputs.logits_fn, outputs.num_classes, examples, seed, kept, progress, images_kept
+    )
+    clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
+    correct = runner.attack(CLEAN, clean, np.ones(len(examples.labels), bool))
+    records: list[AttackRecord] = []
+    worst = correct
+    for name, attack in attacks.items():
+        standing, found = runner.record(name, attack, correct)
+        records.extend(found)
+        worst = worst & standing
+    accuracies = {record.name: record.accuracy for record in records}
+    flags = [
+        *fgsm_beats_iterative(attacks, accuracies),
+        *black_box_beats_white_box(with_parts(attacks, outputs.num_classes), accuracies),
+        *randomized_outputs(inference_logits(outputs.logits_fn), sample),
+        *outputs.flags,
+    ]
+    if any(attack.uses_gradients for attack in attacks.values()):
+        logits = inference_logits(outputs.logits_fn)
+        flags += zero_gradients(logits, sample, examples.labels[:_SAMPLE])
+    if any(isinstance(attack, Ensemble) for attack in attacks.values()):
+        flags += few_classes(outputs.num_classes)
+    if images_kept is not None:
+        images_kept.write()
+    kept.close()
+    return Report(
+        threat=threat,
+        clean=share_of(correct),
+        attacks=records,
+        worst_case=share_of(worst),
+        flags=flags,
+        seed=seed,
+        batch_size=batch_size,
+        model_fingerprint=fingerprint,
+        versions=versions(),
+        hardware=hardware(),
+        seconds=time.monotonic() - started,
+        context=dict(context or {}),
+    )
+
+
+def _check_attacks(attacks: Mapping[str, Attack], threat: ThreatModel) -> None:
+    if not attacks:
+        raise InputError("`attacks` must name at least one attack. Received: none.")
+    for name, attack in attacks.items():
+        if attack.norm != threat.norm or attack.epsilon != threat.epsilon:
+            raise InputError(
+                f"Attack {name!r} has norm={attack.norm!r}, epsilon={attack.epsilon:g}, but the "
+                f"threat model is norm={threat.norm!r}, epsilon={threat.epsilon:g}. Robust "
+                "accuracy is only comparable within one threat model."
+            )

@@ -1,0 +1,215 @@
+"""How sure of itself a classifier is, and how far perturbations move it inside.
+
+What the regularization analysis of adversarial robustness measures: margins, confidence,
+entropy, calibration, gaps between training and test, singular values, feature changes.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+from lsp_keras.attacks import LogitsFn
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.classifiers.outputs import find_logits
+from lsp_keras.evaluation.examples import Examples, as_floats, check_examples
+from lsp_keras.evaluation.profile.answers import Answers, answers
+from lsp_keras.evaluation.profile.feature_change import FeatureChange, feature_changes
+from lsp_keras.evaluation.profile.layers import kernel_layers
+from lsp_keras.evaluation.profile.singular_values import Spectrum, spectrum
+from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
+from lsp_keras.inference.batches import compiled, perturb, predictor
+from lsp_keras.types import Floats, ThreatModel
+
+_NUM_STEPS = 20
+_SAMPLE = 64
+_FEATURE_SAMPLE = 64
+_FEATURE_BATCH = 32
+
+Labeled = tuple[npt.ArrayLike, npt.ArrayLike]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was measured of one model.
+
+    Attributes:
+        threat: The attack's ball.
+        answers: By `"train_clean"`, `"train_adversarial"`, `"test_clean"` and
+            `"test_adversarial"`; without training images the last two alone.
+        spectra: Of each dense and convolutional layer, in the model's order.
+        feature_changes: Of the same layers, on test images.
+        seed: Of the attack and of random directions.
+        model_fingerprint: Of architecture and weights.
+        seconds: Wall time.
+        context: What the caller knows besides.
+    """
+
+    threat: ThreatModel
+    answers: Mapping[str, Answers]
+    spectra: Sequence[Spectrum]
+    feature_changes: Sequence[FeatureChange]
+    seed: int
+    model_fingerprint: str | None
+    seconds: float
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gaps(self) -> dict[str, dict[str, float]]:
+        """Test less training images in loss and error, clean and adversarial."""
+        if "train_clean" not in self.answers:
+            return {}
+        pairs = {
+            kind: (self.answers[f"train_{kind}"], self.answers[f"test_{kind}"])
+            for kind in ("clean", "adversarial")
+        }
+        return {
+            kind: {
+                "loss": float(test.losses.mean() - train.losses.mean()),
+                "error": test.error - train.error,
+            }
+            for kind, (train, test) in pairs.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "model_fingerprint": self.model_fingerprint,
+            **self.context,
+            "threat_model": {
+                "norm": self.threat.norm,
+                "epsilon": self.threat.epsilon,
+                "epsilon_text": self.threat.epsilon_text,
+            },
+            "answers": {name: part.to_dict() for name, part in self.answers.items()},
+            "train_test_gaps": self.gaps,
+            "singular_values": [part.to_dict() for part in self.spectra],
+            "feature_changes": [part.to_dict() for part in self.feature_changes],
+            "seed": self.seed,
+            "versions": dict(versions()),
+            "hardware": dict(hardware()),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def profile(
+    model: LogitsFn,
+    *,
+    test: Labeled,
+    train: Labeled | None = None,
+    threat: ThreatModel,
+    batch_size: int = 128,
+    seed: int = 0,
+    progress: Progress | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> Profile:
+    """Measures margins, confidence, calibration, singular values and feature changes.
+
+    The attack is PGD with 20 steps on every image, also on those that are misclassified
+    without it. Layers are looked into in functional Keras models only.
+
+    Args:
+        model: Any Keras classifier, or a callable images -> logits.
+        test: Images `(n, height, width, channels)`, float in [0, 1] or uint8, and labels.
+        train: Images that the model was trained on, and labels.
+        threat: What the attacker may do, under L-inf or L2.
+        batch_size: Images at once.
+        seed: Of the attack and of random directions.
+        progress: Called with what was done, its number and the number of steps.
+        context: What the record should say besides.
+
+    Raises:
+        InputError: Images, labels and model do not fit, or the norm is L1.
+
+    References:
+        Wen, Li and Jia, Towards Understanding the Regularization of Adversarial Robustness on
+        Neural Networks, 2020.
+    """
+    started = time.monotonic()
+    splits = {"train": train, "test": test}
+    examples = {
+        name: check_examples(*split, None, batch_size)
+        for name, split in splits.items()
+        if split is not None
+    }
+    outputs = find_logits(model, as_floats(examples["test"].images[:_SAMPLE]))
+    logits_fn = compiled(outputs.logits_fn, examples["test"].images.shape[1:])
+    attack = PGD(epsilon=threat.epsilon, norm=threat.norm, num_steps=_NUM_STEPS)
+    steps = _Steps(progress, len(examples) + 2)
+    measured: dict[str, Answers] = {}
+    attacked: dict[str, Floats] = {}
+    for name, part in examples.items():
+        attacked[name] = _attacked(attack, logits_fn, part, seed)
+        measured |= _measured(name, logits_fn, part, attacked[name])
+        steps.done(f"{name} images")
+    spectra, changes = _inside(outputs.logits_fn, examples["test"], attacked["test"], seed, steps)
+    return Profile(
+        threat=threat,
+        answers=measured,
+        spectra=spectra,
+        feature_changes=changes,
+        seed=seed,
+        model_fingerprint=model_fingerprint(model),
+        seconds=time.monotonic() - started,
+        context=dict(context or {}),
+    )
+
+
+class _Steps:
+    """Counts what is done."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._count = 0
+
+    def done(self, what: str) -> None:
+        """One step more."""
+        self._count += 1
+        if self._progress is not None:
+            self._progress(what, self._count, self._total)
+
+
+def _attacked(attack: PGD, logits_fn: LogitsFn, examples: Examples, seed: int) -> Floats:
+    return perturb(
+        attack,
+        logits_fn,
+        as_floats(examples.images),
+        examples.labels,
+        seed=seed,
+        batch_size=examples.batch_size,
+    )
+
+
+def _measured(
+    name: str, logits_fn: LogitsFn, examples: Examples, attacked: Floats
+) -> dict[str, Answers]:
+    predict = predictor(logits_fn, examples.batch_size)
+    return {
+        f"{name}_clean": answers(predict(as_floats(examples.images)), examples.labels),
+        f"{name}_adversarial": answers(predict(attacked), examples.labels),
+    }
+
+
+def _inside(
+    logits_fn: LogitsFn, examples: Examples, attacked: Floats, seed: int, steps: _Steps
+) -> tuple[list[Spectrum], list[FeatureChange]]:
+    """Singular values and feature changes of the layers; none where there are no layers."""
+    layers = kernel_layers(logits_fn)
+    spectra = [spectrum(layer) for layer in layers]
+    steps.done("singular values")
+    changes = []
+    if layers:
+        changes = feature_changes(
+            logits_fn,
+            layers,
+            as_floats(examples.images[:_FEATURE_SAMPLE]),
+            attacked[:_FEATURE_SAMPLE],
+            seed=seed,
+            batch_size=_FEATURE_BATCH,
+        )
+    steps.done("features")
+    return spectra, changes

@@ -1,0 +1,125 @@
+"""Running attacks over a data set, piece by piece."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lsp_keras.attacks import Attack, Ensemble, LogitsFn
+from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
+from lsp_keras.evaluation.examples import Examples, as_floats
+from lsp_keras.evaluation.journal import Journal
+from lsp_keras.evaluation.report import AttackRecord
+from lsp_keras.evaluation.share import Share
+
+Booleans = npt.NDArray[np.bool_]
+Progress = Callable[[str, float, int, int], None]
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What every attack of one evaluation shares.
+
+    Attributes:
+        logits_fn: The model.
+        num_classes: Number of logits.
+        examples: The images.
+        seed: Of the random draws.
+        journal: Of finished pieces of work.
+        progress: See `evaluate`.
+        kept: Where the attacked images go, if anywhere.
+    """
+
+    logits_fn: LogitsFn
+    num_classes: int
+    examples: Examples
+    seed: int
+    journal: Journal
+    progress: Progress | None
+    kept: AdversarialExamples | None = None
+
+    def record(
+        self, name: str, attack: Attack, standing: Booleans
+    ) -> tuple[Booleans, list[AttackRecord]]:
+        """What stands after the attack, with a record for it and for each of its parts."""
+        started, records = time.monotonic(), []
+        if isinstance(attack, Ensemble):
+            for part_name, part in _parts(name, attack, self.num_classes).items():
+                standing, part_records = self.record(part_name, part, standing)
+                records.extend(part_records)
+        else:
+            standing = self.attack(name, attack, standing)
+        seconds = time.monotonic() - started
+        own = AttackRecord(
+            name, type(attack).__name__, attack.get_config(), share_of(standing), seconds
+        )
+        return standing, [*records, own]
+
+    def attack(self, name: str, attack: Attack, standing: Booleans) -> Booleans:
+        """Which of the standing examples still stand after the attack, `(n,)`."""
+        robust = standing.copy()
+        rows = np.flatnonzero(standing)
+        for start, chosen in self.examples.shards(rows):
+            verdicts = self.journal.read(name, start)
+            # The journal holds verdicts only: images that are asked for are found again.
+            if verdicts is None or (self.kept is not None and name != CLEAN):
+                report = self._progress(name, start, len(chosen), len(rows), int(robust.sum()))
+                result = attack(
+                    self.logits_fn,
+                    as_floats(self.examples.images[chosen]),
+                    self.examples.labels[chosen],
+                    seed=self.seed,
+                    indices=self.examples.indices[chosen],
+                    batch_size=self.examples.batch_size,
+                    progress=report,
+                )
+                verdicts = ~result.success
+                self.journal.write(name, start, verdicts)
+                if self.kept is not None and name != CLEAN:
+                    self.kept.add(name, self.examples, chosen, result)
+            robust[chosen] = verdicts
+            if self.progress is not None:
+                share = (start + len(chosen)) / len(rows)
+                self.progress(name, share, len(rows), int(robust.sum()))
+        return robust
+
+    def _progress(
+        self, name: str, start: int, size: int, total: int, standing: int
+    ) -> Callable[[int, int, int], None] | None:
+        """An attack's progress within a shard as progress within all rows."""
+        if self.progress is None:
+            return None
+        report = self.progress
+
+        def within(done: int, work: int, left: int) -> None:
+            report(name, (start + size * done / work) / total, total, standing - size + left)
+
+        return within
+
+
+def with_parts(attacks: Mapping[str, Attack], num_classes: int) -> dict[str, Attack]:
+    """The attacks by the names of their records, an ensemble's parts before itself.
+
+    Args:
+        attacks: In the order they run.
+        num_classes: Of the model, which decides the parts.
+    """
+    named: dict[str, Attack] = {}
+    for name, attack in attacks.items():
+        if isinstance(attack, Ensemble):
+            named |= with_parts(_parts(name, attack, num_classes), num_classes)
+        named[name] = attack
+    return named
+
+
+def _parts(name: str, ensemble: Ensemble, num_classes: int) -> dict[str, Attack]:
+    """An ensemble's parts by the names of their records."""
+    return {f"{name}/{part}": attack for part, attack in ensemble.parts(num_classes).items()}
+
+
+def share_of(verdicts: Booleans) -> Share:
+    """Share of examples that stand."""
+    return Share(int(verdicts.sum()), len(verdicts))

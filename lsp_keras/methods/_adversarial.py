@@ -1,0 +1,77 @@
+"""What all methods share that train on the images of an attack."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.attacks import Attack
+from lsp_keras.methods._trainer import RobustTrainer
+from lsp_keras.methods._units import deserialize_unit, serialize_unit
+from lsp_keras.regularizers import Anchor, Batch, Regularizer
+
+
+class AdversarialTrainer(RobustTrainer):
+    """A method that makes adversarial images of each batch, with the classifier in inference mode.
+
+    Args:
+        classifier: Maps float images in [0, 1] to logits.
+        attack: Makes the adversarial images.
+        regularizers: Terms to add; their anchor is the adversarial image.
+        seed: Of all random draws in training, such as the attack's starts.
+        name: Of the model.
+
+    Attributes:
+        attack_options: What `PGD` needs, beside its budget, to be the attack that the method was
+            published with.
+    """
+
+    attack_options: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        *,
+        attack: Attack,
+        regularizers: Sequence[Regularizer] = (),
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
+        self.attack = attack
+
+    def perturb(self, batch: Batch) -> Any:
+        """Adversarial images, float32 `(batch, height, width, channels)`."""
+        return self.attack.perturb(
+            self.classifier,
+            batch["images"],
+            batch["labels"],
+            seed=self.step_seed(),
+            indices=batch["indices"],
+        )
+
+    def adversarial_images(self, perturbed: Any) -> tf.Tensor:
+        """See `RobustTrainer.adversarial_images`."""
+        return perturbed
+
+    def clean_and_adversarial(
+        self, batch: Batch, adversarial: tf.Tensor
+    ) -> tuple[tf.Tensor, Anchor]:
+        """Logits of the clean images, and those of the adversarial ones as the anchor.
+
+        Two passes in training mode, in this order: each is normalized by its own statistics, and
+        BatchNorm's moving averages follow both.
+        """
+        clean_logits = self.classifier(batch["images"], training=True)
+        return clean_logits, self.anchor_pass(adversarial, batch)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values."""
+        return {**super().get_config(), "attack": serialize_unit("attack", self.attack)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """The trainer that `get_config` described."""
+        attack = deserialize_unit("attack", config["attack"])
+        return super().from_config({**config, "attack": attack}, custom_objects)

@@ -1,0 +1,45 @@
+"""Adversarial training: cross-entropy on PGD images; with `lsp` the paper's LSP+."""
+
+from typing import ClassVar
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.methods._adversarial import AdversarialTrainer
+from lsp_keras.methods._trainer import Terms
+from lsp_keras.regularizers import Anchor, Batch
+
+__all__ = ["ATTrainer"]
+
+
+@keras.saving.register_keras_serializable("lsp_keras")
+class ATTrainer(AdversarialTrainer):
+    """Minimizes the cross-entropy of adversarial images.
+
+    The attack sees the classifier in inference mode. BatchNorm's moving averages follow the
+    adversarial images. With the regularizer `LSP` this is the paper's LSP+ (Eq. 11): the anchor
+    is the adversarial image, the neighbors are clean. Saved are the classifier, the settings of
+    attack and regularizers, and the seed.
+
+    Args:
+        classifier: Maps float images in [0, 1] to logits.
+        attack: Makes the adversarial images, for example
+            `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10)`.
+        regularizers: Terms to add.
+        seed: Of all random draws in training, such as the attack's starts.
+        name: Of the model.
+
+    References:
+        Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, 2018,
+        Eq. 2.1. Rice et al., Overfitting in adversarially robust deep learning, 2020.
+
+    Differs from the reference:
+        The attack runs in inference mode; the code of Rice et al. attacks in training mode.
+    """
+
+    smooths_labels: ClassVar[bool] = True
+
+    def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
+        """See `RobustTrainer.compute_terms`."""
+        anchor = self.anchor_pass(perturbed, batch)
+        return {"cross_entropy": self.cross_entropy(batch["labels"], anchor.logits)}, anchor

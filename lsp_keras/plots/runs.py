@@ -1,0 +1,172 @@
+"""Pictures of training runs over their epochs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lsp_keras.plots.figure import save
+from lsp_keras.plots.run_curves import (
+    AVERAGED,
+    GRAY,
+    RUN_COLORS,
+    SOLID,
+    Axis,
+    compared_axes,
+    present,
+    run_labels,
+    run_panels,
+)
+from lsp_keras.runs.history import History, short_names
+from lsp_keras.validation import InputError
+
+_RUN_STYLES = (SOLID, ":", "-.")
+# With more epochs than these the line alone shows where they are.
+_MOST_MARKERS = 40
+
+
+def plot_run(path: Path, history: History) -> None:
+    """Draws one run: losses as in the paper's Figure 3, accuracies, learning rate and speed.
+
+    Args:
+        path: Of the picture.
+        history: What it has no values of is left out.
+
+    Raises:
+        InputError: It has no values of anything that is drawn.
+    """
+    from matplotlib.figure import Figure
+
+    panels = [present(panel, [history]) for panel in run_panels(history)]
+    panels = [panel for panel in panels if panel]
+    _refuse_nothing(panels, [history])
+    figure = Figure(figsize=(7.5, 0.6 + 2.7 * len(panels)), layout="constrained")
+    places = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for place, panel in zip(places, panels, strict=True):
+        _draw_panel(place, panel, history)
+    _count_epochs(places[-1])
+    figure.suptitle(_title(history))
+    save(figure, path)
+
+
+def plot_runs(path: Path, histories: Sequence[History]) -> None:
+    """Draws several runs together: a panel for each quantity, a color for each run.
+
+    Args:
+        path: Of the picture.
+        histories: What none of them has values of is left out.
+
+    Raises:
+        InputError: They have no values of anything that is drawn.
+    """
+    from matplotlib.figure import Figure
+
+    axes = present(compared_axes(histories), histories)
+    _refuse_nothing(axes, histories)
+    handles = _run_handles(histories)
+    num_rows = (len(axes) + 1) // 2
+    height = 2.6 * num_rows + 0.12 * len(handles)
+    figure = Figure(figsize=(10.0, height), layout="constrained")
+    places = figure.subplots(num_rows, 2, squeeze=False).ravel()
+    for place, axis in zip(places, axes, strict=False):
+        for number, history in enumerate(histories):
+            _draw_curves(place, _recolored(axis, number), history)
+        _scale(place, axis)
+        place.grid(alpha=0.3)
+        _count_epochs(place)
+    for place in places[len(axes) :]:
+        place.set_visible(False)
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
+    save(figure, path)
+
+
+def _title(history: History) -> str:
+    name = short_names([history])[0]
+    return f"{name}, best epoch {history.best_epoch} (dotted)" if history.best_epoch else name
+
+
+def _refuse_nothing(drawn: Sequence[Any], histories: Sequence[History]) -> None:
+    if not drawn:
+        columns = sorted({name for history in histories for name in history.columns})
+        raise InputError(
+            "There is nothing to draw: the history holds no loss, accuracy, learning rate or "
+            f"speed. It holds: {', '.join(columns)}."
+        )
+
+
+def _draw_panel(place: Any, axes: Sequence[Axis], history: History) -> None:
+    """One or two axes over the epochs, the legend above them."""
+    sides = [place, *(place.twinx() for _ in axes[1:])]
+    for side, axis in zip(sides, axes, strict=True):
+        _draw_curves(side, axis, history)
+        _scale(side, axis, color=axis.curves[0].color if len(axes) > 1 else "black")
+    if history.best_epoch is not None:
+        place.axvline(history.best_epoch, color=GRAY, linestyle=":", linewidth=1.0)
+    place.grid(alpha=0.3)
+    handles = [handle for side in sides for handle in side.get_legend_handles_labels()[0]]
+    place.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+    )
+
+
+def _draw_curves(place: Any, axis: Axis, history: History) -> None:
+    for curve in axis.curves:
+        if curve.column in history.columns:
+            place.plot(
+                history.epochs,
+                [axis.factor * value for value in history.columns[curve.column]],
+                label=curve.label,
+                color=curve.color,
+                linestyle=curve.style,
+                linewidth=1.6,
+                marker="o" if len(history.epochs) <= _MOST_MARKERS else "",
+                markersize=3.0,
+            )
+
+
+def _scale(place: Any, axis: Axis, color: str = "black") -> None:
+    """Title and ticks of the vertical axis."""
+    place.set_ylabel(axis.title, color=color)
+    place.tick_params(axis="y", labelcolor=color)
+    if axis.from_zero:
+        place.set_ylim(bottom=0.0)
+
+
+def _recolored(axis: Axis, number: int) -> Axis:
+    """The axis in a run's color; once the colors are used up, in another style of line."""
+    color, style = _look(number)
+    curves = [
+        replace(curve, color=color, style=style if curve.style == SOLID else curve.style)
+        for curve in axis.curves
+    ]
+    return replace(axis, curves=curves)
+
+
+def _look(number: int) -> tuple[str, str]:
+    turn, place = divmod(number, len(RUN_COLORS))
+    return RUN_COLORS[place], _RUN_STYLES[turn % len(_RUN_STYLES)]
+
+
+def _run_handles(histories: Sequence[History]) -> list[Any]:
+    """What the legend shows: the color of each run, and how averaged weights are drawn."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=_look(number)[0], linestyle=_look(number)[1], label=name)
+        for number, name in enumerate(run_labels(histories))
+    ]
+    if any("val_ema_accuracy" in history.columns for history in histories):
+        handles.append(Line2D([], [], color=GRAY, linestyle=AVERAGED, label="averaged weights"))
+    return handles
+
+
+def _count_epochs(place: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    place.set_xlabel("epoch")
+    place.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -1,0 +1,94 @@
+"""The callbacks of a run: what is measured, shown, kept, and when the run is ended."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.runs.config import FitConfig
+from lsp_keras.runs.folder import RunFolder
+from lsp_keras.training import (
+    BestAndLast,
+    BestAverage,
+    CollapseGuard,
+    EarlyStopping,
+    HistoryCSV,
+    RobustValidation,
+    TensorBoardScalars,
+    ThroughputProgress,
+)
+from lsp_keras.types import Split
+from lsp_keras.validation import parse_fraction
+
+# With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
+_VALIDATION_STEPS = 10
+_METRICS = {"robust": "robust_accuracy", "clean": "accuracy"}
+
+
+class Keepers(NamedTuple):
+    """The callbacks that keep classifiers.
+
+    Attributes:
+        best: Of the best epoch and of the last one.
+        average: Of the best epoch of the averaged weights, for runs that average.
+    """
+
+    best: BestAndLast
+    average: BestAverage | None
+
+
+def build_keepers(config: FitConfig, folder: RunFolder) -> Keepers:
+    """What keeps the models of a run."""
+    best = BestAndLast(folder.best_model, folder.last_model, metric=_metric(config, "val"))
+    if config.ema_decay is None:
+        return Keepers(best, None)
+    return Keepers(best, BestAverage(folder.average_model, metric=_metric(config, "val_ema")))
+
+
+def build_callbacks(
+    config: FitConfig,
+    folder: RunFolder,
+    keepers: Keepers,
+    *,
+    validation: Split,
+    images_per_epoch: int,
+    announce: Callable[[str], None],
+) -> list[keras.callbacks.Callback]:
+    """All callbacks, in the order in which they read what others wrote into the logs.
+
+    Args:
+        config: Resolved settings.
+        folder: Where files go.
+        keepers: As `build_keepers` makes them.
+        validation: Held-out images.
+        images_per_epoch: Images trained on in an epoch.
+        announce: Called with a sentence where a run ends early or learned nothing.
+    """
+    callbacks: list[keras.callbacks.Callback] = [
+        _validation(config, validation),
+        # Before all that write, so that a collapsed epoch leaves nothing.
+        CollapseGuard(validation.labels, stop=config.stop_at_collapse, announce=announce),
+        ThroughputProgress(images_per_epoch),
+        *(keeper for keeper in keepers if keeper is not None),
+    ]
+    if config.early_stopping is not None:
+        callbacks.append(
+            EarlyStopping(config.early_stopping, metric=keepers.best.metric, announce=announce)
+        )
+    callbacks.append(HistoryCSV(folder.history))
+    if config.tensorboard:
+        callbacks.append(TensorBoardScalars(folder.tensorboard))
+    return callbacks
+
+
+def _metric(config: FitConfig, prefix: str) -> str:
+    return f"{prefix}_{_METRICS[config.select_by or 'robust']}"
+
+
+def _validation(config: FitConfig, validation: Split) -> RobustValidation:
+    epsilon = config.validation_epsilon or config.epsilon
+    attack = PGD(
+        epsilon=epsilon, step_size=parse_fraction(epsilon) / 2, num_steps=_VALIDATION_STEPS
+    )
+    return RobustValidation(validation, attack, batch_size=config.batch_size, seed=config.seed)

@@ -1,0 +1,219 @@
+"""Carries a training run out: data, neighbors, training, and the files it leaves."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.datasets import count_batches, make_batches
+from lsp_keras.runs.build import (
+    build_augmentation,
+    build_classifier,
+    build_trainer,
+    load_dataset,
+    resolve,
+)
+from lsp_keras.runs.callbacks import build_callbacks, build_keepers
+from lsp_keras.runs.config import FitConfig, write_config
+from lsp_keras.runs.folder import RunFolder, existing_run, new_run
+from lsp_keras.runs.helper_model import find_helper
+from lsp_keras.runs.methods import helped
+from lsp_keras.runs.neighbors import build_table
+from lsp_keras.storage import fingerprint, write_json
+from lsp_keras.training import make_deterministic, run_training
+from lsp_keras.types import Dataset, NeighborTable
+from lsp_keras.validation import InputError
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """Where a run keeps what others can use too, and whom it tells."""
+
+    cache: Path | None
+    progress: Progress | None
+    announce: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a run came to.
+
+    Attributes:
+        path: The run's folder.
+        best_epoch: Epoch of `model.keras`, counted from 1.
+        history: Logs of each epoch.
+        average_epoch: Epoch of `ema.keras`, counted from 1; `None` without an average.
+    """
+
+    path: Path
+    best_epoch: int
+    history: list[dict[str, float]]
+    average_epoch: int | None = None
+
+    @property
+    def best(self) -> dict[str, float]:
+        """Logs of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+    @property
+    def best_average(self) -> dict[str, float] | None:
+        """Logs of the best epoch of the averaged weights."""
+        return None if self.average_epoch is None else self.history[self.average_epoch - 1]
+
+
+def fit(
+    config: FitConfig,
+    *,
+    runs_dir: Path | str = "runs",
+    name: str | None = None,
+    resume: bool = False,
+    cache_dir: Path | str | None = None,
+    progress: Progress | None = None,
+    announce: Callable[[str], None] = lambda text: None,
+) -> FitResult:
+    """Trains a classifier and leaves everything about it in a folder.
+
+    The folder holds `config.toml` (the resolved settings, a recipe itself), `dataset.json`,
+    `history.csv`, `model.keras` (the epoch with the best validation accuracy), `last.keras`,
+    where an average of the weights is kept its best epoch as `ema.keras`, where asked for
+    `tensorboard/`, and `checkpoints/`, from which a killed run goes on to the same weights.
+
+    Args:
+        config: Settings.
+        runs_dir: Where runs lie.
+        name: Of the run; default dataset and method, numbered where there is one already.
+        resume: Go on with the run of that name, or the newest with these settings.
+        cache_dir: Where encoders, neighbor tables and helpers are kept; default the user's cache
+            folder.
+        progress: Called with `(stage, done, total)` while neighbors are mined.
+        announce: Called with a sentence before a long step, such as training an encoder.
+
+    Raises:
+        InputError: A setting does not fit, the data are missing, or the run exists already.
+
+    Example:
+        >>> from lsp_keras.runs import FitConfig, fit
+        >>> config = FitConfig(dataset="digits", lsp=False, width=4, epochs=1)
+        >>> fit(config, name="example").best_epoch  # doctest: +SKIP
+        1
+    """
+    config = resolve(config)
+    # Looked for before any work is done, so that a wrong name is told at once.
+    folder = (existing_run if resume else new_run)(Path(runs_dir), name, config)
+    cache = None if cache_dir is None else Path(cache_dir)
+    surroundings = _Surroundings(cache, progress, announce)
+    return _train(config, folder, load_dataset(config, cache), surroundings, resume=resume)
+
+
+def _train(
+    config: FitConfig,
+    folder: RunFolder,
+    dataset: Dataset,
+    surroundings: _Surroundings,
+    *,
+    resume: bool,
+) -> FitResult:
+    """A run on loaded images."""
+    helper = _helper(config, dataset, surroundings) if helped(config) else None
+    # After the helper: whether it was trained just now must not matter.
+    make_deterministic(config.seed)
+    keras.mixed_precision.set_global_policy(_policy(config))
+    batch_size = min(config.batch_size, len(dataset.train))
+    steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
+    classifier = build_classifier(config, dataset.info)
+    trainer = build_trainer(config, classifier, steps_per_epoch=steps, helper=helper)
+    table = _table(config, dataset, surroundings) if config.lsp else None
+    record = _dataset_record(dataset, table)
+    _refuse_other_data(folder.dataset, record)
+    write_config(folder.config, config)
+    write_json(folder.dataset, record)
+    keepers = build_keepers(config, folder)
+    history = run_training(
+        trainer,
+        _epoch_batches(config, dataset, table, batch_size),
+        epochs=config.epochs,
+        callbacks=build_callbacks(
+            config,
+            folder,
+            keepers,
+            validation=dataset.validation,
+            images_per_epoch=steps * batch_size,
+            announce=surroundings.announce,
+        ),
+        state_dir=folder.checkpoints,
+        resume=resume,
+    )
+    average_epoch = keepers.average.best_epoch if keepers.average is not None else None
+    return FitResult(folder.path, keepers.best.best_epoch or len(history), history, average_epoch)
+
+
+def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> keras.Model:
+    def train(own: FitConfig, folder: RunFolder) -> None:
+        _train(own, folder, dataset, surroundings, resume=folder.config.exists())
+
+    return find_helper(
+        config, dataset, cache=surroundings.cache, train=train, announce=surroundings.announce
+    )
+
+
+def _table(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> NeighborTable:
+    return build_table(
+        config, dataset, surroundings.cache, surroundings.progress, surroundings.announce
+    )
+
+
+def _policy(config: FitConfig) -> str:
+    if not config.mixed_precision:
+        return "float32"
+    # CPUs compute in bfloat16 only.
+    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+
+
+def _epoch_batches(
+    config: FitConfig, dataset: Dataset, table: NeighborTable | None, batch_size: int
+) -> Callable[[int], tf.data.Dataset]:
+    augment = build_augmentation(config, dataset.info)
+
+    def batches(epoch: int) -> tf.data.Dataset:
+        return make_batches(
+            dataset.train,
+            batch_size=batch_size,
+            shuffle=True,
+            seed=config.seed,
+            epoch=epoch,
+            augment=augment,
+            neighbors=table,
+            augment_neighbors=config.augment_neighbors,
+            drop_remainder=True,
+        )
+
+    return batches
+
+
+def _dataset_record(dataset: Dataset, table: NeighborTable | None) -> dict[str, object]:
+    """What later commands need to know of the data."""
+    record = asdict(dataset.info)
+    record["num_images"] = {
+        "train": len(dataset.train),
+        "validation": len(dataset.validation),
+        "test": len(dataset.test),
+    }
+    record["train_fingerprint"] = fingerprint(dataset.train.images)
+    record["neighbors"] = None if table is None else dict(table.provenance)
+    return record
+
+
+def _refuse_other_data(path: Path, record: dict[str, object]) -> None:
+    """A run that goes on must see the images it started with."""
+    if path.exists():
+        started_with = json.loads(path.read_text(encoding="utf-8"))
+        if started_with["train_fingerprint"] != record["train_fingerprint"]:
+            raise InputError(
+                f"The training images are not those that {path.parent} was started with. "
+                "Restore the data, or start a new run."
+            )

@@ -1,0 +1,111 @@
+"""The frozen helper of a run: the user's own model, or one trained before the run and cached."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+
+from lsp_keras.classifiers import load_classifier
+from lsp_keras.runs.build import resolve
+from lsp_keras.runs.config import FitConfig
+from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
+from lsp_keras.storage import cache_dir, fingerprint
+from lsp_keras.types import Dataset, DatasetInfo
+from lsp_keras.validation import InputError
+
+# Trains a run in a folder, from where it was left if it was begun.
+Train = Callable[[FitConfig, RunFolder], object]
+
+# What the helper has in common with the run it helps.
+_SHARED = (
+    "dataset",
+    "data_dir",
+    "num_train",
+    "num_test",
+    "validation_size",
+    "augmentation",
+    "model",
+    "width",
+    "activation",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "momentum",
+    "weight_decay",
+    "clip_norm",
+    "mixed_precision",
+    "seed",
+)
+
+
+def find_helper(
+    config: FitConfig,
+    dataset: Dataset,
+    *,
+    cache: Path | None,
+    train: Train,
+    announce: Callable[[str], None],
+) -> keras.Model:
+    """The helper that a run's settings name, or the one made for them.
+
+    Args:
+        config: Resolved settings of the run.
+        dataset: Its images.
+        cache: Where helpers are kept, by all they depend on; default the user's cache folder.
+        train: Called with the helper's settings and folder where it is not complete.
+        announce: Called with a sentence that says which helper it is.
+
+    Raises:
+        InputError: The named model is missing, or is none for these images.
+    """
+    if config.helper is not None:
+        model: keras.Model = load_classifier(config.helper).model
+        _check_images(model, config.helper, dataset.info)
+        return model
+    own = helper_config(config)
+    folder = _folder(own, dataset, cache)
+    if _epochs_done(folder) < own.epochs:
+        what = "going on with" if folder.config.exists() else "none for these settings yet; making"
+        announce(
+            f"Helper: {what} {folder.path}, {own.epochs} epochs of standard training. "
+            "(--helper RUN does without.)"
+        )
+        train(own, folder)
+    else:
+        announce(f"Helper: the one in {folder.path}.")
+    return load_classifier(folder.path).model
+
+
+def helper_config(config: FitConfig) -> FitConfig:
+    """Settings of the helper's own run: the same images and optimizer, plainly trained."""
+    shared = {name: getattr(config, name) for name in _SHARED}
+    epochs = config.helper_epochs or config.epochs
+    return resolve(replace(FitConfig(), method="standard", lsp=False, epochs=epochs, **shared))
+
+
+def _folder(own: FitConfig, dataset: Dataset, cache: Path | None) -> RunFolder:
+    settings = {
+        name: getattr(own, name) for name in (*_SHARED, "epochs") if name not in NOT_COMPARED
+    }
+    splits = (dataset.train, dataset.validation)
+    images = [array for split in splits for array in (split.images, split.labels)]
+    name = f"{own.label}-{fingerprint(settings, *images)}"
+    return RunFolder(cache_dir(cache) / "helpers" / name)
+
+
+def _epochs_done(folder: RunFolder) -> int:
+    if not folder.history.exists():
+        return 0
+    with folder.history.open(newline="") as file:
+        return len(list(csv.DictReader(file)))
+
+
+def _check_images(model: keras.Model, path: str, info: DatasetInfo) -> None:
+    shape, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+    if shape != tuple(info.image_shape) or classes != info.num_classes:
+        raise InputError(
+            f"The helper {path} takes images {shape} to {classes} classes; {info.name} has "
+            f"images {tuple(info.image_shape)} of {info.num_classes} classes."
+        )

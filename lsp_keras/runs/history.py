@@ -1,0 +1,82 @@
+"""The history of a run, as `lsp-keras fit` leaves it."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsp_keras.validation import InputError
+
+
+@dataclass(frozen=True)
+class History:
+    """Values of each epoch of a run, and its settings.
+
+    Attributes:
+        path: The run's folder.
+        columns: By name, one value for each epoch; NaN where there is none.
+        settings: Of the run, empty where there is no `config.toml`.
+    """
+
+    path: Path
+    columns: dict[str, list[float]]
+    settings: dict[str, Any]
+
+    @property
+    def epochs(self) -> list[int]:
+        """Numbers of the epochs, from 1."""
+        return [int(epoch) for epoch in self.columns["epoch"]]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights were kept as the best, where the settings tell how."""
+        metric = {"robust": "val_robust_accuracy", "clean": "val_accuracy"}
+        values = self.columns.get(metric.get(self.settings.get("select_by", ""), ""), [])
+        finite = [-math.inf if math.isnan(value) else value for value in values]
+        return self.epochs[finite.index(max(finite))] if finite else None
+
+
+def load_history(run: Path) -> History:
+    """Reads `history.csv` and `config.toml` of a run, also of one that goes on.
+
+    Raises:
+        InputError: There is no such run, no epoch of it is finished, or the table is damaged.
+    """
+    from lsp_keras.runs import read_config
+
+    if not run.is_dir():
+        raise InputError(f"There is no run {run}. Give the folder that `lsp-keras fit` named.")
+    config = run / "config.toml"
+    settings = read_config(config) if config.exists() else {}
+    return History(run, _columns(run / "history.csv"), settings)
+
+
+def short_names(histories: Sequence[History]) -> list[str]:
+    """Names of the runs' folders, or their whole paths where two have the same name."""
+    names = [history.path.resolve().name for history in histories]
+    if len(set(names)) < len(names):
+        return [str(history.path) for history in histories]
+    return names
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    """Columns of the table without those that hold no value."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = list(csv.reader(file))
+    except FileNotFoundError:
+        table = []
+    if len(table) < 2:
+        raise InputError(
+            f"{path.parent} has no finished epoch yet: {path.name} is missing or empty."
+        )
+    try:
+        values = [[float(cell or "nan") for cell in row] for row in table[1:]]
+        columns = dict(zip(table[0], map(list, zip(*values, strict=True)), strict=True))
+        if not all(map(math.isfinite, columns.get("epoch", [math.nan]))):
+            raise ValueError("the column `epoch` is missing or incomplete")
+    except ValueError as error:
+        raise InputError(f"{path} is not a history of `lsp-keras fit`: {error}.") from error
+    return {name: column for name, column in columns.items() if not all(map(math.isnan, column))}

@@ -1,0 +1,94 @@
+"""Published settings as files, and the accuracies that were published with them."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsp_keras import registry
+from lsp_keras.runs.config import read_config
+from lsp_keras.validation import InputError
+
+_FOLDER = Path(__file__).parent
+_EXTENDS = "extends"
+# What `expected.csv` tells of a recipe before its accuracies.
+_DESCRIPTION = ("source", "epsilon", "recipe")
+# What the columns' names leave open.
+NOTES = {
+    "cw": "cw-l2-fixed-c in Table 1, which depends on the scale of the logits; cw-linf in Table 2.",
+    "aa": "AutoAttack by Torchattacks, which since 3.3.0 means 10 iterations by that name: the "
+    "figures may be those of autoattack-torchattacks and higher than autoattack's.",
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a paper reports for a recipe.
+
+    Attributes:
+        source: Paper and table.
+        epsilon: L-inf radius of its attacks.
+        accuracy_percent: `clean` and by attack, on the test images.
+    """
+
+    source: str
+    epsilon: str
+    accuracy_percent: Mapping[str, float]
+
+
+def find_recipe(name_or_file: str | Path) -> dict[str, Any]:
+    """Settings of a published recipe by its name, or of the user's own TOML file.
+
+    A file may say `extends = "cifar10_at"`, a recipe's name or a path beside it: it starts from
+    the settings there and changes those that it names itself.
+
+    Raises:
+        InputError: It is neither a recipe nor a file, or it extends itself.
+    """
+    return _with_base(_recipe_path(str(name_or_file), Path()), seen=())
+
+
+def recipe_summary(name: str) -> str:
+    """The comment in a recipe's first line.
+
+    Raises:
+        InputError: There is no such recipe.
+    """
+    path = _FOLDER / f"{registry.check('recipe', name)}.toml"
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def expected_accuracies() -> dict[str, Expected]:
+    """By recipe, in the order of the papers' tables; recipes from no paper are left out."""
+    with (_FOLDER / "expected.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row["recipe"]: _expected(row) for row in rows}
+
+
+def _expected(row: Mapping[str, str]) -> Expected:
+    accuracies = {name: float(row[name]) for name in row if name not in _DESCRIPTION}
+    return Expected(row["source"], row["epsilon"], accuracies)
+
+
+def _recipe_path(name_or_file: str, folder: Path) -> Path:
+    """File of that name in `folder`, or of the recipe of that name."""
+    path = folder / name_or_file
+    if path.suffix == ".toml" or path.is_file():
+        return path
+    return _FOLDER / f"{registry.check('recipe', name_or_file)}.toml"
+
+
+def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """A file's settings over those of the recipe that it extends."""
+    if path in seen:
+        raise InputError(f"{path} extends itself.")
+    values = read_config(path)
+    base = values.pop(_EXTENDS, None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise InputError(
+            f"`{_EXTENDS}` must be a recipe's name or a file. Received: {base!r} in {path}."
+        )
+    return _with_base(_recipe_path(base, path.parent), (*seen, path)) | values

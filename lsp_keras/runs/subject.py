@@ -1,0 +1,237 @@
+"""A model that is diagnosed, with all that its diagnosis can use."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lsp_keras.types import Dataset, Split, ThreatModel
+from lsp_keras.validation import InputError
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loaded model and its images.
+
+    Attributes:
+        name: Short, for tables and plots.
+        classifier: A `lsp_keras.classifiers.Classifier`.
+        dataset: The images of its run.
+        test: The test images that are measured.
+        context: What a record says of model and images.
+        settings: Of the run, empty for a model outside of one.
+    """
+
+    name: str
+    classifier: Any
+    dataset: Dataset
+    test: Split
+    context: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of one subject.
+
+    Attributes:
+        name: The subject's.
+        diagnosis: A `lsp_keras.evaluation.Diagnosis`, or `None`.
+        profile: A `lsp_keras.evaluation.Profile`, or `None`.
+    """
+
+    name: str
+    diagnosis: Any | None
+    profile: Any | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it, the verdict first."""
+        profile = {} if self.profile is None else {"profile": self.profile.to_dict()}
+        return profile if self.diagnosis is None else self.diagnosis.to_dict() | profile
+
+
+def load_subject(
+    path: Path,
+    *,
+    weights: str,
+    dataset: str | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    num_examples: int,
+    beside: Subject | None = None,
+) -> Subject:
+    """Loads a model and its images.
+
+    Args:
+        path: A run's folder, a .keras file or a SavedModel.
+        weights: Which epoch of a run.
+        dataset: Other than the run's own.
+        data_dir: Likewise.
+        cache_dir: For what is prepared.
+        num_examples: The first so many test images, or all where there are fewer.
+        beside: Measure the test images of this one instead of the run's own.
+
+    Raises:
+        InputError: The model or its images are not there, or it was trained on other data than
+            the one beside it and `dataset` does not overrule that.
+    """
+    from lsp_keras.classifiers import load_attackable
+    from lsp_keras.runs import read_config
+    from lsp_keras.runs.test_images import TestImages, describe, load_images
+
+    classifier = load_attackable(path, weights=weights)
+    run = classifier.run
+    settings = {} if run is None else read_config(run / "config.toml")
+    if beside is not None and dataset is None:
+        dataset = _same_dataset(path, settings, beside)
+    images = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
+    measured = images.test.take(num_examples) if beside is None else beside.test
+    described = TestImages(images.info, measured, len(images.test))
+    return Subject(
+        name=path.resolve().name if run is None else run.resolve().name,
+        classifier=classifier,
+        dataset=images,
+        test=measured,
+        context=describe(classifier, described, weights),
+        settings=settings,
+    )
+
+
+def _same_dataset(path: Path, settings: Mapping[str, Any], first: Subject) -> str | None:
+    """Name of the dataset of two models that are measured side by side."""
+    name = first.settings.get("dataset")
+    own = settings.get("dataset", name)
+    if own != name:
+        raise InputError(
+            f"--against must be a model of the same images: {path} was trained on {own}, not on "
+            f"{name}. Name a --dataset to compare them all the same."
+        )
+    return name
+
+
+def load_rival(
+    first: Subject,
+    path: Path,
+    *,
+    weights: str,
+    dataset: str | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+) -> Subject:
+    """Loads a model to be measured beside another, on the same test images.
+
+    Args:
+        first: The other.
+        path: See `load_subject`, also for the rest.
+        weights: Which epoch of a run.
+        dataset: Other than the runs' own.
+        data_dir: Likewise.
+        cache_dir: For what is prepared.
+
+    Raises:
+        InputError: It was trained on other data, and `dataset` does not overrule that.
+    """
+    rival = load_subject(
+        path,
+        weights=weights,
+        dataset=dataset,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        num_examples=len(first.test),
+        beside=first,
+    )
+    return replace(rival, name=f"{rival.name} (2)") if rival.name == first.name else rival
+
+
+def diagnose_subject(
+    subject: Subject,
+    threat: ThreatModel,
+    *,
+    transfer_from: Any | None,
+    cache_dir: Path | None,
+    batch_size: int,
+    seed: int,
+    progress: Progress,
+) -> Any:
+    """The subject's `lsp_keras.evaluation.Diagnosis`.
+
+    Args:
+        subject: What to diagnose.
+        threat: What the attacker may do.
+        transfer_from: A plain model, or `None`.
+        cache_dir: Where the run's encoder may be.
+        batch_size: Images attacked at once.
+        seed: Of the attacks.
+        progress: See `lsp_keras.evaluation.diagnose`.
+    """
+    from lsp_keras.evaluation import diagnose
+    from lsp_keras.runs import structure_of
+
+    structure, source = None, "the model does not lie in a run's folder"
+    if subject.settings:
+        structure, source = structure_of(
+            subject.settings, subject.dataset, subject.test.images, cache_dir=cache_dir
+        )
+    return diagnose(
+        subject.classifier.model,
+        subject.test.images,
+        subject.test.labels,
+        threat=threat,
+        batch_size=batch_size,
+        seed=seed,
+        transfer_from=transfer_from,
+        structure=structure,
+        autoattack=_autoattack_record(subject, threat),
+        progress=progress,
+        context={**subject.context, "lsp_neighbors": source},
+    )
+
+
+def profile_subject(
+    subject: Subject, threat: ThreatModel, *, batch_size: int, seed: int, progress: Progress
+) -> Any:
+    """The subject's `lsp_keras.evaluation.Profile`, on as many training as test images.
+
+    Args:
+        subject: What to measure.
+        threat: What the attacker may do.
+        batch_size: Images at once.
+        seed: Of attack and directions.
+        progress: See `lsp_keras.evaluation.profile`.
+    """
+    from lsp_keras.evaluation import profile
+
+    train = subject.dataset.train.take(len(subject.test))
+    return profile(
+        subject.classifier.model,
+        train=(train.images, train.labels),
+        test=(subject.test.images, subject.test.labels),
+        threat=threat,
+        batch_size=batch_size,
+        seed=seed,
+        progress=progress,
+        context=subject.context,
+    )
+
+
+def _autoattack_record(subject: Subject, threat: ThreatModel) -> dict[str, Any] | None:
+    """The run's newest record of AutoAttack with these weights and this ball."""
+    from lsp_keras.evaluation import model_fingerprint
+
+    run = subject.classifier.run
+    if run is None:
+        return None
+    fingerprint = model_fingerprint(subject.classifier.model)
+    for path in sorted((run / "evaluations").glob("*.json"), reverse=True):
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        ball = record.get("threat_model", {})
+        if (
+            record.get("is_autoattack")
+            and record.get("model_fingerprint") == fingerprint
+            and (ball.get("norm"), ball.get("epsilon")) == (threat.norm, threat.epsilon)
+        ):
+            return record
+    return None

@@ -1,0 +1,213 @@
+"""Callbacks of a run: validation under attack, the models that are kept, the history file."""
+
+import csv
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from lsp_keras.attacks import Attack
+from lsp_keras.storage import atomic_path
+from lsp_keras.training.logs import Logs, logged
+from lsp_keras.training.state import StatefulCallback, remove_leftovers
+from lsp_keras.types import Split
+from lsp_keras.validation import InputError, check_positive
+
+
+class RobustValidation(keras.callbacks.Callback):
+    """Adds `val_accuracy` and `val_robust_accuracy` to the logs of each epoch.
+
+    Where the trainer averages its weights, the accuracies of the average are added as
+    `val_ema_accuracy` and `val_ema_robust_accuracy`.
+
+    Place it before callbacks that read them. The random starts of the attack are the same in
+    every epoch, so that epochs can be compared.
+
+    Args:
+        split: Images held out from training.
+        attack: Its success is what robust accuracy lacks, for example PGD with 10 steps.
+        batch_size: Images attacked at a time.
+        seed: Of the attack.
+    """
+
+    def __init__(
+        self, split: Split, attack: Attack, *, batch_size: int = 128, seed: int = 0
+    ) -> None:
+        super().__init__()
+        check_positive("batch_size", batch_size)
+        if len(split) == 0:
+            raise InputError("Robust validation needs images, the split has none.")
+        self.split = split
+        self.attack = attack
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Attacks the classifier and its average, and writes the accuracies into `logs`."""
+        logs = {} if logs is None else logs
+        accuracy, robust_accuracy = self.measure(self.model.classifier)
+        logs.update(val_accuracy=accuracy, val_robust_accuracy=robust_accuracy)
+        if self.model.average is not None:
+            with self.model.average.applied_to(self.model.classifier) as averaged:
+                accuracy, robust_accuracy = self.measure(averaged)
+            logs.update(val_ema_accuracy=accuracy, val_ema_robust_accuracy=robust_accuracy)
+
+    def measure(self, classifier: keras.Model) -> tuple[float, float]:
+        """Clean and robust accuracy, in [0, 1]."""
+        correct = robust = 0
+        for start in range(0, len(self.split), self.batch_size):
+            rows = np.arange(start, min(start + self.batch_size, len(self.split)))
+            images = self.split.images[rows].astype(np.float32) / 255
+            labels = self.split.labels[rows]
+            logits = classifier.predict_on_batch(images)
+            correct += int(np.sum(np.argmax(logits, axis=1) == labels))
+            result = self.attack(classifier, images, labels, seed=self.seed, indices=rows)
+            robust += int(np.sum(~result.success))
+        return correct / len(self.split), robust / len(self.split)
+
+
+class _BestEpoch(StatefulCallback):
+    """Remembers the epoch with the largest `metric`; of equal ones the first.
+
+    Attributes:
+        best_value: Largest `metric` so far, or `None`.
+        best_epoch: Its epoch, counted from 1, or `None`.
+    """
+
+    def __init__(self, metric: str) -> None:
+        super().__init__()
+        self.metric = metric
+        self.best_value: float | None = None
+        self.best_epoch: int | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Value and epoch of the best."""
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `get_state` returned."""
+        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+
+    def _is_best(self, epoch: int, logs: Logs | None) -> bool:
+        """Whether this epoch, counted from 0, is better than all before; remembers it then."""
+        value = logged(self.metric, logs)
+        value = value if math.isfinite(value) else -math.inf
+        if self.best_value is not None and value <= self.best_value:
+            return False
+        self.best_value, self.best_epoch = value, epoch + 1
+        return True
+
+
+class BestAndLast(_BestEpoch):
+    """Keeps the classifier of the best epoch and of the last one, as plain `.keras` files.
+
+    Args:
+        best_path: Where the epoch with the largest `metric` goes; of equal ones the first.
+        last_path: Where every epoch goes, in place of the one before.
+        metric: Name in the logs, for example `"val_robust_accuracy"`.
+
+    Attributes:
+        best_value: Largest `metric` so far, or `None`.
+        best_epoch: Its epoch, counted from 1, or `None`.
+    """
+
+    def __init__(
+        self, best_path: Path | str, last_path: Path | str, *, metric: str = "val_robust_accuracy"
+    ) -> None:
+        super().__init__(metric)
+        self.best_path = Path(best_path)
+        self.last_path = Path(last_path)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Removes what a killed process left half-written."""
+        remove_leftovers(self.best_path)
+        remove_leftovers(self.last_path)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Saves the classifier, twice where it is the best."""
+        is_best = self._is_best(epoch, logs)
+        with atomic_path(self.last_path) as temporary:
+            self.model.classifier.save(temporary)
+        if is_best:
+            with atomic_path(self.best_path) as temporary:
+                shutil.copyfile(self.last_path, temporary)
+
+
+class BestAverage(_BestEpoch):
+    """Keeps the classifier with averaged weights of its best epoch, as a plain `.keras` file.
+
+    For trainers that average, see `StepOptions`. The average of the last epoch lies in the
+    run's state and in files of the whole trainer.
+
+    Args:
+        path: Where the epoch with the largest `metric` goes; of equal ones the first.
+        metric: Name in the logs, as `RobustValidation` adds it for the average.
+
+    Attributes:
+        best_value: Largest `metric` so far, or `None`.
+        best_epoch: Its epoch, counted from 1, or `None`.
+    """
+
+    def __init__(self, path: Path | str, *, metric: str = "val_ema_robust_accuracy") -> None:
+        super().__init__(metric)
+        self.path = Path(path)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Removes what a killed process left half-written.
+
+        Raises:
+            InputError: The trainer keeps no average.
+        """
+        if self.model.average is None:
+            raise InputError(
+                "There is no average of the weights to keep. "
+                "Call `trainer.configure(StepOptions(ema_decay=0.999))`."
+            )
+        remove_leftovers(self.path)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Saves the average where it is the best."""
+        if self._is_best(epoch, logs):
+            with (
+                self.model.average.applied_to(self.model.classifier) as averaged,
+                atomic_path(self.path) as temporary,
+            ):
+                averaged.save(temporary)
+
+
+class HistoryCSV(keras.callbacks.Callback):
+    """Writes the logs as a table, one row per epoch, counted from 1.
+
+    A resumed run keeps the rows of the epochs before it. Place it after the callbacks that add
+    to the logs.
+
+    Args:
+        path: The file; whole after every epoch.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__()
+        self.path = Path(path)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Removes what a killed process left half-written."""
+        remove_leftovers(self.path)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Writes the rows of the earlier epochs and this one."""
+        row: dict[str, Any] = {"epoch": epoch + 1, **(logs or {})}
+        rows = [*(item for item in self._rows() if int(item["epoch"]) <= epoch), row]
+        columns = list(dict.fromkeys(column for item in rows for column in item))
+        with atomic_path(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))

@@ -1,0 +1,230 @@
+"""Client for this server and for TensorFlow Serving, over REST or gRPC."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from lsp_keras.serving.client.base import (
+    DTYPES,
+    Array,
+    ClientError,
+    Connection,
+    Retries,
+    SignatureInfo,
+    Target,
+)
+from lsp_keras.serving.client.rest import RestConnection
+
+from lsp_keras.validation import InputError, check_choice
+
+__all__ = ["Client", "ClientError", "Prediction", "Retries"]
+
+Image = Path | str | bytes | Array
+_FORM = "http://localhost:8501 or grpc://localhost:8500"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A classifier's answer for one image.
+
+    Attributes:
+        name: Of the most probable class.
+        label: Its number.
+        probability: Its probability.
+        probabilities: Of all classes, in label order.
+    """
+
+    name: str
+    label: int
+    probability: float
+    probabilities: tuple[float, ...]
+
+
+class Client:
+    """Asks a server for predictions.
+
+    Args:
+        url: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or, with TLS, `grpcs://...`;
+            an HTTP URL may name the model: `http://localhost:8501/v1/models/svhn`.
+        model: Its name, unless the URL says it.
+        version: Of the model; default the newest.
+        label: Of a version, instead of its number.
+        timeout: Seconds for each try.
+        retries: After temporary errors.
+        token: Sent as bearer token.
+        certificates: PEM file with the authorities to trust instead of the usual ones.
+
+    Raises:
+        InputError: The URL has another form, or no model is named.
+
+    Example:
+        >>> client = Client("http://localhost:8501", model="svhn")
+        >>> client.predict_images(["house_number.png"])[0].name  # doctest: +SKIP
+        '3'
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 30.0,
+        retries: Retries | None = None,
+        token: str | None = None,
+        certificates: Path | str | None = None,
+    ) -> None:
+        if version is not None and label is not None:
+            raise InputError("Give a version or a label, not both.")
+        base, target = _parse(url, model, version, label)
+        self._connection = _connect(base, target, timeout, token, certificates)
+        self._retries = retries or Retries()
+        self._signatures: Mapping[str, SignatureInfo] | None = None
+
+    def signatures(self) -> Mapping[str, SignatureInfo]:
+        """What the model offers; asked for once.
+
+        Raises:
+            ClientError: The server did not answer, or with an error.
+        """
+        if self._signatures is None:
+            self._signatures = self._retries.run(self._connection.signatures)
+        return self._signatures
+
+    def predict(self, inputs: Any, *, signature: str = "serving_default") -> dict[str, Array]:
+        """Outputs by name; strings are bytes.
+
+        Args:
+            inputs: Arrays (or what NumPy makes arrays of) by name, or a single one for a
+                signature with one input. They are converted to the signature's types.
+            signature: To call.
+
+        Raises:
+            InputError: There is no such signature or input.
+            ClientError: The server did not answer, or with an error.
+        """
+        check_choice("signature", signature, sorted(self.signatures()))
+        info = self.signatures()[signature]
+        arrays = _arrays(inputs, info)
+        return self._retries.run(lambda: self._connection.predict(signature, info, arrays))
+
+    def predict_images(self, images: Sequence[Image]) -> list[Prediction]:
+        """One prediction for each image, by a model that `lsp-keras export` wrote.
+
+        Args:
+            images: All paths of image files or their contents, which the server decodes and
+                resizes; or all arrays of the model's size, uint8 or float in [0, 1].
+
+        Raises:
+            InputError: A file is missing, or the images are of different kinds.
+            ClientError: The server did not answer, or with an error.
+        """
+        if not images:
+            return []
+        signature, batch = _batch(images)
+        outputs = self.predict(batch, signature=signature)
+        rows = zip(
+            outputs["class_names"], outputs["classes"], outputs["probabilities"], strict=True
+        )
+        return [_prediction(name, label, probabilities) for name, label, probabilities in rows]
+
+    def status(self) -> list[dict[str, Any]]:
+        """States of the model's versions, newest first.
+
+        Raises:
+            ClientError: The server did not answer, or with an error.
+        """
+        return self._retries.run(self._connection.status)
+
+    def close(self) -> None:
+        """Frees the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _parse(
+    url: str, model: str | None, version: int | None, label: str | None
+) -> tuple[str, Target]:
+    """Scheme with address, and the model."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.netloc:
+        raise InputError(f"`url` must be like {_FORM}. Received: {url!r}.")
+    base = f"{parts.scheme}://{parts.netloc}"
+    path = parts.path.rstrip("/").removesuffix(":predict")
+    named = unquote(path.removeprefix("/v1/models/")) if path else None
+    if named is not None and (not path.startswith("/v1/models/") or "/" in named):
+        raise InputError(f"`url` must be like {_FORM} or {base}/v1/models/NAME. Received: {url!r}.")
+    name = model or named
+    if not name:
+        raise InputError(f"Name the model, or give its whole URL, {base}/v1/models/NAME.")
+    return base, Target(name, version, label)
+
+
+def _connect(
+    base: str, target: Target, timeout: float, token: str | None, certificates: Path | str | None
+) -> Connection:
+    scheme, _, address = base.partition("://")
+    if scheme.startswith("http"):
+        file = None if certificates is None else str(certificates)
+        return RestConnection(base, target, timeout, token, file)
+    # Imported here because it brings TensorFlow, which REST does without.
+    from lsp_keras.serving.client.grpc import GrpcConnection
+
+    contents = None if certificates is None else Path(certificates).read_bytes()
+    return GrpcConnection(
+        address, target, timeout, token, secure=scheme == "grpcs", certificates=contents
+    )
+
+
+def _arrays(inputs: Any, info: SignatureInfo) -> dict[str, Array]:
+    if not isinstance(inputs, Mapping):
+        if len(info.inputs) != 1:
+            raise InputError(
+                f"The signature takes several inputs by name: {', '.join(info.inputs)}."
+            )
+        inputs = {next(iter(info.inputs)): inputs}
+    for name in inputs:
+        check_choice("input", name, sorted(info.inputs))
+    return {name: np.asarray(value, DTYPES[info.inputs[name]]) for name, value in inputs.items()}
+
+
+def _batch(images: Sequence[Image]) -> tuple[str, Any]:
+    """Signature for the kind of images, and its input."""
+    if all(isinstance(image, Path | str | bytes) for image in images):
+        files = np.empty(len(images), dtype=object)
+        files[:] = [_contents(image) for image in images]
+        return "serving_bytes", files
+    if not all(isinstance(image, np.ndarray) for image in images):
+        raise InputError("Give images as files or as arrays, not mixed.")
+    batch = np.stack([np.asarray(image) for image in images])
+    return ("serving_uint8" if batch.dtype == np.uint8 else "serving_default"), batch
+
+
+def _contents(image: Any) -> bytes:
+    if isinstance(image, bytes):
+        return image
+    try:
+        return Path(image).read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read the image {image}: {error.strerror}.") from error
+
+
+def _prediction(name: bytes, label: Any, probabilities: Array) -> Prediction:
+    # The shortest decimals of float32, not the long ones of the same float64.
+    values = tuple(float(str(value)) for value in probabilities)
+    return Prediction(name.decode(), int(label), values[int(label)], values)

@@ -1,0 +1,140 @@
+"""Tensors as gRPC carries them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from lsp_keras.serving.errors import InvalidArgumentError
+from lsp_keras.serving.models.signatures import Array, as_strings
+from tensorflow.core.framework import tensor_pb2
+
+# No request can hold more; a short request must not grow into more either.
+MAX_TENSOR_BYTES = 2**31 - 1
+_INT_FIELD = dict.fromkeys(["int8", "int16", "int32", "uint8", "uint16"], "int_val")
+_FIELDS = {
+    **_INT_FIELD,
+    "float32": "float_val",
+    "float64": "double_val",
+    "float16": "half_val",
+    "bfloat16": "half_val",
+    "int64": "int64_val",
+    "uint32": "uint32_val",
+    "uint64": "uint64_val",
+    "bool": "bool_val",
+    "string": "string_val",
+    "complex64": "scomplex_val",
+    "complex128": "dcomplex_val",
+}
+# Types whose bytes in memory are those of a packed field, and what each is viewed as.
+_PACKED = {
+    "float32": np.float32,
+    "float64": np.float64,
+    "bool": np.uint8,
+    "complex64": np.float32,
+    "complex128": np.float64,
+}
+
+
+def decode_tensor(proto: Any, name: str) -> Array:
+    """The tensor in a `TensorProto`, whether in `tensor_content` or in a typed field.
+
+    A list of values shorter than the shape repeats its last value.
+
+    Args:
+        proto: From a request.
+        name: Of the input, for messages.
+
+    Raises:
+        InvalidArgumentError: Type, shape and values do not fit each other.
+    """
+    try:
+        dtype = tf.as_dtype(proto.dtype)
+        shape = _shape(proto, dtype)
+        # Each access copies the bytes.
+        if content := proto.tensor_content:
+            return _from_content(content, dtype, shape)
+        return _from_values(list_field(proto, dtype), dtype, shape)
+    except (TypeError, ValueError, OverflowError, KeyError):
+        raise InvalidArgumentError(f"tensor parsing error: {name}") from None
+
+
+def list_field(proto: Any, dtype: tf.DType) -> Any:
+    """The typed field that holds values of that type."""
+    return getattr(proto, _FIELDS[dtype.name])
+
+
+def _shape(proto: Any, dtype: tf.DType) -> tuple[int, ...]:
+    shape = tuple(dimension.size for dimension in proto.tensor_shape.dim)
+    item_bytes = 1 if dtype == tf.string else dtype.size
+    too_large = math.prod(shape) * item_bytes > MAX_TENSOR_BYTES
+    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or too_large:
+        raise ValueError
+    return shape
+
+
+def _from_content(content: bytes, dtype: tf.DType, shape: tuple[int, ...]) -> Array:
+    if dtype == tf.string:
+        raise TypeError
+    return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
+
+
+def _from_values(values: Any, dtype: tf.DType, shape: tuple[int, ...]) -> Array:
+    count = math.prod(shape)
+    if dtype == tf.string:
+        strings = list(values[:count]) or [b""]
+        return as_strings(strings + strings[-1:] * (count - len(strings)), (-1,))[:count].reshape(
+            shape
+        )
+    flat = _numbers(values, dtype)[:count]
+    if len(flat) < count:
+        last = flat[-1:] if len(flat) else np.zeros(1, flat.dtype)
+        flat = np.concatenate([flat, np.repeat(last, count - len(flat))])
+    return flat.reshape(shape)
+
+
+def _numbers(values: Any, dtype: tf.DType) -> Array:
+    target = dtype.as_numpy_dtype
+    if _FIELDS[dtype.name] == "half_val":
+        return np.array(values, np.int32).astype(np.uint16).view(target)
+    if dtype.is_complex:
+        return np.array(values, _PACKED[dtype.name]).view(target)
+    array = np.array(values)
+    if array.size == 0:
+        return np.zeros(0, target)
+    if dtype.is_integer and not dtype.min <= array.min() <= array.max() <= dtype.max:
+        raise ValueError
+    return array.astype(target, copy=False)
+
+
+def encode_tensor(array: Array) -> Any:
+    """`TensorProto` with the values in the field of their type, as TensorFlow Serving answers."""
+    dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    field = list_field(proto, dtype)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if dtype.name in _PACKED:
+        _merge_packed(proto, _FIELDS[dtype.name], flat.view(_PACKED[dtype.name]))
+    elif _FIELDS[dtype.name] == "half_val":
+        field.extend(flat.view(np.uint16).tolist())
+    else:
+        field.extend(flat.tolist())
+    return proto
+
+
+def _merge_packed(proto: Any, field: str, values: Array) -> None:
+    """Appends numbers through their encoding, two hundred times faster than one by one."""
+    number = proto.DESCRIPTOR.fields_by_name[field].number
+    length_delimited = 2
+    data = values.tobytes()
+    proto.MergeFromString(_varint(number << 3 | length_delimited) + _varint(len(data)) + data)
+
+
+def _varint(number: int) -> bytes:
+    digits = []
+    while number > 127:
+        digits.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*digits, number])

@@ -1,0 +1,227 @@
+"""The versions of one model and the life of each."""
+
+import enum
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lsp_keras.serving.errors import NotFoundError, ServingError
+from lsp_keras.serving.models.servable import Servable
+from lsp_keras.serving.models.versions import ModelConfig, find_versions
+
+logger = logging.getLogger(__name__)
+
+
+class State(enum.Enum):
+    """Of a version, as TensorFlow Serving numbers them."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass
+class Version:
+    """One version, loaded or not.
+
+    Attributes:
+        number: As its folder is called.
+        state: Where it is in its life.
+        error: Why it could not be loaded.
+        attempts: Loads that failed since its folder appeared.
+        retry_at: When it may be tried again, on the monotonic clock.
+        servable: While it is available or still in use.
+        users: Handles that are held.
+    """
+
+    number: int
+    state: State = State.START
+    error: ServingError | None = None
+    attempts: int = 0
+    retry_at: float = 0.0
+    servable: Servable | None = None
+    users: int = 0
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """What the status calls answer for a version."""
+
+    number: int
+    state: State
+    error: ServingError | None
+
+
+@dataclass(frozen=True)
+class LoadPolicy:
+    """How versions are loaded.
+
+    Attributes:
+        load: Makes a servable of a version folder.
+        max_retries: How often a version that will not load is tried again.
+        retry_seconds: Between two tries.
+    """
+
+    load: Callable[[Path], Servable] = Servable
+    max_retries: int = 5
+    retry_seconds: float = 60.0
+
+
+class ServableHandle:
+    """Keeps a version loaded until it is released, once for each time it is retained."""
+
+    def __init__(self, version: Version, servable: Servable, changed: threading.Condition) -> None:
+        self.number = version.number
+        self.servable = servable
+        self._version = version
+        self._changed = changed
+        self.retain()
+
+    def retain(self) -> None:
+        """Keeps it for one more user; valid while another still holds it."""
+        with self._changed:
+            self._version.users += 1
+
+    def release(self) -> None:
+        """One user less."""
+        with self._changed:
+            self._version.users -= 1
+            if not self._version.users:
+                self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class ServedModel:
+    """A model, kept in step with its folder.
+
+    Args:
+        config: Its name, folder, policy and labels.
+        policy: How its versions are loaded.
+    """
+
+    def __init__(self, config: ModelConfig, policy: LoadPolicy) -> None:
+        self.config = config
+        self._policy = policy
+        self._versions: dict[int, Version] = {}
+        # Reentrant, so that a handle can be made while the version is being chosen.
+        self._changed = threading.Condition(threading.RLock())
+        self._unloads: list[threading.Thread] = []
+
+    def reconcile(self) -> None:
+        """Loads versions that appeared, then unloads those that are no longer wanted.
+
+        An available version stays while its successors will not load, and until the requests
+        that run on it are done. One thread at a time may call this.
+        """
+        folders = find_versions(self.config.base_path)
+        wanted = self.config.policy.choose(folders)
+        for number in sorted(wanted):
+            version = self._versions.setdefault(number, Version(number))
+            if self._should_load(version):
+                self._start(version, folders[number])
+        available = set(self.available())
+        if not wanted or wanted & available:
+            for number in available - wanted:
+                self._unload(self._versions[number])
+        for number in self._versions.keys() - folders.keys():
+            self._versions[number].attempts = 0
+
+    def stop(self) -> None:
+        """Unloads everything, after the requests that run."""
+        for number in self.available():
+            self._unload(self._versions[number])
+        for thread in self._unloads:
+            thread.join()
+
+    def available(self) -> list[int]:
+        """Versions that answer requests, newest first."""
+        return [v.number for v in self.status() if v.state is State.AVAILABLE]
+
+    def status(self) -> list[VersionStatus]:
+        """All versions ever seen, newest first."""
+        with self._changed:
+            versions = sorted(self._versions.values(), key=lambda v: v.number, reverse=True)
+            return [VersionStatus(v.number, v.state, v.error) for v in versions]
+
+    def handle(self, number: int | None) -> ServableHandle:
+        """A version that stays loaded until the handle is released.
+
+        Args:
+            number: `None` for the newest.
+
+        Raises:
+            NotFoundError: It is not available.
+        """
+        with self._changed:
+            ready = [v for v in self._versions.values() if v.state is State.AVAILABLE]
+            if number is not None:
+                ready = [version for version in ready if version.number == number]
+            newest = max(ready, key=lambda v: v.number, default=None)
+            if newest is None or newest.servable is None:
+                raise NotFoundError(not_found_message(self.config.name, number))
+            return ServableHandle(newest, newest.servable, self._changed)
+
+    def _should_load(self, version: Version) -> bool:
+        if version.state is State.END and version.attempts:
+            tries_left = version.attempts <= self._policy.max_retries
+            return tries_left and time.monotonic() >= version.retry_at
+        return version.state in (State.START, State.END)
+
+    def _start(self, version: Version, folder: Path) -> None:
+        name = self.config.name
+        self._set(version, State.LOADING)
+        try:
+            servable = self._policy.load(folder)
+        except ServingError as error:
+            version.attempts += 1
+            version.retry_at = time.monotonic() + self._policy.retry_seconds
+            logger.error("model %s version %d failed to load: %s", name, version.number, error)
+            self._set(version, State.END, error)
+            return
+        version.attempts = 0
+        version.servable = servable
+        self._set(version, State.AVAILABLE)
+        logger.info("model %s version %d is available", name, version.number)
+
+    def _unload(self, version: Version) -> None:
+        """Unloads in a thread: a slow request must not delay the next version's load."""
+        self._set(version, State.UNLOADING)
+        thread = threading.Thread(target=self._finish, args=(version,), name="unloader")
+        self._unloads = [other for other in self._unloads if other.is_alive()] + [thread]
+        thread.start()
+
+    def _finish(self, version: Version) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not version.users)
+            servable, version.servable = version.servable, None
+        if servable:
+            servable.close()
+        self._set(version, State.END)
+        logger.info("model %s version %d is unloaded", self.config.name, version.number)
+
+    def _set(self, version: Version, state: State, error: ServingError | None = None) -> None:
+        with self._changed:
+            version.state, version.error = state, error
+
+
+def not_found_message(name: str, number: int | None) -> str:
+    """As TensorFlow Serving words it."""
+    wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return f"Servable not found for request: {wanted}"

@@ -1,0 +1,113 @@
+"""Counts and logs every request."""
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from lsp_keras.serving.errors import ServingError
+from lsp_keras.serving.observability.metrics import Metrics
+
+logger = logging.getLogger("lsp_keras.serving.requests")
+
+
+@dataclass
+class Observation:
+    """What is known of a request while it runs; handlers fill it in."""
+
+    entrypoint: str
+    api: str
+    model: str = ""
+    status: str = "OK"
+    request_bytes: int = 0
+
+
+class Observer:
+    """Writes each request into the metrics and, if wanted, into the log.
+
+    Args:
+        metrics: To count in.
+        models: Names of the models that are served.
+        log_requests: Whether to log each request.
+    """
+
+    def __init__(
+        self, metrics: Metrics, models: Callable[[], Collection[str]], *, log_requests: bool = False
+    ) -> None:
+        self.metrics = metrics
+        self._models = models
+        self._log_requests = log_requests
+
+    @contextlib.contextmanager
+    def request(self, entrypoint: str, api: str) -> Iterator[Observation]:
+        """Around a request; an error that leaves the block is its status."""
+        observation = Observation(entrypoint, api)
+        start = time.perf_counter()
+        try:
+            yield observation
+        except ServingError as error:
+            observation.status = error.code
+            raise
+        except TimeoutError:
+            observation.status = "DEADLINE_EXCEEDED"
+            raise
+        except BaseException as error:
+            observation.status = "INTERNAL" if isinstance(error, Exception) else "CANCELLED"
+            raise
+        finally:
+            self._record(observation, time.perf_counter() - start)
+
+    def _record(self, observation: Observation, seconds: float) -> None:
+        model = observation.model if observation.model in self._models() else ""
+        self.metrics.count_request(
+            model, observation.api, observation.entrypoint, observation.status, seconds
+        )
+        if self._log_requests:
+            fields = {
+                "entrypoint": observation.entrypoint,
+                "api": observation.api,
+                "model": observation.model,
+                "status": observation.status,
+                "milliseconds": round(seconds * 1000, 3),
+                "request_bytes": observation.request_bytes,
+            }
+            logger.info("request", extra={"fields": fields})
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object for each line of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON, with the fields of a request if it is one."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level and message, with the fields of a request if it is one."""
+        line = super().format(record)
+        fields = getattr(record, "fields", {})
+        return " ".join([line, *(f"{name}={value}" for name, value in fields.items())])
+
+
+def configure_logging(*, as_json: bool) -> None:
+    """Sends the server's log to standard error."""
+    handler = logging.StreamHandler()
+    text = TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if as_json else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # TensorFlow's loader warns that sessions are of version 1; that is what is wanted here.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -1,0 +1,58 @@
+"""The web application: the API and what an operator needs beside it."""
+
+from lsp_keras.serving.authentication import Token
+from lsp_keras.serving.observability.metrics import CONTENT_TYPE, Metrics
+from lsp_keras.serving.observability.readiness import Readiness
+from lsp_keras.serving.rest.handlers import RestHandlers, respond
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def make_app(
+    handlers: RestHandlers,
+    readiness: Readiness,
+    metrics: Metrics,
+    *,
+    metrics_path: str | None,
+    token: Token,
+    pages: list[BaseRoute],
+) -> Starlette:
+    """The application to serve.
+
+    Args:
+        handlers: Answer the API.
+        readiness: Answers `/readyz`; `/livez` answers while the process runs.
+        metrics: Shown to Prometheus.
+        metrics_path: Where; `None` for nowhere.
+        token: What Prometheus must send, like other clients.
+        pages: Further routes.
+    """
+
+    async def live(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(request: Request) -> Response:
+        reason = readiness.reason()
+        return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200)
+
+    async def show_metrics(request: Request) -> Response:
+        async def render() -> bytes:
+            token.check(request.headers.get("authorization"))
+            return metrics.render().encode()
+
+        response = await respond(render)
+        if response.status_code == 200:
+            response.headers["content-type"] = CONTENT_TYPE
+        return response
+
+    # Routes are tried in turn, so what is asked most comes first.
+    routes: list[BaseRoute] = [Route("/v1/{path:path}", handlers.answer, methods=_METHODS)]
+    routes += [Route("/livez", live), Route("/readyz", ready), *pages]
+    if metrics_path:
+        routes.append(Route(metrics_path, show_metrics))
+    routes.append(Route("/{path:path}", handlers.answer, methods=_METHODS))
+    return Starlette(routes=routes)

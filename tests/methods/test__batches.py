@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsp_keras.methods._batches import unpack
+from lsp_keras.validation import InputError
+
+IMAGES = tf.fill([3, 8, 8, 3], 0.5)
+LABELS = tf.constant([[2], [0], [1]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"images": IMAGES, "labels": LABELS},
+        (IMAGES, LABELS),
+        ({"images": IMAGES}, LABELS),
+        ({"images": IMAGES}, LABELS, tf.ones([3])),
+    ],
+)
+def test_every_form_gives_the_same_batch(data: object) -> None:
+    batch = unpack(data)
+    np.testing.assert_array_equal(batch["images"], IMAGES)
+    np.testing.assert_array_equal(batch["labels"], [2, 0, 1])
+    np.testing.assert_array_equal(batch["indices"], [0, 1, 2])
+    assert ("sample_weight" in batch) == (isinstance(data, tuple) and len(data) == 3)
+
+
+def test_what_the_pipeline_adds_is_kept() -> None:
+    batch = unpack({"images": IMAGES, "labels": LABELS, "indices": tf.constant([7, 8, 9]), "x": 1})
+    np.testing.assert_array_equal(batch["indices"], [7, 8, 9])
+    assert batch["x"] == 1
+
+
+def test_refuses_integer_images_and_missing_labels() -> None:
+    with pytest.raises(InputError, match=r"dtype=uint8. Divide uint8 images by 255"):
+        unpack((tf.zeros([3, 8, 8, 3], tf.uint8), LABELS))
+    with pytest.raises(InputError, match="Missing: labels"):
+        unpack({"images": IMAGES})

@@ -1,0 +1,142 @@
+"""One interface over REST and gRPC, against a real server."""
+
+import http.server
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from lsp_keras.serving import Client, ClientError, Retries
+from lsp_keras.serving.client.base import TemporaryError
+from lsp_keras.serving.client.client import _batch, _prediction
+
+from lsp_keras.validation import InputError
+
+NO_RETRIES = Retries(count=0)
+
+
+@pytest.fixture(scope="module", params=["http", "grpc"])
+def client(request, server) -> Iterator[Client]:
+    port = server.rest_port if request.param == "http" else server.grpc_port
+    url = f"{request.param}://127.0.0.1:{port}"
+    with Client(url, model="affine", retries=NO_RETRIES) as opened:
+        yield opened
+
+
+def test_arrays_go_in_and_out(client) -> None:
+    outputs = client.predict([[1, 2, 3]])
+    np.testing.assert_array_equal(outputs["y"], np.float32([[2.5, 4.5, 6.5]]))
+    assert outputs["y"].dtype == np.float32
+
+
+def test_every_type_survives(client) -> None:
+    inputs = {
+        "floats": np.float32([0.1, np.nan, np.inf]),
+        "integers": np.array(2**62),
+        "text": np.array([[b"a\0", b"\xff"]], dtype=object),
+    }
+    outputs = client.predict(inputs, signature="echo")
+    np.testing.assert_array_equal(outputs["floats"], inputs["floats"])
+    assert outputs["integers"] == 2**62
+    assert outputs["raw_bytes"].tolist() == [[b"a\0", b"\xff"]]
+
+
+def test_status_and_signatures(client) -> None:
+    (status,) = client.status()
+    assert (status["version"], status["state"]) == ("1", "AVAILABLE")
+    assert client.signatures()["echo"].inputs == {
+        "floats": "DT_FLOAT",
+        "integers": "DT_INT64",
+        "text": "DT_STRING",
+    }
+
+
+def test_errors_say_what_the_server_says(client, server) -> None:
+    with pytest.raises(ClientError, match="the signature expects") as raised:
+        client.predict([[1, 2]])
+    assert raised.value.code in ("400", "INVALID_ARGUMENT")
+    with pytest.raises(InputError, match=r"Did you mean 'echo'\?"):
+        client.predict(1, signature="ecko")
+    with pytest.raises(InputError, match="takes several inputs by name: "):
+        client.predict(1, signature="echo")
+    with pytest.raises(InputError, match="`input` must be 'x'"):
+        client.predict({"z": 1})
+    url = f"http://127.0.0.1:{server.rest_port}/v1/models/affine"
+    for options, message in [({"version": 9}, "Specific"), ({"label": "no"}, "Unrecognized")]:
+        with (
+            Client(url, retries=NO_RETRIES, **options) as other,
+            pytest.raises(ClientError, match=message),
+        ):
+            other.predict([[1, 2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "message"),
+    [
+        ("localhost:8501", {}, "`url` must be like http://localhost:8501"),
+        ("http://localhost:8501", {}, "Name the model"),
+        ("http://localhost:8501/other/path", {}, "`url` must be like"),
+        ("http://h/v1/models/m", {"version": 1, "label": "x"}, "not both"),
+    ],
+)
+def test_wrong_addresses(url, options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        Client(url, **options)
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_is_not_there(scheme) -> None:
+    with Client(f"{scheme}://127.0.0.1:9", model="m", retries=NO_RETRIES) as client:
+        with pytest.raises(TemporaryError) as raised:
+            client.status()
+        assert raised.value.code in ("UNREACHABLE", "UNAVAILABLE")
+
+
+def test_temporary_errors_are_tried_again_and_others_are_not() -> None:
+    statuses = [503, 429, 200, 400]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(statuses.pop(0))
+            self.end_headers()
+            self.wfile.write(b'{"model_version_status": []}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as fake:
+        threading.Thread(target=fake.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{fake.server_port}"
+        with Client(url, model="m", retries=Retries(count=3, seconds=0.001)) as client:
+            assert client.status() == []
+            assert statuses == [400]
+            with pytest.raises(ClientError, match="HTTP status 400"):
+                client.status()
+        fake.shutdown()
+    assert statuses == []
+
+
+def test_images_choose_the_signature_by_their_kind(tmp_path) -> None:
+    file = tmp_path / "image.png"
+    file.write_bytes(b"png")
+    signature, batch = _batch([file, str(file), b"jpeg"])
+    assert (signature, batch.tolist()) == ("serving_bytes", [b"png", b"png", b"jpeg"])
+    assert _batch([np.zeros((2, 2, 3), np.uint8)])[0] == "serving_uint8"
+    assert _batch([np.zeros((2, 2, 3))])[0] == "serving_default"
+    with pytest.raises(InputError, match="not mixed"):
+        _batch([file, np.zeros((2, 2, 3))])
+    with pytest.raises(InputError, match="Cannot read the image"):
+        _batch([tmp_path / "missing.png"])
+
+
+def test_probabilities_keep_their_short_decimals() -> None:
+    prediction = _prediction(b"cat", np.int64(1), np.float32([0.9, 0.1]))
+    assert (prediction.name, prediction.label, prediction.probability) == ("cat", 1, 0.1)
+    assert prediction.probabilities == (0.9, 0.1)
+
+
+def test_the_rest_client_does_without_tensorflow() -> None:
+    code = "import sys, serving; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,85 @@
+"""gRPC tensors, against TensorFlow's own conversion."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+import tensorflow as tf
+from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
+from lsp_keras.serving.errors import InvalidArgumentError
+from lsp_keras.serving.models.signatures import as_strings
+from tensorflow.core.framework import tensor_pb2
+
+ARRAYS = [
+    np.array([[1.5, np.nan], [-np.inf, 1e-45]], np.float32),
+    np.array([1e308, -0.0]),
+    np.array([0.1, 65504, np.inf], np.float16),
+    np.array([0.1, 3e38], ml_dtypes.bfloat16),
+    np.array([-(2**63), 2**63 - 1]),
+    np.array([-(2**31), 7], np.int32),
+    np.array([-(2**15)], np.int16),
+    np.array([-128, 127], np.int8),
+    np.array([0, 255], np.uint8),
+    np.array([65535], np.uint16),
+    np.array([2**32 - 1], np.uint32),
+    np.array([2**64 - 1], np.uint64),
+    np.array([True, False, True]),
+    np.array([1 + 2j], np.complex64),
+    np.array([1e300 - 2j]),
+    as_strings([b"a\0", b"", b"\xff"], (3, 1)),
+    np.float32(3.5).reshape(()),
+    np.zeros((0, 3), np.float32),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
+def test_every_type_goes_out_as_tensorflow_reads_it_and_comes_back(array) -> None:
+    proto = encode_tensor(array)
+    assert proto.tensor_content == b""
+    read = tf.make_ndarray(proto)
+    np.testing.assert_array_equal(read.reshape(array.shape), array)
+    decoded = decode_tensor(proto, "x")
+    assert (decoded.dtype, decoded.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(decoded, array)
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
+def test_what_tensorflow_writes_is_read(array) -> None:
+    proto = tf.make_tensor_proto(array)
+    decoded = decode_tensor(proto, "x")
+    assert decoded.shape == array.shape
+    np.testing.assert_array_equal(decoded, array)
+
+
+def proto(dtype: tf.DType, *shape: int, **fields: object) -> tensor_pb2.TensorProto:
+    message = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, **fields)
+    for size in shape:
+        message.tensor_shape.dim.add(size=size)
+    return message
+
+
+def test_short_lists_repeat_their_last_value_and_empty_ones_are_zero() -> None:
+    assert decode_tensor(proto(tf.int32, 4, int_val=[1, 2]), "x").tolist() == [1, 2, 2, 2]
+    assert decode_tensor(proto(tf.float32, 2), "x").tolist() == [0.0, 0.0]
+    strings = decode_tensor(proto(tf.string, 3, string_val=[b"a"]), "x")
+    assert strings.tolist() == [b"a", b"a", b"a"]
+    assert decode_tensor(proto(tf.string, 2), "x").tolist() == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        proto(tf.float32, -1),
+        proto(tf.float32, 2**31, 2**31, float_val=[1.0]),
+        proto(tf.uint8, 1, int_val=[300]),
+        proto(tf.int8, 1, int_val=[-129]),
+        proto(tf.float32, 2, tensor_content=b"123"),
+        proto(tf.string, 1, tensor_content=b"\x01a"),
+        proto(tf.resource, 1),
+        tensor_pb2.TensorProto(dtype=999),
+        tensor_pb2.TensorProto(dtype=1, tensor_shape={"unknown_rank": True}),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_together_is_refused(message) -> None:
+    with pytest.raises(InvalidArgumentError, match="tensor parsing error: x"):
+        decode_tensor(message, "x")

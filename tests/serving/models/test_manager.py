@@ -1,0 +1,205 @@
+"""The life of versions: loaded, swapped, retried, unloaded."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lsp_keras.serving.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
+from lsp_keras.serving.models.manager import ModelManager, ModelSpec
+from lsp_keras.serving.models.served_model import LoadPolicy, State
+from lsp_keras.serving.models.versions import ModelConfig, VersionPolicy
+
+
+class FakeServable:
+    """Stands for a loaded folder; a folder with the file `broken` does not load."""
+
+    def __init__(self, path: Path) -> None:
+        if (path / "broken").exists():
+            raise InvalidArgumentError("it is broken")
+        self.path = path
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def base(tmp_path) -> Path:
+    (tmp_path / "m/1").mkdir(parents=True)
+    return tmp_path / "m"
+
+
+def make_manager(**policy: object) -> ModelManager:
+    return ModelManager(LoadPolicy(FakeServable, **policy))  # type: ignore[arg-type]
+
+
+def states(manager: ModelManager, name: str = "m") -> dict[int, State]:
+    return {version.number: version.state for version in manager.status(ModelSpec(name))}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen within five seconds")
+
+
+def reload(manager: ModelManager, *configs: ModelConfig) -> None:
+    manager.configure(configs)
+
+
+def test_the_newest_version_replaces_the_older_one(base) -> None:
+    manager = make_manager()
+    reload(manager, ModelConfig("m", base))
+    with manager.handle(ModelSpec("m")) as first:
+        assert first.number == 1
+        (base / "2").mkdir()
+        reload(manager, ModelConfig("m", base))
+        with manager.handle(ModelSpec("m")) as second:
+            assert second.number == 2
+        # The first one is still in use.
+        assert states(manager) == {2: State.AVAILABLE, 1: State.UNLOADING}
+        assert not first.servable.closed
+        with pytest.raises(NotFoundError, match=r"Specific\(m, 1\)"):
+            manager.handle(ModelSpec("m", 1))
+    wait_until(lambda: first.servable.closed)
+    wait_until(lambda: states(manager) == {2: State.AVAILABLE, 1: State.END})
+    manager.stop()
+    assert states(manager) == {2: State.END, 1: State.END}
+
+
+def test_going_back_to_an_older_version(base) -> None:
+    manager = make_manager()
+    (base / "2").mkdir()
+    reload(manager, ModelConfig("m", base))
+    shutil.rmtree(base / "2")
+    reload(manager, ModelConfig("m", base))
+    wait_until(lambda: states(manager) == {2: State.END, 1: State.AVAILABLE})
+    (base / "2").mkdir()
+    reload(manager, ModelConfig("m", base))
+    wait_until(lambda: states(manager) == {2: State.AVAILABLE, 1: State.END})
+
+
+def test_a_version_that_will_not_load_leaves_the_older_one_in_place(base) -> None:
+    manager = make_manager(max_retries=1, retry_seconds=0.0)
+    reload(manager, ModelConfig("m", base))
+    (base / "2").mkdir()
+    (base / "2/broken").touch()
+    loads = []
+    for _ in range(4):
+        reload(manager, ModelConfig("m", base))
+        loads.append(states(manager))
+    assert loads == [{2: State.END, 1: State.AVAILABLE}] * 4
+    (status, _) = manager.status(ModelSpec("m"))
+    assert (status.error.code, status.error.message) == ("INVALID_ARGUMENT", "it is broken")
+    # Both tries are used up, so mending it changes nothing until its folder has been away.
+    (base / "2/broken").unlink()
+    reload(manager, ModelConfig("m", base))
+    assert states(manager)[2] is State.END
+    shutil.rmtree(base / "2")
+    reload(manager, ModelConfig("m", base))
+    (base / "2").mkdir()
+    reload(manager, ModelConfig("m", base))
+    assert states(manager)[2] is State.AVAILABLE
+
+
+def test_a_failed_load_is_retried(base) -> None:
+    manager = make_manager(max_retries=1, retry_seconds=0.0)
+    reload(manager, ModelConfig("m", base))
+    (base / "2").mkdir()
+    (base / "2/broken").touch()
+    reload(manager, ModelConfig("m", base))
+    (base / "2/broken").unlink()
+    reload(manager, ModelConfig("m", base))
+    assert states(manager)[2] is State.AVAILABLE
+
+
+def test_polling_finds_new_and_vanished_versions(base) -> None:
+    manager = make_manager()
+    reload(manager, ModelConfig("m", base, VersionPolicy(latest=None)))
+    manager.start_polling(0.01)
+    (base / "2").mkdir()
+    wait_until(lambda: states(manager) == {1: State.AVAILABLE, 2: State.AVAILABLE})
+    shutil.rmtree(base / "1")
+    wait_until(lambda: states(manager) == {1: State.END, 2: State.AVAILABLE})
+    manager.stop()
+
+
+def test_a_new_configuration_replaces_the_whole_old_one(base) -> None:
+    manager = make_manager()
+    shutil.copytree(base, base.parent / "n")
+    reload(manager, ModelConfig("m", base))
+    reload(manager, ModelConfig("n", base.parent / "n"))
+    assert manager.models() == {"n": [1]}
+    with pytest.raises(NotFoundError, match=r"Latest\(m\)"):
+        manager.handle(ModelSpec("m"))
+
+
+def test_labels_name_available_versions_only(base) -> None:
+    manager = make_manager()
+    (base / "2").mkdir()
+    both = VersionPolicy(latest=2)
+    reload(manager, ModelConfig("m", base, both, {"stable": 1, "canary": 2}))
+    with manager.handle(ModelSpec("m", label="stable")) as stable:
+        assert stable.number == 1
+    with pytest.raises(InvalidArgumentError, match="Unrecognized servable version label: no"):
+        manager.handle(ModelSpec("m", label="no"))
+    with pytest.raises(FailedPreconditionError, match="label stable to version 3 of model m"):
+        reload(manager, ModelConfig("m", base, both, {"stable": 3}))
+    with manager.handle(ModelSpec("m", label="canary")) as canary:
+        assert canary.number == 2
+    tolerant = ModelManager(LoadPolicy(FakeServable), allow_labels_for_unavailable=True)
+    reload(tolerant, ModelConfig("m", base, both, {"later": 3}))
+    with pytest.raises(NotFoundError, match=r"Specific\(m, 3\)"):
+        tolerant.handle(ModelSpec("m", label="later"))
+
+
+def test_a_failed_configuration_changes_nothing(base) -> None:
+    manager = make_manager()
+    reload(manager, ModelConfig("m", base))
+    (base.parent / "bad/1").mkdir(parents=True)
+    (base.parent / "bad/1/broken").touch()
+    with pytest.raises(UnavailableError, match="Model bad did not become available: it is br"):
+        reload(manager, ModelConfig("bad", base.parent / "bad"))
+    with pytest.raises(UnavailableError, match="no version to serve"):
+        reload(
+            manager,
+            ModelConfig("m", base, VersionPolicy(specific=frozenset({5}))),
+        )
+    with pytest.raises(InvalidArgumentError, match="Could not find base path"):
+        reload(manager, ModelConfig("m", base / "missing"))
+    with pytest.raises(InvalidArgumentError, match="Model m is configured twice"):
+        reload(manager, ModelConfig("m", base), ModelConfig("m", base))
+    assert manager.models() == {"m": [1]}
+
+
+def test_handles_held_by_many_threads_are_all_released(base) -> None:
+    manager = make_manager()
+    reload(manager, ModelConfig("m", base))
+
+    def use() -> None:
+        for _ in range(200):
+            with manager.handle(ModelSpec("m")) as handle:
+                handle.retain()
+                assert not handle.servable.closed
+                handle.release()
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for number in range(2, 12):
+        (base / str(number)).mkdir()
+        reload(manager, ModelConfig("m", base))
+    for thread in threads:
+        thread.join()
+    manager.stop()
+    assert set(states(manager).values()) == {State.END}

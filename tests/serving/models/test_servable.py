@@ -1,0 +1,112 @@
+"""SavedModels of any origin, in a session of their own."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from lsp_keras.serving.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    NotFoundError,
+    ServingError,
+)
+from lsp_keras.serving.models.servable import Servable, _timeout_bucket
+from lsp_keras.serving.models.signatures import as_strings
+
+
+@pytest.fixture(scope="module")
+def servable(affine_folder) -> Servable:
+    return Servable(affine_folder / "1")
+
+
+def test_a_model_of_tensorflow_1_with_a_table_and_an_asset(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("zero\none\ntwo\n")
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        asset = tf.constant(str(words))
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, asset)
+        initializer = tf.lookup.TextFileInitializer(
+            asset,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+        )
+        table = tf.lookup.StaticHashTable(initializer, -1)
+        inputs = v1.placeholder(tf.string, [None])
+        scale = v1.get_variable("scale", initializer=tf.constant(10, tf.int64))
+        outputs = table.lookup(inputs) * scale
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        v1.saved_model.simple_save(
+            session,
+            str(tmp_path / "1"),
+            {"words": inputs},
+            {"numbers": outputs},
+            legacy_init_op=v1.tables_initializer(),
+        )
+    words.unlink()
+    loaded = Servable(tmp_path / "1")
+    signature = loaded.signatures["serving_default"]
+    answer = loaded.run(signature, {"words": as_strings([b"two", b"none", b"one"], (3,))})
+    assert answer["numbers"].tolist() == [20, -10, 10]
+    loaded.close()
+
+
+def test_string_scalars_are_arrays_too(servable) -> None:
+    inputs = {
+        "floats": np.float32(1.5).reshape(()),
+        "integers": np.array(7),
+        "text": as_strings([b"a\0"], ()),
+    }
+    outputs = servable.run(servable.signatures["echo"], inputs)
+    assert outputs["text"].shape == ()
+    assert outputs["text"].item() == b"a\0"
+    assert (outputs["floats"].item(), outputs["integers"].item()) == (1.5, 7)
+
+
+def test_a_run_is_cancelled_when_its_time_is_up(servable) -> None:
+    with pytest.raises(DeadlineExceededError):
+        servable.run(servable.signatures["slow"], {"steps": np.array(2**31 - 1, np.int32)}, 0.05)
+
+
+def test_the_models_own_errors_keep_their_code_and_hide_where_they_come_from(servable) -> None:
+    with pytest.raises(InvalidArgumentError, match="x must be positive") as raised:
+        servable.run(servable.signatures["positive"], {"x": np.float32([-1])})
+    assert ".py" not in raised.value.message
+
+
+def test_answers_at_once_are_not_mixed_up_where_a_sum_follows_biased_convolutions(
+    tmp_path: Path, rng, biased_residual_model
+) -> None:
+    biased_residual_model.export(tmp_path / "1", verbose=False)
+    servable = Servable(tmp_path / "1")
+    signature = servable.signatures["serving_default"]
+    [name] = signature.inputs
+    requests = [{name: rng.random((8, 12, 12, 3), np.float32)} for _ in range(4)]
+    expected = [servable.run(signature, request) for request in requests]
+    with ThreadPoolExecutor(4) as executor:
+        found = list(
+            executor.map(lambda turn: servable.run(signature, requests[turn % 4]), range(400))
+        )
+    for turn, outputs in enumerate(found):
+        for key, values in outputs.items():
+            np.testing.assert_allclose(values, expected[turn % 4][key], rtol=1e-4, atol=1e-5)
+    servable.close()
+
+
+@pytest.mark.parametrize(("seconds", "milliseconds"), [(None, 0), (0.001, 1), (1.0, 1024), (0, 1)])
+def test_timeouts_are_rounded_up_to_powers_of_two(seconds, milliseconds) -> None:
+    assert _timeout_bucket(seconds) == milliseconds
+
+
+def test_what_is_no_saved_model_is_a_serving_error(tmp_path, affine_folder) -> None:
+    with pytest.raises(InvalidArgumentError, match="SavedModel file does not exist"):
+        Servable(tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(b"cut short")
+    with pytest.raises(ServingError):
+        Servable(tmp_path)
+    with pytest.raises((InvalidArgumentError, NotFoundError), match="could not be found"):
+        Servable(affine_folder / "1", tags=["other"])
