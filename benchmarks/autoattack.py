@@ -24,10 +24,10 @@ import torchattacks
 from _passes import CountedKeras, CountedTorch
 from _report import print_header
 from _torch_model import TorchClassifier
-from lsp_keras.cli._threads import one_for_each_operator
 
 from lsp_keras.attacks.autoattack import AutoAttack
 from lsp_keras.classifiers import load_classifier
+from lsp_keras.cli._threads import one_for_each_operator
 from lsp_keras.runs.test_images import load_test_images
 from lsp_keras.types import ThreatModel
 

@@ -38,6 +38,10 @@ import grpc
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
+from lsp_keras.export import export_model
+from lsp_keras.models.resnet18 import resnet18
 from lsp_keras.serving.authentication import Token
 from lsp_keras.serving.execution.executor import DirectExecutor
 from lsp_keras.serving.execution.workers import Workers
@@ -51,10 +55,6 @@ from lsp_keras.serving.rest.app import make_app
 from lsp_keras.serving.rest.handlers import RestHandlers, RestOptions
 from lsp_keras.serving.services.inference import InferenceService
 from lsp_keras.serving.services.management import ManagementService
-from tensorflow_serving.apis import predict_pb2
-
-from lsp_keras.export import export_model
-from lsp_keras.models.resnet18 import resnet18
 
 SIZE = 32
 BATCH = 32

@@ -54,10 +54,10 @@ def open_target(
 
 def _remote_target(url: str, test: Any) -> Iterator[tuple["Classifier", Any]]:
     import tensorflow as tf
-    from lsp_keras.serving.client.client import Client, ClientError
 
     from lsp_keras.classifiers import Classifier
     from lsp_keras.classifiers.remote import RemoteClassifier
+    from lsp_keras.serving.client.client import Client, ClientError
 
     with Client(url) as client:
         try:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options
-
 from lsp_keras.validation import InputError
 
 # The names of `lsp_keras.evaluation.SUITES`, which `--help` must not wait for.
@@ -83,11 +83,10 @@ def command(
     """
     _threads.one_for_each_operator()
 
+    from lsp_keras import evaluation
     from lsp_keras.cli._progress import attack_progress
     from lsp_keras.cli._report_table import print_report
     from lsp_keras.cli._target import open_target
-
-    from lsp_keras import evaluation
     from lsp_keras.runs.test_images import describe, load_test_images
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from lsp_keras.cli._options import data_options
 from lsp_keras.cli.list import command as list_choices
 

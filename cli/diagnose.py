@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options
-
 from lsp_keras.validation import InputError
 
 
@@ -143,7 +143,6 @@ def _measure(
 ) -> Any:
     """The subject's findings."""
     from lsp_keras.cli._progress import step_progress
-
     from lsp_keras.runs.subject import Findings, diagnose_subject, profile_subject
 
     diagnosis = certainty = None

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from lsp_keras.cli._options import weights_option
 
+from lsp_keras.cli._options import weights_option
 from lsp_keras.validation import InputError
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from lsp_keras.cli._config_options import config_from_options, config_options
 from lsp_keras.cli._options import cache_option
 
@@ -47,7 +48,6 @@ def command(
     """
     config = config_from_options(ctx, recipe, options)
     from lsp_keras.cli._progress import stage_progress
-
     from lsp_keras.runs import fit
 
     with stage_progress() as progress:

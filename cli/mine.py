@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from lsp_keras.cli._options import data_options, train_options
 
+from lsp_keras.cli._options import data_options, train_options
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
@@ -95,9 +95,8 @@ def command(
     """
     if sum(choice is not None for choice in (features, encoder, embeddings)) > 1:
         raise InputError("Choose one of --features, --encoder and --embeddings.")
-    from lsp_keras.cli._progress import stage_progress
-
     from lsp_keras import datasets
+    from lsp_keras.cli._progress import stage_progress
     from lsp_keras.neighbors import MiningSettings, diagnose, find_or_mine, save_table, table_path
     from lsp_keras.plots.neighbors import draw_sheet
     from lsp_keras.storage import write_json

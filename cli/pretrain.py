@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from lsp_keras.cli._options import data_options, train_options
 
 

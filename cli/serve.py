@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from lsp_keras.serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 
+from lsp_keras.serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 from lsp_keras.validation import InputError
 
 BINARY = "tensorflow_model_server"

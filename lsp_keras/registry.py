@@ -17,7 +17,7 @@ _PACKAGES = {
     "augmentation": "augmentations",
     "dataset": "datasets",
     "loss": "losses",
-    "method": "training",
+    "method": "methods",
     "model": "models",
     "regularizer": "regularizers",
 }

@@ -1,7 +1,7 @@
 """Records that packages hand to each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -72,6 +72,25 @@ class Split:
     def select(self, rows: Integers) -> "Split":
         """The images at these rows, in this order."""
         return Split(self.images[rows], self.labels[rows], self.indices[rows])
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Checked images with labels, as attacks take them.
+
+    Attributes:
+        images: float32 `(n, height, width, channels)` in [0, 1].
+        labels: int64 `(n,)`.
+        indices: int64 `(n,)`, the key of each image's random draws.
+    """
+
+    images: Floats
+    labels: Integers
+    indices: Integers
+
+    def take(self, rows: Integers) -> "Examples":
+        """The rows, in this order."""
+        return Examples(self.images[rows], self.labels[rows], self.indices[rows])
 
 
 @dataclass(frozen=True)
@@ -148,3 +167,36 @@ class NeighborTable:
             indices=self.indices[:, :num_neighbors],
             distances=self.distances[:, :num_neighbors],
         )
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One sign that the robust accuracy overstates robustness.
+
+    Attributes:
+        name: Short and fixed, for scripts.
+        number: What was measured.
+        threshold: Above this the flag is raised.
+        measure: What the number is.
+        meaning: What it says about the model or the measurement, once raised.
+        advice: What to do about it then.
+    """
+
+    name: str
+    number: float
+    threshold: float
+    measure: str
+    meaning: str
+    advice: str
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether the number is above its threshold."""
+        return self.number > self.threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.meaning} {self.advice}"

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+
 from lsp_keras.serving.errors import UnauthenticatedError
 
 MESSAGE = "Send the header `Authorization: Bearer TOKEN` with the server's token."

@@ -14,7 +14,6 @@ from lsp_keras.serving.models.config_files import (
 )
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
-
 from lsp_keras.validation import InputError
 
 Flags = Mapping[str, Any]

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
+
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.models.config_files import DEFAULT_METRICS_PATH
 from lsp_keras.serving.models.servable import TAGS
 from lsp_keras.serving.rest.handlers import MAX_BODY_BYTES
-
 from lsp_keras.validation import InputError, check_positive
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grpc_health.v1.health import aio as health_aio
+from starlette.types import ASGIApp
+
 from lsp_keras.serving.authentication import Token, TokenInterceptor
 from lsp_keras.serving.execution.batching import BatchingExecutor
 from lsp_keras.serving.execution.executor import DirectExecutor, Executor
@@ -30,7 +32,6 @@ from lsp_keras.serving.services.inference import InferenceService
 from lsp_keras.serving.services.management import ManagementService
 from lsp_keras.serving.services.warmup import warm_up
 from lsp_keras.serving.transports import GrpcTransport, RestTransport, Transport, bind
-from starlette.types import ASGIApp
 
 logger = logging.getLogger(__name__)
 

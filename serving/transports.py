@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import grpc
 import uvicorn
-from lsp_keras.serving.options import TLSOptions
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lsp_keras.serving.options import TLSOptions
 
 # Longer than load balancers keep a connection idle, so that they close it, and never send a
 # request on one that is being closed here.

@@ -11,8 +11,8 @@ from lsp_keras.attacks._base import Attack, AttackResult
 from lsp_keras.attacks._cascade import Cascade
 from lsp_keras.attacks._ensemble import Ensemble
 from lsp_keras.attacks._inputs import NonFiniteError
-from lsp_keras.attacks._program import LogitsFn, inference_logits
 from lsp_keras.attacks._unperturbed import Unperturbed
+from lsp_keras.inference.logits import LogitsFn, inference_logits
 
 __all__ = [
     "Attack",

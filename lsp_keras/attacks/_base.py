@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._inputs import Batch, check_batch, check_finite, check_labels
-from lsp_keras.attacks._program import LogitsFn, Program, attackable_logits
+from lsp_keras.attacks._inputs import check_batch, check_finite, check_labels
+from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import in_chunks, predict_in_chunks
+from lsp_keras.inference.logits import LogitsFn, attackable_logits
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Floats, Norm
+from lsp_keras.types import Examples, Floats, Norm
 from lsp_keras.validation import check_choice, check_epsilon, parse_fraction
 
 Progress: TypeAlias = Callable[[int, int, int], None]
@@ -204,7 +205,7 @@ class Attack(abc.ABC):
     def search(
         self,
         program: Program,
-        batch: Batch,
+        batch: Examples,
         seed: int,
         *,
         num_classes: int,

@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack, Progress
-from lsp_keras.attacks._inputs import Batch, check_finite
+from lsp_keras.attacks._inputs import check_finite
 from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import predict_in_chunks
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Floats
+from lsp_keras.types import Examples, Floats
 
 
 class Ensemble(Attack):
@@ -43,7 +43,7 @@ class Ensemble(Attack):
     def search(
         self,
         program: Program,
-        batch: Batch,
+        batch: Examples,
         seed: int,
         *,
         num_classes: int,

@@ -1,11 +1,9 @@
 """Checks of the values an attack is given and of those it computes."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.types import Floats, Integers
+from lsp_keras.types import Examples, Floats, Integers
 from lsp_keras.validation import InputError, check_shape
 
 
@@ -13,28 +11,9 @@ class NonFiniteError(ArithmeticError):
     """Logits or images are NaN or infinite: the attack failed, the model is not thereby robust."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Checked input of an attack.
-
-    Attributes:
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int64 `(n,)`.
-        indices: int64 `(n,)`, the key of each image's random draws.
-    """
-
-    images: Floats
-    labels: Integers
-    indices: Integers
-
-    def take(self, rows: Integers) -> "Batch":
-        """The rows, in this order."""
-        return Batch(self.images[rows], self.labels[rows], self.indices[rows])
-
-
 def check_batch(
     images: npt.ArrayLike, labels: npt.ArrayLike, indices: npt.ArrayLike | None
-) -> Batch:
+) -> Examples:
     """The input as arrays of one length.
 
     Raises:
@@ -42,7 +21,7 @@ def check_batch(
     """
     pixels = check_images(images)
     keys = np.arange(len(pixels)) if indices is None else indices
-    return Batch(
+    return Examples(
         pixels,
         _integers("labels", labels, len(pixels)),
         _integers("indices", keys, len(pixels)),

@@ -1,20 +1,17 @@
 """What is compiled of an attack for one model and one image shape."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
-import keras
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._inputs import Batch
 from lsp_keras.inference.folding import folded
+from lsp_keras.inference.logits import LogitsFn, attackable_logits, inference_logits
 from lsp_keras.inference.row_function import RowFunction
-from lsp_keras.types import Floats
+from lsp_keras.types import Examples, Floats
 
-# A Keras model is one too; it is then called in inference mode.
-LogitsFn: TypeAlias = Callable[..., tf.Tensor]
 _INTEGERS = tf.TensorSpec([None], tf.int64)
 _SEED = tf.TensorSpec([], tf.int64)
 _COUNT = tf.TensorSpec([], tf.int32)
@@ -49,17 +46,17 @@ class Program:
         """Logits `(batch, classes)`."""
         return self._predict([images])
 
-    def perturb(self, batch: Batch, _state: Mapping[str, Any], seed: int) -> Any:
+    def perturb(self, batch: Examples, _state: Mapping[str, Any], seed: int) -> Any:
         """`{"images": ...}`, the attack's images projected to ball and box."""
         return {"images": self._perturb(_rows(batch), tf.constant(seed, tf.int64))}
 
-    def begin(self, batch: Batch, _state: Mapping[str, Any], seed: int, turn: int) -> Any:
+    def begin(self, batch: Examples, _state: Mapping[str, Any], seed: int, turn: int) -> Any:
         """State at the start of a staged attack's turn."""
         return self._begin(_rows(batch), tf.constant(seed, tf.int64), tf.constant(turn))
 
     def advance(
         self,
-        batch: Batch,
+        batch: Examples,
         state: Mapping[str, npt.NDArray[Any]],
         seed: int,
         turn: int,
@@ -142,26 +139,5 @@ class Program:
         return RowFunction(function, couples_rows=self._attack.couples_images)
 
 
-def _rows(batch: Batch) -> list[npt.NDArray[Any]]:
+def _rows(batch: Examples) -> list[npt.NDArray[Any]]:
     return [batch.images, batch.labels, batch.indices]
-
-
-def inference_logits(logits_fn: LogitsFn) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The model as a function of images alone: in inference mode, float32 logits."""
-    if isinstance(logits_fn, keras.Layer):
-        return lambda images: tf.cast(logits_fn(images, training=False), tf.float32)
-    return lambda images: tf.cast(logits_fn(images), tf.float32)
-
-
-def attackable_logits(logits_fn: LogitsFn) -> Callable[[tf.Tensor], tf.Tensor]:
-    """As `inference_logits`, with a gradient of zero where the model has none at all.
-
-    TensorFlow gives `None` for a model behind rounding or a lookup; a zero gradient lets
-    black-box attacks run on it and is what an evaluation flags.
-    """
-    logits = inference_logits(logits_fn)
-
-    def connected(images: tf.Tensor) -> tf.Tensor:
-        return logits(images) + tf.reduce_sum(0.0 * images, axis=[1, 2, 3])[:, tf.newaxis]
-
-    return connected

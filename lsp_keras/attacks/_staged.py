@@ -8,12 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack, Progress
-from lsp_keras.attacks._inputs import Batch
 from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import in_chunks
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
-from lsp_keras.types import Floats
+from lsp_keras.types import Examples, Floats
 
 State: TypeAlias = dict[str, tf.Tensor]
 
@@ -97,7 +96,7 @@ class StagedAttack(Attack):
     def search(
         self,
         program: Program,
-        batch: Batch,
+        batch: Examples,
         seed: int,
         *,
         num_classes: int,

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks import LogitsFn, inference_logits
-from lsp_keras.evaluation.flags import Flag, probability_outputs
-from lsp_keras.types import Floats
+from lsp_keras.inference.logits import LogitsFn, inference_logits
+from lsp_keras.types import Flag, Floats
 from lsp_keras.validation import InputError
 
 _SUM_TOLERANCE = 1e-3
@@ -99,3 +98,19 @@ def _strip_softmax(model: LogitsFn) -> keras.Model | None:
     stripped = keras.Model(model.inputs, linear(last.input))
     linear.set_weights(last.get_weights())
     return stripped
+
+
+def probability_outputs(exact: bool) -> Flag:
+    """Raised for a model that returns probabilities.
+
+    Args:
+        exact: Whether the logits could be taken from before the model's softmax.
+    """
+    if exact:
+        meaning = "The model ends in a softmax; the attacks used the logits before it."
+        advice = "Nothing to do: the numbers are those of the logits."
+    else:
+        meaning = "The model returns probabilities; the attacks used their logarithms."
+        advice = "Saturated probabilities hide gradients: give the model's logits if you can."
+    measure = "1 where the model returns probabilities"
+    return Flag("probability_outputs", 1.0, 0.0, measure, meaning, advice)

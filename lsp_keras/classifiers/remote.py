@@ -51,6 +51,7 @@ class RemoteClassifier:
 
     def _ask(self, images: Any) -> Any:
         import numpy as np
+
         from lsp_keras.serving.client.client import ClientError
 
         try:

@@ -2,6 +2,5 @@
 
 from lsp_keras.datasets._load import load
 from lsp_keras.datasets._pipeline import count_batches, make_batches
-from lsp_keras.plots.contact_sheet import contact_sheet
 
-__all__ = ["contact_sheet", "count_batches", "load", "make_batches"]
+__all__ = ["count_batches", "load", "make_batches"]

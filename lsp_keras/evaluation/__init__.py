@@ -1,36 +1,29 @@
 """Accuracy under attack, as a record that says what it is worth."""
 
-from lsp_keras.classifiers.load import Classifier, load_attackable, load_classifier
-from lsp_keras.classifiers.saved_model import SavedModelClassifier, choose_output
 from lsp_keras.evaluation.diagnosis.diagnose import diagnose
 from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
 from lsp_keras.evaluation.diagnosis.record import Diagnosis
 from lsp_keras.evaluation.evaluate import evaluate
-from lsp_keras.evaluation.flags import Flag
 from lsp_keras.evaluation.profile.profile import Profile, profile
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.evaluation.report import AttackRecord, Report
 from lsp_keras.evaluation.share import Share
 from lsp_keras.evaluation.suites import SUITES, build_attacks, cascade
+from lsp_keras.types import Flag
 
 __all__ = [
     "SUITES",
     "AttackRecord",
-    "Classifier",
     "Diagnosis",
     "Flag",
     "LocalStructure",
     "Profile",
     "Report",
-    "SavedModelClassifier",
     "Share",
     "build_attacks",
     "cascade",
-    "choose_output",
     "diagnose",
     "evaluate",
-    "load_attackable",
-    "load_classifier",
     "model_fingerprint",
     "profile",
 ]

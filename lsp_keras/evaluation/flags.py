@@ -1,8 +1,6 @@
 """Signs that a measured robustness is not real, each with its number and what to do."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +13,7 @@ from lsp_keras.attacks.pgd import PGD
 from lsp_keras.attacks.square import Square
 from lsp_keras.evaluation.share import Share
 from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.types import Floats, Integers
+from lsp_keras.types import Flag, Floats, Integers
 
 FGSM_LEAD = 0.01
 SQUARE_LEAD = 0.002
@@ -23,39 +21,6 @@ _TARGETED_CLASSES = 4
 _ZERO_GRADIENT_SHARE = 0.01
 _RANDOM_PASSES = 5
 _RANDOM_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One sign that the robust accuracy overstates robustness.
-
-    Attributes:
-        name: Short and fixed, for scripts.
-        number: What was measured.
-        threshold: Above this the flag is raised.
-        measure: What the number is.
-        meaning: What it says about the model or the measurement, once raised.
-        advice: What to do about it then.
-    """
-
-    name: str
-    number: float
-    threshold: float
-    measure: str
-    meaning: str
-    advice: str
-
-    @property
-    def is_raised(self) -> bool:
-        """Whether the number is above its threshold."""
-        return self.number > self.threshold
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return f"{self.meaning} {self.advice}"
 
 
 def raised(flags: Iterable[Flag]) -> list[Flag]:
@@ -199,19 +164,3 @@ def output_spread(logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats) -
         f"{100 * spread:.2g} % of the largest logit.",
         "Use attacks that average over draws (AutoAttack's `rand` version).",
     )
-
-
-def probability_outputs(exact: bool) -> Flag:
-    """Raised for a model that returns probabilities.
-
-    Args:
-        exact: Whether the logits could be taken from before the model's softmax.
-    """
-    if exact:
-        meaning = "The model ends in a softmax; the attacks used the logits before it."
-        advice = "Nothing to do: the numbers are those of the logits."
-    else:
-        meaning = "The model returns probabilities; the attacks used their logarithms."
-        advice = "Saturated probabilities hide gradients: give the model's logits if you can."
-    measure = "1 where the model returns probabilities"
-    return Flag("probability_outputs", 1.0, 0.0, measure, meaning, advice)

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lsp_keras.evaluation.flags import Flag
 from lsp_keras.evaluation.share import Share
-from lsp_keras.types import ThreatModel
+from lsp_keras.types import Flag, ThreatModel
 
 _NORM_TEXTS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 

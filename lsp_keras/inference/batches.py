@@ -1,11 +1,12 @@
 """A model's logits, and attacked images, for any number of images in batches of one size."""
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks import Attack, LogitsFn, inference_logits
+from lsp_keras.inference.logits import LogitsFn, inference_logits
 from lsp_keras.types import Floats, Integers
 
 
@@ -42,8 +43,17 @@ def predictor(function: LogitsFn, batch_size: int) -> Callable[[Floats], Floats]
     return predict
 
 
+class Perturbs(Protocol):
+    """The part of an attack that changes images and checks nothing."""
+
+    def perturb(
+        self, logits_fn: LogitsFn, images: Any, labels: Any, *, seed: Any, indices: Any
+    ) -> tf.Tensor:
+        """Images of the same shape."""
+
+
 def perturb(
-    attack: Attack,
+    attack: Perturbs,
     logits_fn: LogitsFn,
     images: Floats,
     labels: Integers,

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks._inputs import Batch
-from lsp_keras.types import Floats
+from lsp_keras.types import Examples, Floats
 
 _LOGGER = logging.getLogger(__name__)
 _DIGITS = 5
@@ -19,7 +18,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 def in_chunks(
     function: Callable[..., Mapping[str, Any]],
-    batch: Batch,
+    batch: Examples,
     state: Arrays,
     batch_size: int,
     *arguments: int,
@@ -64,7 +63,7 @@ def predict_in_chunks(
     labels = np.zeros(len(images), np.int64)
     return in_chunks(
         lambda batch, _: {"logits": predict(batch.images)},
-        Batch(images, labels, labels),
+        Examples(images, labels, labels),
         {},
         batch_size,
     )["logits"]

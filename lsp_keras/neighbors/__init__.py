@@ -11,7 +11,6 @@ from lsp_keras.neighbors.features import FeatureSource, embeddings_source, image
 from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
 from lsp_keras.neighbors.queries import nearest_among
 from lsp_keras.neighbors.table import check_belongs, load_table, save_table
-from lsp_keras.plots.neighbors import draw_sheet
 
 __all__ = [
     "SPACES",
@@ -19,7 +18,6 @@ __all__ = [
     "MiningSettings",
     "check_belongs",
     "diagnose",
-    "draw_sheet",
     "embeddings_source",
     "find_or_mine",
     "image_features",

@@ -10,7 +10,7 @@ from lsp_keras import registry
 from lsp_keras.runs.config import read_config
 from lsp_keras.validation import InputError
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parents[1] / "recipes"
 _EXTENDS = "extends"
 # What `expected.csv` tells of a recipe before its accuracies.
 _DESCRIPTION = ("source", "epsilon", "recipe")

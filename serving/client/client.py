@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+
 from lsp_keras.serving.client.base import (
     DTYPES,
     Array,
@@ -18,7 +19,6 @@ from lsp_keras.serving.client.base import (
     Target,
 )
 from lsp_keras.serving.client.rest import RestConnection
-
 from lsp_keras.validation import InputError, check_choice
 
 __all__ = ["Client", "ClientError", "Prediction", "Retries"]

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
-from lsp_keras.serving.client.base import Array, ClientError, SignatureInfo, Target, TemporaryError
-from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -14,6 +12,9 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+from lsp_keras.serving.client.base import Array, ClientError, SignatureInfo, Target, TemporaryError
+from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
 
 _TEMPORARY_CODES = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 # gRPC's own default of 4 MB is less than a batch of photographs.

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 import requests
+
 from lsp_keras.serving.client.base import (
     DTYPES,
     Array,

@@ -8,6 +8,7 @@ prints with just these digits, at a speed no loop in Python reaches.
 
 import numpy as np
 import orjson
+
 from lsp_keras.serving.models.signatures import Array
 
 # 10**22 is the largest power of ten that a float64 holds exactly.

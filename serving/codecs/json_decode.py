@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+
 from lsp_keras.serving.codecs.json_document import parse_document, value_text, value_type
 from lsp_keras.serving.errors import InvalidArgumentError, ServingError, UnimplementedError
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors, TensorSpec, as_strings

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import orjson
+
 from lsp_keras.serving.errors import MAX_MESSAGE_LENGTH, TRUNCATED, InvalidArgumentError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+
 from lsp_keras.serving.codecs.decimals import dump_numbers
 from lsp_keras.serving.errors import InvalidArgumentError, ServingError
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors, TensorSpec

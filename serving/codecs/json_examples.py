@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import orjson
+from tensorflow_serving.apis import input_pb2
+
 from lsp_keras.serving.codecs.decimals import dump_numbers
 from lsp_keras.serving.codecs.json_decode import decode_base64, is_base64, signature_name
 from lsp_keras.serving.codecs.json_document import parse_document, value_text, value_type
 from lsp_keras.serving.errors import InvalidArgumentError
-from tensorflow_serving.apis import input_pb2
 
 _INT64_LIMIT = 2**63
 

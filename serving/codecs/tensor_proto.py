@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
 from lsp_keras.serving.errors import InvalidArgumentError
 from lsp_keras.serving.models.signatures import Array, as_strings
-from tensorflow.core.framework import tensor_pb2
 
 # No request can hold more; a short request must not grow into more either.
 MAX_TENSOR_BYTES = 2**31 - 1

@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
+from tensorflow_serving.apis import classification_pb2, regression_pb2
+
 from lsp_keras.serving.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     UnimplementedError,
 )
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors, as_strings, type_name_of
-from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
 

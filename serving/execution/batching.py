@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from lsp_keras.serving.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -17,7 +18,6 @@ from lsp_keras.serving.errors import (
 from lsp_keras.serving.execution.executor import Executor
 from lsp_keras.serving.models.served_model import ServableHandle
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors
-
 from lsp_keras.validation import InputError
 
 

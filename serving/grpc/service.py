@@ -8,17 +8,18 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
-from lsp_keras.serving.errors import InternalError, ServingError, truncate
-from lsp_keras.serving.grpc.descriptors import service_names
-from lsp_keras.serving.observability.requests import Observer
-from lsp_keras.serving.services.inference import InferenceService, model_spec
-from lsp_keras.serving.services.management import ManagementService
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
+
+from lsp_keras.serving.errors import InternalError, ServingError, truncate
+from lsp_keras.serving.grpc.descriptors import service_names
+from lsp_keras.serving.observability.requests import Observer
+from lsp_keras.serving.services.inference import InferenceService, model_spec
+from lsp_keras.serving.services.management import ManagementService
 
 logger = logging.getLogger(__name__)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 from lsp_keras.serving.models.config_protos import BatchingParameters, MonitoringConfig, SSLConfig
 from lsp_keras.serving.models.versions import ModelConfig, VersionPolicy
-from tensorflow_serving.config import model_server_config_pb2
-
 from lsp_keras.validation import InputError
 
 Message = TypeVar("Message")

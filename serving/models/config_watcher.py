@@ -7,7 +7,6 @@ from pathlib import Path
 from lsp_keras.serving.errors import ServingError
 from lsp_keras.serving.models.config_files import read_model_config
 from lsp_keras.serving.models.manager import ModelManager
-
 from lsp_keras.validation import InputError
 
 logger = logging.getLogger(__name__)

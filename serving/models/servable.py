@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+
 from lsp_keras.serving.errors import InternalError, InvalidArgumentError, from_canonical
 from lsp_keras.serving.models.signatures import Signature, Tensors, as_array
-from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 TAGS = ("serve",)
 

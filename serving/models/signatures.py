@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 
 Array = npt.NDArray[Any]

@@ -1,13 +1,14 @@
 """The web application: the API and what an operator needs beside it."""
 
-from lsp_keras.serving.authentication import Token
-from lsp_keras.serving.observability.metrics import CONTENT_TYPE, Metrics
-from lsp_keras.serving.observability.readiness import Readiness
-from lsp_keras.serving.rest.handlers import RestHandlers, respond
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+
+from lsp_keras.serving.authentication import Token
+from lsp_keras.serving.observability.metrics import CONTENT_TYPE, Metrics
+from lsp_keras.serving.observability.readiness import Readiness
+from lsp_keras.serving.rest.handlers import RestHandlers, respond
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -8,6 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from tensorflow_serving.apis import classification_pb2, regression_pb2
+
 from lsp_keras.serving.authentication import Token
 from lsp_keras.serving.codecs.json_encode import encode_error
 from lsp_keras.serving.codecs.json_examples import (
@@ -28,9 +32,6 @@ from lsp_keras.serving.models.manager import ModelSpec
 from lsp_keras.serving.observability.requests import Observation, Observer
 from lsp_keras.serving.services.inference import InferenceService, fill_spec
 from lsp_keras.serving.services.management import ManagementService
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 logger = logging.getLogger(__name__)
 

@@ -5,14 +5,15 @@ from importlib import resources
 from typing import Any
 
 import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
 from lsp_keras.serving.authentication import Token
 from lsp_keras.serving.errors import ServingError
 from lsp_keras.serving.models.manager import ModelManager, ModelSpec
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.rest.handlers import respond
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 CARD_FILE = "assets.extra/model_card.json"
 IMAGE_SIGNATURE = "serving_bytes"

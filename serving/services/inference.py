@@ -4,6 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from tensorflow_serving.apis import (
+    classification_pb2,
+    inference_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
 from lsp_keras.serving.codecs.json_decode import JsonRequest, decode_predict
 from lsp_keras.serving.codecs.json_encode import encode_predict
 from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
@@ -26,12 +33,6 @@ from lsp_keras.serving.models.manager import ModelSpec
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.models.served_model import ServableHandle
 from lsp_keras.serving.models.signatures import DEFAULT_SIGNATURE, Signature, Tensors
-from tensorflow_serving.apis import (
-    classification_pb2,
-    inference_pb2,
-    predict_pb2,
-    regression_pb2,
-)
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
+
 from lsp_keras.serving.errors import InvalidArgumentError, truncate
 from lsp_keras.serving.models.config_files import model_configs
 from lsp_keras.serving.models.manager import ModelManager, ModelSpec
 from lsp_keras.serving.models.served_model import VersionStatus
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 
 class ManagementService:

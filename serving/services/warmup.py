@@ -8,13 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import prediction_log_pb2
+
 from lsp_keras.serving.errors import InvalidArgumentError, ServingError, UnimplementedError
 from lsp_keras.serving.models.manager import ModelSpec
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.models.served_model import ServableHandle, Version
 from lsp_keras.serving.models.signatures import Signature, Tensors
 from lsp_keras.serving.services.inference import InferenceService
-from tensorflow_serving.apis import prediction_log_pb2
 
 logger = logging.getLogger(__name__)
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")

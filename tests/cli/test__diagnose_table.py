@@ -1,7 +1,6 @@
 from types import SimpleNamespace
 
 from lsp_keras.cli._diagnose_table import statement
-
 from lsp_keras.runs.subject import Findings
 
 

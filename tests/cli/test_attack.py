@@ -11,13 +11,13 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from lsp_keras.cli.attack import SUITES, command
-from lsp_keras.serving.models.versions import ModelConfig
-from lsp_keras.serving.server import running
 from PIL import Image
 
 from lsp_keras import evaluation
+from lsp_keras.cli.attack import SUITES, command
 from lsp_keras.export import export_model
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.server import running
 from lsp_keras.validation import InputError
 
 

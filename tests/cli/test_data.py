@@ -6,10 +6,10 @@ import os
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from lsp_keras.cli.data import command
 from PIL import Image
 
 from lsp_keras import registry
+from lsp_keras.cli.data import command
 from lsp_keras.datasets import load
 from lsp_keras.plots.contact_sheet import contact_sheet
 

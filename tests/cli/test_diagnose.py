@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import keras
 import pytest
 from click.testing import CliRunner
-from lsp_keras.cli.diagnose import command
 
+from lsp_keras.cli.diagnose import command
 from lsp_keras.datasets import load
 from lsp_keras.evaluation import model_fingerprint
 from lsp_keras.evaluation.diagnosis import trials as _trials

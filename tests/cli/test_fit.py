@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lsp_keras.cli.main import main
 
 TINY = (  # noqa: SIM905

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from lsp_keras.cli.main import main
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lsp_keras.runs import fit as _run
+from lsp_keras.cli.main import main
+
+# The module; the package's own `fit` is the function.
+_run = import_module("lsp_keras.runs.fit")
+
 
 RUN = (  # noqa: SIM905
     "--num-train 400 --validation-size 200 --num-test 16 --width 4 --batch-size 50 --epochs 9 "

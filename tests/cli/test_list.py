@@ -4,9 +4,9 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from lsp_keras.cli.list import command
 
 from lsp_keras import registry
+from lsp_keras.cli.list import command
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import sys
 
 import click
 import pytest
-from lsp_keras.cli.main import group, main
 
+from lsp_keras.cli.main import group, main
 from lsp_keras.validation import InputError
 
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "starlette", "scann")
@@ -34,7 +34,7 @@ def test_help_of_every_command_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
-        "from cli.main import group\n"
+        "from lsp_keras.cli.main import group\n"
         "for name in group.list_commands(None):\n"
         "    result = CliRunner().invoke(group, [name, '--help'])\n"
         "    assert result.exit_code == 0 and result.output.startswith('Usage'), name\n"

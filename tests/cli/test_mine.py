@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from lsp_keras.cli.mine import command
 from PIL import Image
 
 from lsp_keras import datasets
+from lsp_keras.cli.mine import command
 from lsp_keras.neighbors import load_table
 from lsp_keras.validation import InputError
 

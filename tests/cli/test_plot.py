@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lsp_keras.cli.main import main
 
+from lsp_keras.cli.main import main
 from lsp_keras.plots import runs as _run_plots
 
 COLUMNS = {

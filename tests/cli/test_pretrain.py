@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import pytest
 from click.testing import CliRunner, Result
-from lsp_keras.cli.pretrain import command
 
+from lsp_keras.cli.pretrain import command
 from lsp_keras.validation import InputError
 
 TINY = ["--num-train", "64", "--validation-size", "40", "--width", "4", "--epochs", "1"]

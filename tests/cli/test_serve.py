@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 import requests
 from click.testing import CliRunner
-from lsp_keras.cli.main import group
-from lsp_keras.serving.errors import ServingError
-from lsp_keras.serving.server import Server
 from PIL import Image
 
+from lsp_keras.cli.main import group
 from lsp_keras.export import export_model
+from lsp_keras.serving.errors import ServingError
+from lsp_keras.serving.server import Server
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.attacks._inputs import Batch
+from lsp_keras.types import Examples
 from lsp_keras.inference.chunks import in_chunks, padded_size
 
-BATCH = Batch(np.zeros((11, 1, 1, 1), np.float32), np.arange(11), np.arange(11) * 2)
+BATCH = Examples(np.zeros((11, 1, 1, 1), np.float32), np.arange(11), np.arange(11) * 2)
 
 
 def test_counts_are_rounded_up_to_few_sizes_none_a_sixteenth_too_large() -> None:

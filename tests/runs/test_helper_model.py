@@ -1,6 +1,7 @@
 """HAT's helper: made once, kept, gone on with, or the user's own."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from lsp_keras.runs import FitConfig, fit, read_config
-from lsp_keras.runs import fit as _run
+from lsp_keras.runs import FitConfig, FitResult, fit, read_config
 from lsp_keras.runs.build import resolve
 from lsp_keras.runs.helper_model import helper_config
 from lsp_keras.validation import InputError
+
+# The module; the package's own `fit` is the function.
+_run = import_module("lsp_keras.runs.fit")
 
 pytestmark = pytest.mark.usefixtures("small_network")
 
@@ -42,7 +45,7 @@ def test_a_helper_is_made_once_and_serves_other_runs(tiny: dict[str, Any], tmp_p
     said: list[str] = []
     config = FitConfig(method="hat", lsp=False, helper_epochs=2, **tiny)
 
-    def run(config: FitConfig) -> _run.FitResult:
+    def run(config: FitConfig) -> FitResult:
         return fit(config, runs_dir=tmp_path / "runs", cache_dir=tmp_path, announce=said.append)
 
     first, second = run(config), run(config)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import requests
 import tensorflow as tf
+
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.server import Server, ServerOptions, running
 

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import lsp_keras.serving as serving
 import pytest
+
+import lsp_keras.serving as serving
 from lsp_keras.serving.flags import UPSTREAM_FLAGS
 from lsp_keras.serving.models.config_files import (
     read_batching_parameters,

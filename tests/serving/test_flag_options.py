@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.flag_options import models, server_options
 from lsp_keras.serving.flags import FLAGS
@@ -13,7 +14,6 @@ from lsp_keras.serving.models.config_watcher import ConfigWatcher
 from lsp_keras.serving.models.manager import ModelManager
 from lsp_keras.serving.models.served_model import LoadPolicy
 from lsp_keras.serving.options import ServerOptions
-
 from lsp_keras.validation import InputError
 
 

@@ -21,13 +21,6 @@ import pytest
 import requests
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from lsp_keras.serving.errors import OverloadedError, UnavailableError
-from lsp_keras.serving.execution.batching import BatchingOptions
-from lsp_keras.serving.execution.workers import Workers
-from lsp_keras.serving.models.versions import ModelConfig
-from lsp_keras.serving.observability.requests import JsonFormatter
-from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
-from lsp_keras.serving.server import Server, running
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_service_pb2_grpc,
@@ -35,6 +28,13 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from lsp_keras.serving.errors import OverloadedError, UnavailableError
+from lsp_keras.serving.execution.batching import BatchingOptions
+from lsp_keras.serving.execution.workers import Workers
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.observability.requests import JsonFormatter
+from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
+from lsp_keras.serving.server import Server, running
 from lsp_keras.validation import InputError
 
 ZERO = {"instances": [[0, 0, 0]]}

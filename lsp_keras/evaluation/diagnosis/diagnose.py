@@ -24,10 +24,9 @@ from lsp_keras.evaluation.diagnosis.trials import (
     run_attacks,
 )
 from lsp_keras.evaluation.examples import as_floats, check_examples
-from lsp_keras.evaluation.flags import Flag
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.inference.batches import compiled, predictor
-from lsp_keras.types import Floats, ThreatModel
+from lsp_keras.types import Flag, Floats, ThreatModel
 from lsp_keras.validation import InputError
 
 _SAMPLE = 64

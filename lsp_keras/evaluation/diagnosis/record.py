@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lsp_keras.evaluation.diagnosis.surface import LossSurface
-from lsp_keras.evaluation.flags import Flag, raised
+from lsp_keras.evaluation.flags import raised
 from lsp_keras.evaluation.provenance import hardware, versions
-from lsp_keras.types import ThreatModel
+from lsp_keras.types import Flag, ThreatModel
 
 # What the groups of attacks with more than one member vary, as the record calls it.
 _SWEEPS = {

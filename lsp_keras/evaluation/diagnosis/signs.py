@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lsp_keras.evaluation import flags as _flags
-from lsp_keras.evaluation.flags import Flag
+from lsp_keras.types import Flag
 
 _UNBOUNDED_ACCURACY = 0.02
 _STEPS_RISE = 0.02
@@ -142,8 +142,8 @@ def unfinished_optimization(unfinished: float) -> Flag:
     """What the attack left to climb.
 
     Args:
-        unfinished: See `lsp_keras.evaluation.diagnosis.gradients.unfinished`, mean over the images that
-            stand.
+        unfinished: Mean of `lsp_keras.evaluation.diagnosis.gradients.unfinished` over the robust
+            images.
     """
     return Flag(
         "unfinished_optimization",

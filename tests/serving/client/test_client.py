@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from lsp_keras.serving import Client, ClientError, Retries
 from lsp_keras.serving.client.base import TemporaryError
 from lsp_keras.serving.client.client import _batch, _prediction
-
 from lsp_keras.validation import InputError
 
 NO_RETRIES = Retries(count=0)

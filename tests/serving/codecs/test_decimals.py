@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from lsp_keras.serving.codecs.decimals import _PLACEHOLDERS, dump_numbers, shortest_decimals
 
 

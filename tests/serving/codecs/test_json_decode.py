@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lsp_keras.serving.codecs.json_decode import decode_base64, decode_predict, to_tensor
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 from lsp_keras.serving.models.signatures import Signature, TensorSpec

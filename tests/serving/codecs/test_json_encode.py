@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from lsp_keras.serving.codecs.json_encode import encode_error, encode_predict
 from lsp_keras.serving.errors import InvalidArgumentError, NotFoundError
 from lsp_keras.serving.models.signatures import Signature, TensorSpec, as_strings

@@ -4,10 +4,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
 from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
 from lsp_keras.serving.errors import InvalidArgumentError
 from lsp_keras.serving.models.signatures import as_strings
-from tensorflow.core.framework import tensor_pb2
 
 ARRAYS = [
     np.array([[1.5, np.nan], [-np.inf, 1e-45]], np.float32),

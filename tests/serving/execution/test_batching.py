@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from lsp_keras.serving.errors import InvalidArgumentError, UnavailableError
 from lsp_keras.serving.execution.batching import BatchingExecutor, BatchingOptions
 from lsp_keras.serving.models.config_protos import BatchingParameters
 from lsp_keras.serving.models.signatures import Signature
-
 from lsp_keras.validation import InputError
 
 SIGNATURE = Signature("s", "", {}, {})

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from lsp_keras.serving.models.config_files import (
     read_batching_parameters,
     read_metrics_path,
@@ -10,7 +11,6 @@ from lsp_keras.serving.models.config_files import (
     read_ssl_config,
 )
 from lsp_keras.serving.models.versions import ModelConfig, VersionPolicy
-
 from lsp_keras.validation import InputError
 
 # As in TensorFlow Serving's guide.

@@ -1,6 +1,7 @@
 """Which versions are served."""
 
 import pytest
+
 from lsp_keras.serving.models.versions import VersionPolicy, find_versions
 
 

@@ -15,12 +15,12 @@ import keras
 import numpy as np
 import pytest
 import requests
-from lsp_keras.serving.models.versions import ModelConfig
-from lsp_keras.serving.options import ServerOptions
-from lsp_keras.serving.server import Server, running
 from PIL import Image
 
 from lsp_keras.export import export_model, make_card
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.options import ServerOptions
+from lsp_keras.serving.server import Server, running
 
 RECORD = {
     "statement": "Robust accuracy 41.2 % under pgd at L-inf 8/255.",

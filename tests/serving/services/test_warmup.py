@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 from lsp_keras.serving.options import LoadOptions
 from lsp_keras.serving.server import load_servable
 from lsp_keras.serving.services.warmup import MAX_RECORDS, WARMUP_FILE, warm_up
-from tensorflow_serving.apis import prediction_log_pb2
 
 
 @pytest.fixture

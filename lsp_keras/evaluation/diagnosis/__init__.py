@@ -1,0 +1,1 @@
+"""Is a measured robustness real? The signs of gradient masking, measured and judged."""

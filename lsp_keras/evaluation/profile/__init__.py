@@ -1,0 +1,1 @@
+"""How sure of itself a classifier is, and what perturbations change inside it."""

@@ -1,0 +1,25 @@
+"""Training methods: each file without an underscore is one, on the one step they share."""
+
+from lsp_keras.methods._options import StepOptions
+from lsp_keras.methods._trainer import RobustTrainer
+from lsp_keras.methods.at import ATTrainer
+from lsp_keras.methods.augmix import AugMixTrainer
+from lsp_keras.methods.cutmix import CutMixTrainer
+from lsp_keras.methods.hat import HATTrainer
+from lsp_keras.methods.mart import MARTTrainer
+from lsp_keras.methods.mixup import MixupTrainer
+from lsp_keras.methods.standard import StandardTrainer
+from lsp_keras.methods.trades import TRADESTrainer
+
+__all__ = [
+    "ATTrainer",
+    "AugMixTrainer",
+    "CutMixTrainer",
+    "HATTrainer",
+    "MARTTrainer",
+    "MixupTrainer",
+    "RobustTrainer",
+    "StandardTrainer",
+    "StepOptions",
+    "TRADESTrainer",
+]

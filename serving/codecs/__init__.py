@@ -1,0 +1,1 @@
+"""Tensors as JSON and Protocol Buffers, both ways."""

@@ -1,0 +1,1 @@
+"""gRPC: the services and their descriptors."""

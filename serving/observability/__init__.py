@@ -1,0 +1,1 @@
+"""What an operator sees: counts, a line for each request, readiness."""

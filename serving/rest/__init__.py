@@ -1,0 +1,1 @@
+"""REST: URLs, bodies and the web page."""
