@@ -173,6 +173,11 @@ class FitConfig:
     stop_at_collapse: bool = setting(True, "Stop where held-out accuracy falls back to chance.")
     tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
     seed: int = setting(0, "Of weights, batches, augmentation and attacks.")
+    deterministic: bool = setting(
+        True,
+        "Use deterministic operations only, so that the same seed gives the same weights; without "
+        "them a GPU is faster and a resumed run can differ in the last bits.",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -121,7 +121,7 @@ def _train(
     """A run on loaded images."""
     helper = _helper(config, dataset, surroundings) if helped(config) else None
     # After the helper: whether it was trained just now must not matter.
-    make_deterministic(config.seed)
+    make_deterministic(config.seed, operations=config.deterministic)
     keras.mixed_precision.set_global_policy(_policy(config))
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
@@ -147,6 +147,7 @@ def _train(
         ),
         state_dir=folder.checkpoints,
         resume=resume,
+        deterministic=config.deterministic,
     )
     average_epoch = keepers.average.best_epoch if keepers.average is not None else None
     return FitResult(folder.path, keepers.best.best_epoch or len(history), history, average_epoch)

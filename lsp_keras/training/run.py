@@ -56,8 +56,9 @@ def run_training(
         state_dir: Where `state.npz` is kept; `None` keeps nothing.
         resume: Go on from the state in `state_dir`; where there is none, start. Without it a
             state found there is removed.
-        deterministic: Switch TensorFlow to deterministic operations, for the whole process; see
-            `make_deterministic`. Without it a resumed run can differ in the last bits.
+        deterministic: Whether TensorFlow is switched to deterministic operations, for the whole
+            process; see `make_deterministic`. Without them a resumed run can differ in the last
+            bits.
 
     Returns:
         Logs of each epoch since the first, with `epoch` (from 1) and `learning_rate` (of the
@@ -70,8 +71,7 @@ def run_training(
         CollapseError: A `CollapseGuard` among the callbacks raised it; likewise.
     """
     _check(trainer, epochs, state_dir, resume)
-    if deterministic:
-        make_deterministic(trainer.seed)
+    make_deterministic(trainer.seed, operations=deterministic)
     # Before the step is traced, as a resumed run must: else two graphs that round differently.
     if not trainer.optimizer.built:
         trainer.optimizer.build(trainer.trainable_variables)
@@ -91,14 +91,19 @@ def run_training(
     return state.history
 
 
-def make_deterministic(seed: int) -> None:
+def make_deterministic(seed: int, *, operations: bool = True) -> None:
     """Seeds every generator and lets TensorFlow use deterministic operations only.
 
     It holds for the rest of the process. On a GPU call it before `compile`, since XLA is chosen
     there and does not support it.
+
+    Args:
+        seed: Seed of Python's, NumPy's and TensorFlow's generators.
+        operations: Whether operations must be deterministic too, which costs time on a GPU.
     """
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if operations:
+        tf.config.experimental.enable_op_determinism()
 
 
 def _check(trainer: keras.Model, epochs: int, state_dir: Any, resume: bool) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.types import Examples
 from lsp_keras.inference.chunks import in_chunks, padded_size
+from lsp_keras.types import Examples
 
 BATCH = Examples(np.zeros((11, 1, 1, 1), np.float32), np.arange(11), np.arange(11) * 2)
 
