@@ -17,7 +17,7 @@ _HELPER_SETTINGS = ("helper", "helper_epochs")
 
 def attacks(config: FitConfig) -> bool:
     """Whether the run's method trains on adversarial images."""
-    return "attack" in _parameters(config.resolved_method)
+    return not {"attack", "epsilon"}.isdisjoint(_parameters(config.resolved_method))
 
 
 def helped(config: FitConfig) -> bool:
@@ -52,6 +52,8 @@ def method_arguments(config: FitConfig) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         name: getattr(config, name) for name in _NUMBERS if name in parameters
     }
+    if "epsilon" in parameters:
+        arguments["epsilon"] = config.epsilon
     if "attack" in parameters:
         method = registry.get("method", config.resolved_method)
         arguments["attack"] = PGD(

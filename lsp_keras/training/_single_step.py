@@ -1,0 +1,153 @@
+"""What the methods share that make their images by one step from a random start."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.methods._trainer import RobustTrainer
+from lsp_keras.ops import random
+from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.projections import project
+from lsp_keras.regularizers import Batch, Regularizer
+from lsp_keras.validation import (
+    check_choice,
+    check_epsilon,
+    check_positive,
+    parse_fraction,
+)
+
+GRADIENT_MODES = ("training", "inference")
+_MORE_NOISE = 1.5
+
+
+class SingleStepTrainer(RobustTrainer):
+    """A method whose attack is a signed step from a random start, as long as its budget or longer.
+
+    Such images may leave the ball of radius `epsilon`, which no `Attack` may, so that the method
+    makes them itself. In `gradient_mode="training"` the attack's pass is normalized by the batch's
+    own statistics; the moving averages do not follow it in either mode.
+
+    A single step can be outwitted: the classifier learns to be right on the step's images and is
+    wrong on all others in the ball (catastrophic overfitting). `strengthen_attack` is what a guard
+    calls then. How often it was called is a variable of the trainer, so that saved and resumed
+    trainers attack as before.
+
+    Args:
+        classifier: Maps float images in [0, 1] to logits.
+        epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
+        noise: Size of the random start on the same scale.
+        step_size: Length of the step on the same scale.
+        clip: Whether images are put back into the ball.
+        gradient_mode: Mode of the classifier in the attack's pass, `"training"` or
+            `"inference"`.
+        warmup_steps: Steps of training over which radius, noise and step grow from zero.
+        regularizers: Terms to add.
+        seed: Seed of all random draws in training.
+        name: Name of the model.
+
+    Attributes:
+        strength: How often the attack was made stronger, an int32 variable.
+    """
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        *,
+        epsilon: float | str,
+        noise: float | str,
+        step_size: float | str,
+        clip: bool,
+        gradient_mode: str,
+        warmup_steps: int = 0,
+        regularizers: Sequence[Regularizer] = (),
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
+        self.epsilon = check_epsilon(parse_fraction(epsilon))
+        self.noise = parse_fraction(noise)
+        check_positive("noise", self.noise, allow_zero=True)
+        self.step_size = parse_fraction(step_size)
+        check_positive("step_size", self.step_size)
+        self.clip = clip
+        self.gradient_mode = check_choice("gradient_mode", gradient_mode, GRADIENT_MODES)
+        check_positive("warmup_steps", warmup_steps, allow_zero=True)
+        self.warmup_steps = warmup_steps
+        self.strength = self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False, name="strength"
+        )
+
+    def strengthen_attack(self) -> str:
+        """Makes the attack of all later steps stronger: more noise, then ever more steps.
+
+        Returns:
+            What it is from now on, for a message.
+        """
+        self.strength.assign(self.strength + 1)
+        extra = int(self.strength) - 1
+        noise = f"{_MORE_NOISE:g} times the noise"
+        return noise if not extra else f"{noise} and {extra + 1} steps"
+
+    def perturb(self, batch: Batch) -> Any:
+        """Images to train on, float32 `(batch, height, width, channels)` in [0, 1]."""
+        labels = batch["labels"]
+        return self.climb(batch, lambda logits: cross_entropy(labels, logits))
+
+    def adversarial_images(self, perturbed: Any) -> tf.Tensor:
+        """See `RobustTrainer.adversarial_images`."""
+        return perturbed
+
+    def draw(self, batch: Batch) -> tf.Tensor:
+        """Noise of size one, as `batch["images"]`; default uniform in [-1, 1)."""
+        shape = tuple(batch["images"].shape[1:])
+        return random.uniform(self.step_seed(), batch["indices"], shape, low=-1.0, high=1.0)
+
+    def climb(self, batch: Batch, objective: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """Images that a signed step from the noisy ones makes, or several shorter steps.
+
+        Args:
+            batch: Its images are float32 `(batch, height, width, channels)` in [0, 1].
+            objective: What to climb, from logits to `(batch,)` or a scalar.
+        """
+        images, warm = batch["images"], self._warmth()
+        strength = tf.convert_to_tensor(self.strength)
+        num_steps = tf.maximum(strength, 1)
+        noise = warm * self.noise * tf.where(strength > 0, _MORE_NOISE, 1.0)
+        length = warm * self.step_size / tf.cast(num_steps, tf.float32)
+        start = tf.clip_by_value(images + noise * self.draw(batch), 0.0, 1.0)
+
+        def step(count: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            moved = found + length * tf.sign(self._slope(found, objective))
+            return count + 1, tf.clip_by_value(moved, 0.0, 1.0)
+
+        found = tf.while_loop(
+            lambda count, _: count < num_steps, step, (tf.constant(0), start), parallel_iterations=1
+        )[1]
+        if self.clip:
+            found = project(found, images, warm * self.epsilon, "linf")
+        return tf.stop_gradient(found)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values."""
+        names = ("epsilon", "noise", "step_size", "clip", "gradient_mode", "warmup_steps")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def _slope(self, images: tf.Tensor, objective: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """Gradient of the objective; nothing that the pass would change is changed."""
+        with (
+            keras.StatelessScope(collect_losses=True),
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+        ):
+            tape.watch(images)
+            logits = self.classifier(images, training=self.gradient_mode == "training")
+            value = objective(tf.cast(logits, tf.float32))
+        return tape.gradient(value, images)
+
+    def _warmth(self) -> float | tf.Tensor:
+        """Share of the full attack, in (0, 1]."""
+        if not self.warmup_steps:
+            return 1.0
+        done = tf.cast(self.iteration() + 1, tf.float32)
+        return tf.minimum(done / self.warmup_steps, 1.0)
