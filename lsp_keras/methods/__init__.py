@@ -5,6 +5,7 @@ from lsp_keras.methods._trainer import RobustTrainer
 from lsp_keras.methods.at import ATTrainer
 from lsp_keras.methods.augmix import AugMixTrainer
 from lsp_keras.methods.cutmix import CutMixTrainer
+from lsp_keras.methods.fast_at import FastATTrainer
 from lsp_keras.methods.hat import HATTrainer
 from lsp_keras.methods.mart import MARTTrainer
 from lsp_keras.methods.mixup import MixupTrainer
@@ -15,6 +16,7 @@ __all__ = [
     "ATTrainer",
     "AugMixTrainer",
     "CutMixTrainer",
+    "FastATTrainer",
     "HATTrainer",
     "MARTTrainer",
     "MixupTrainer",

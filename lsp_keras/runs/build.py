@@ -106,7 +106,7 @@ def build_trainer(
         weight_decay=config.weight_decay,
         global_clipnorm=config.clip_norm,
     )
-    trainer.compile(optimizer, metrics=["accuracy"])
+    trainer.compile(optimizer, metrics=["accuracy"], jit_compile=config.xla)
     return trainer
 
 

@@ -153,6 +153,9 @@ class FitConfig:
     )
     awp_warmup: int = setting(0, "Epochs before the weights are perturbed.", zero_or_more)
     mixed_precision: bool = setting(False, "Compute in half precision (for a GPU).")
+    xla: bool = setting(
+        False, "Compile the training step with XLA (for a GPU; small networks gain the most)."
+    )
     validation_epsilon: str | None = setting(
         None,
         "Radius at which epochs are compared. Default: epsilon for methods that attack, else "

@@ -202,3 +202,17 @@ def test_labels_are_smoothed_or_the_option_is_refused(
         terms, _ = trainer.compute_terms(batch, trainer.perturb(batch))
         values.append(terms["cross_entropy"].numpy())
     assert np.abs(values[0] - values[1]).min() > 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_step_compiled_with_xla_is_the_same_step(name: str, batches: tf.data.Dataset) -> None:
+    """Up to rounding; a sign of the attack's gradient may turn where it is nearly zero."""
+    plain, compiled = build_trainer(name), build_trainer(name)
+    compiled.compile(CoupledSGD(0.1), metrics=["accuracy"], jit_compile=True)
+    expected, found = fit(plain, batches, epochs=1), fit(compiled, batches, epochs=1)
+    assert found.keys() == expected.keys()
+    for term, values in expected.items():
+        np.testing.assert_allclose(found[term], values, rtol=1e-3, atol=1e-3)
+    weights = zip(compiled.classifier.get_weights(), plain.classifier.get_weights(), strict=True)
+    for one, other in weights:
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)

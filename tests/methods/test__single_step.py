@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsp_keras.methods.fast_at import FastATTrainer
 from lsp_keras.ops import random
 from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.training.fast_at import FastATTrainer
 from lsp_keras.validation import InputError
 
 Build = Callable[[], keras.Model]

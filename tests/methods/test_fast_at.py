@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from lsp_keras.methods import StepOptions
+from lsp_keras.methods.fast_at import FastATTrainer
 from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.training.fast_at import FastATTrainer
 
 
 def test_step_descends_the_loss_of_its_images(

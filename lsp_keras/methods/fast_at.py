@@ -6,9 +6,9 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
+from lsp_keras.methods._single_step import SingleStepTrainer
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.training._single_step import SingleStepTrainer
 from lsp_keras.validation import parse_fraction
 
 __all__ = ["FastATTrainer"]
