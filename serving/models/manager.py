@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lsp_keras.serving.errors import (
     FailedPreconditionError,
@@ -86,7 +87,7 @@ class ModelManager:
         return ServedModel(config, self._policy)
 
     def _load(self, model: ServedModel, config: ModelConfig) -> None:
-        if not config.policy.choose(find_versions(config.base_path)):
+        if not config.policy.choose(_find_versions(config)):
             raise _unavailable(config, ": its folder has no version to serve")
         # Labels move once the versions they name are there.
         model.config = replace(config, labels=model.config.labels)
@@ -137,26 +138,31 @@ class ModelManager:
 
         Raises:
             NotFoundError: No such model or version.
-            InvalidArgumentError: No such label.
+            InvalidArgumentError: No such label, or no name.
         """
+        if not spec.name:
+            raise InvalidArgumentError("ModelSpec has no name specified.")
         model = self._models.get(spec.name)
         if model is None:
+            if spec.label is not None:
+                raise _unknown_label(spec.label)
             raise NotFoundError(not_found_message(spec.name, spec.version))
         return model.handle(_number(model, spec))
 
     def status(self, spec: ModelSpec) -> list[VersionStatus]:
         """States of one version, or of all of a model, newest first.
 
+        A label is ignored, as TensorFlow Serving does.
+
         Raises:
             NotFoundError: No such model or version.
         """
         model = self._models.get(spec.name)
         versions = model.status() if model else []
-        number = _number(model, spec) if model else spec.version
-        if number is not None:
-            versions = [version for version in versions if version.number == number]
+        if spec.version is not None:
+            versions = [version for version in versions if version.number == spec.version]
             if not versions:
-                raise NotFoundError(f"Could not find version {number} of model {spec.name}")
+                raise NotFoundError(f"Could not find version {spec.version} of model {spec.name}")
         if not versions:
             raise NotFoundError(f"Could not find any versions of model {spec.name}")
         return versions
@@ -182,7 +188,11 @@ def _number(model: ServedModel, spec: ModelSpec) -> int | None:
     try:
         return model.config.labels[spec.label]
     except KeyError:
-        raise InvalidArgumentError(f"Unrecognized servable version label: {spec.label}") from None
+        raise _unknown_label(spec.label) from None
+
+
+def _unknown_label(label: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"Unrecognized servable version label: {label}")
 
 
 def _check_configs(configs: Sequence[ModelConfig]) -> None:
@@ -192,10 +202,16 @@ def _check_configs(configs: Sequence[ModelConfig]) -> None:
             raise InvalidArgumentError("A model in the configuration has no name.")
         if names.count(config.name) > 1:
             raise InvalidArgumentError(f"Model {config.name} is configured twice.")
-        if not config.base_path.is_dir():
-            raise InvalidArgumentError(
-                f"Could not find base path {config.base_path} for servable {config.name}"
-            )
+        _find_versions(config)
+
+
+def _find_versions(config: ModelConfig) -> dict[int, Path]:
+    try:
+        return find_versions(config.base_path)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"Could not find base path {config.base_path} for servable {config.name}"
+        ) from error
 
 
 def _unavailable(config: ModelConfig, reason: str) -> UnavailableError:

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 from lsp_keras.serving.errors import InternalError, InvalidArgumentError, from_canonical
 from lsp_keras.serving.models.signatures import Signature, Tensors, as_array
 
 TAGS = ("serve",)
+
+# What TensorFlow's loader raises for a SavedModel that is no SavedModel.
+_DAMAGED = (DecodeError, OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
 class Servable:
@@ -43,12 +47,10 @@ class Servable:
         self._calls_lock = threading.Lock()
         try:
             self.signature_protos = self._load(tags)
+            self.signatures = _signatures(self.signature_protos)
         except BaseException:
             self.close()
             raise
-        self.signatures: Mapping[str, Signature] = {
-            name: Signature.from_proto(name, proto) for name, proto in self.signature_protos.items()
-        }
 
     def _load(self, tags: Collection[str]) -> dict[str, Any]:
         loader = tf.compat.v1.saved_model.loader.load
@@ -57,7 +59,7 @@ class Servable:
                 meta_graph = loader(self._session, list(tags), str(self.path))
         except tf.errors.OpError as error:
             raise from_canonical(error.error_code, error.message) from error
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
+        except _DAMAGED as error:
             raise InvalidArgumentError(f"{type(error).__name__}: {error}") from error
         # The loader's own signatures are internal to it.
         protos = meta_graph.signature_def
@@ -107,6 +109,13 @@ class Servable:
         del self._session, self._graph
         # A TensorFlow graph refers to itself, so that only the collector frees it.
         gc.collect()
+
+
+def _signatures(protos: Mapping[str, Any]) -> Mapping[str, Signature]:
+    try:
+        return {name: Signature.from_proto(name, proto) for name, proto in protos.items()}
+    except TypeError as error:
+        raise InvalidArgumentError(f"A signature has an unknown type: {error}") from error
 
 
 def _without_fusion(config: Any) -> Any:

@@ -4,15 +4,18 @@ import enum
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lsp_keras.serving.errors import NotFoundError, ServingError
+from lsp_keras.serving.errors import InternalError, NotFoundError, ServingError
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.models.versions import ModelConfig, find_versions
+
+# Path, size and time of change of each file in a folder.
+Files = tuple[tuple[str, int, int], ...]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Version:
         error: Why it could not be loaded.
         attempts: Loads that failed since its folder appeared.
         retry_at: When it may be tried again, on the monotonic clock.
+        tried: Files of its folder as they were when the load failed.
         servable: While it is available or still in use.
         users: Handles that are held.
     """
@@ -46,6 +50,7 @@ class Version:
     error: ServingError | None = None
     attempts: int = 0
     retry_at: float = 0.0
+    tried: Files = ()
     servable: Servable | None = None
     users: int = 0
 
@@ -123,25 +128,49 @@ class ServedModel:
         # Reentrant, so that a handle can be made while the version is being chosen.
         self._changed = threading.Condition(threading.RLock())
         self._unloads: list[threading.Thread] = []
+        self._sees_folder = True
 
     def reconcile(self) -> None:
         """Loads versions that appeared, then unloads those that are no longer wanted.
 
         An available version stays while its successors will not load, and until the requests
-        that run on it are done. One thread at a time may call this.
+        that run on it are done. While the base path cannot be read, as when a network mount
+        blinks, everything stays as it is. One thread at a time may call this.
         """
-        folders = find_versions(self.config.base_path)
+        try:
+            folders = find_versions(self.config.base_path)
+        except OSError as error:
+            self._lose_sight(error)
+            return
+        self._sees_folder = True
         wanted = self.config.policy.choose(folders)
         for number in sorted(wanted):
             version = self._versions.setdefault(number, Version(number))
-            if self._should_load(version):
+            if self._should_load(version, folders[number]):
                 self._start(version, folders[number])
         available = set(self.available())
         if not wanted or wanted & available:
             for number in available - wanted:
                 self._unload(self._versions[number])
-        for number in self._versions.keys() - folders.keys():
-            self._versions[number].attempts = 0
+        self._forget(self._versions.keys() - folders.keys())
+
+    def _lose_sight(self, error: OSError) -> None:
+        """Says once that the base path has gone."""
+        if self._sees_folder:
+            logger.error(
+                "model %s: cannot read %s (%s); its loaded versions stay",
+                self.config.name,
+                self.config.base_path,
+                error.strerror or error,
+            )
+        self._sees_folder = False
+
+    def _forget(self, vanished: Collection[int]) -> None:
+        """Drops what is known of versions that have no folder any more and are not in use."""
+        with self._changed:
+            for number in vanished:
+                if self._versions[number].state in (State.START, State.END):
+                    del self._versions[number]
 
     def stop(self) -> None:
         """Unloads everything, after the requests that run."""
@@ -155,7 +184,7 @@ class ServedModel:
         return [v.number for v in self.status() if v.state is State.AVAILABLE]
 
     def status(self) -> list[VersionStatus]:
-        """All versions ever seen, newest first."""
+        """All versions that have a folder or are still in use, newest first."""
         with self._changed:
             versions = sorted(self._versions.values(), key=lambda v: v.number, reverse=True)
             return [VersionStatus(v.number, v.state, v.error) for v in versions]
@@ -178,8 +207,12 @@ class ServedModel:
                 raise NotFoundError(not_found_message(self.config.name, number))
             return ServableHandle(newest, newest.servable, self._changed)
 
-    def _should_load(self, version: Version) -> bool:
+    def _should_load(self, version: Version, folder: Path) -> bool:
         if version.state is State.END and version.attempts:
+            if list_files(folder) != version.tried:
+                # Somebody has mended it, or was still writing it.
+                version.attempts = 0
+                return True
             tries_left = version.attempts <= self._policy.max_retries
             return tries_left and time.monotonic() >= version.retry_at
         return version.state in (State.START, State.END)
@@ -187,13 +220,22 @@ class ServedModel:
     def _start(self, version: Version, folder: Path) -> None:
         name = self.config.name
         self._set(version, State.LOADING)
+        tried = list_files(folder)
         try:
             servable = self._policy.load(folder)
-        except ServingError as error:
+        except Exception as error:
             version.attempts += 1
             version.retry_at = time.monotonic() + self._policy.retry_seconds
-            logger.error("model %s version %d failed to load: %s", name, version.number, error)
-            self._set(version, State.END, error)
+            version.tried = tried
+            reason = _as_serving_error(error)
+            logger.error(
+                "model %s version %d failed to load: %s",
+                name,
+                version.number,
+                reason,
+                exc_info=None if reason is error else error,
+            )
+            self._set(version, State.END, reason)
             return
         version.attempts = 0
         version.servable = servable
@@ -219,6 +261,25 @@ class ServedModel:
     def _set(self, version: Version, state: State, error: ServingError | None = None) -> None:
         with self._changed:
             version.state, version.error = state, error
+
+
+def _as_serving_error(error: Exception) -> ServingError:
+    if isinstance(error, ServingError):
+        return error
+    return InternalError(f"{type(error).__name__}: {error}")
+
+
+def list_files(folder: Path) -> Files:
+    """What tells whether a folder has changed: path, size and time of each file in it."""
+    files = []
+    try:
+        for path in sorted(folder.rglob("*")):
+            status = path.stat()
+            files.append((str(path), status.st_size, status.st_mtime_ns))
+    except OSError:
+        # Some file has just gone; what was seen so far is another state in any case.
+        logger.debug("cannot list %s", folder, exc_info=True)
+    return tuple(files)
 
 
 def not_found_message(name: str, number: int | None) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Of an int64, in which TensorFlow Serving's messages carry versions.
+LARGEST_VERSION = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class VersionPolicy:
@@ -43,8 +46,25 @@ class ModelConfig:
 
 
 def find_versions(base_path: Path) -> dict[int, Path]:
-    """Version folders: those whose name is an integer; leading zeros are allowed."""
-    if not base_path.is_dir():
-        return {}
-    folders = (path for path in base_path.iterdir() if path.name.isdecimal() and path.is_dir())
-    return {int(path.name): path for path in sorted(folders)}
+    """Version folders: those whose name is a version number.
+
+    Raises:
+        OSError: The base path is missing or cannot be read, so that nothing is known.
+    """
+    named = [(version_number(path.name), path) for path in sorted(base_path.iterdir())]
+    return {number: path for number, path in named if number is not None and path.is_dir()}
+
+
+def version_number(name: str) -> int | None:
+    """The version that a folder of that name holds, or `None`.
+
+    ASCII digits up to the largest int64 are a version; leading zeros are allowed.
+    """
+    if not (name.isascii() and name.isdigit()):
+        return None
+    digits = name.lstrip("0")
+    # Python refuses to read thousands of digits at once.
+    if len(digits) > len(str(LARGEST_VERSION)):
+        return None
+    number = int(digits or "0")
+    return number if number <= LARGEST_VERSION else None

@@ -25,6 +25,8 @@ class FakeServable:
     def __init__(self, path: Path) -> None:
         if (path / "broken").exists():
             raise InvalidArgumentError("it is broken")
+        if (path / "unforeseen").exists():
+            raise TypeError("nobody thought of this")
         self.path = path
         self.closed = False
 
@@ -84,7 +86,12 @@ def test_going_back_to_an_older_version(base) -> None:
     reload(manager, ModelConfig("m", base))
     shutil.rmtree(base / "2")
     reload(manager, ModelConfig("m", base))
-    wait_until(lambda: states(manager) == {2: State.END, 1: State.AVAILABLE})
+
+    def only_the_first_is_known() -> bool:
+        reload(manager, ModelConfig("m", base))
+        return states(manager) == {1: State.AVAILABLE}
+
+    wait_until(only_the_first_is_known)
     (base / "2").mkdir()
     reload(manager, ModelConfig("m", base))
     wait_until(lambda: states(manager) == {2: State.AVAILABLE, 1: State.END})
@@ -102,15 +109,66 @@ def test_a_version_that_will_not_load_leaves_the_older_one_in_place(base) -> Non
     assert loads == [{2: State.END, 1: State.AVAILABLE}] * 4
     (status, _) = manager.status(ModelSpec("m"))
     assert (status.error.code, status.error.message) == ("INVALID_ARGUMENT", "it is broken")
-    # Both tries are used up, so mending it changes nothing until its folder has been away.
+    # Both tries are used up, but a folder that was mended is another one.
     (base / "2/broken").unlink()
     reload(manager, ModelConfig("m", base))
-    assert states(manager)[2] is State.END
-    shutil.rmtree(base / "2")
+    assert states(manager)[2] is State.AVAILABLE
+
+
+@pytest.mark.parametrize("error", ["broken", "unforeseen"])
+def test_any_failure_ends_the_load_and_a_mended_folder_is_loaded(base, error) -> None:
+    manager = make_manager(max_retries=0, retry_seconds=3600.0)
     reload(manager, ModelConfig("m", base))
     (base / "2").mkdir()
+    (base / "2" / error).touch()
+    manager.start_polling(0.01)
+    wait_until(lambda: states(manager) == {2: State.END, 1: State.AVAILABLE})
+    (status, _) = manager.status(ModelSpec("m"))
+    assert status.error is not None
+    assert ("TypeError: nobody" in status.error.message) == (error == "unforeseen")
+    (base / "2" / error).unlink()
+    wait_until(lambda: states(manager) == {2: State.AVAILABLE, 1: State.END})
+    manager.stop()
+
+
+def test_an_unforeseen_failure_at_the_start_is_an_error(base) -> None:
+    (base / "1/unforeseen").touch()
+    manager = make_manager()
+    with pytest.raises(UnavailableError, match="TypeError: nobody thought of this"):
+        reload(manager, ModelConfig("m", base))
+
+
+@pytest.mark.parametrize("kind", ["gone", "a file", "a broken link"])
+def test_a_base_path_that_vanishes_for_a_moment_unloads_nothing(base, kind, caplog) -> None:
+    manager = make_manager()
     reload(manager, ModelConfig("m", base))
-    assert states(manager)[2] is State.AVAILABLE
+    manager.start_polling(0.01)
+    away = base.rename(base.parent / "away")
+    if kind == "a file":
+        base.touch()
+    elif kind == "a broken link":
+        base.symlink_to(base.parent / "nowhere")
+    wait_until(lambda: bool(caplog.records))
+    time.sleep(0.1)
+    assert states(manager) == {1: State.AVAILABLE}
+    (record,) = caplog.records
+    assert "its loaded versions stay" in record.getMessage()
+    if kind != "gone":
+        base.unlink()
+    away.rename(base)
+    (base / "2").mkdir()
+    wait_until(lambda: states(manager) == {2: State.AVAILABLE, 1: State.END})
+    manager.stop()
+
+
+def test_the_name_is_looked_at_before_the_version(base) -> None:
+    manager = make_manager()
+    reload(manager, ModelConfig("m", base, labels={"stable": 1}))
+    with pytest.raises(InvalidArgumentError, match="ModelSpec has no name specified"):
+        manager.handle(ModelSpec(""))
+    with pytest.raises(InvalidArgumentError, match="Unrecognized servable version label: stable"):
+        manager.handle(ModelSpec("other", label="stable"))
+    assert [v.number for v in manager.status(ModelSpec("m", label="no such label"))] == [1]
 
 
 def test_a_failed_load_is_retried(base) -> None:
@@ -131,7 +189,7 @@ def test_polling_finds_new_and_vanished_versions(base) -> None:
     (base / "2").mkdir()
     wait_until(lambda: states(manager) == {1: State.AVAILABLE, 2: State.AVAILABLE})
     shutil.rmtree(base / "1")
-    wait_until(lambda: states(manager) == {1: State.END, 2: State.AVAILABLE})
+    wait_until(lambda: states(manager) == {2: State.AVAILABLE})
     manager.stop()
 
 

@@ -1,11 +1,13 @@
 """SavedModels of any origin, in a session of their own."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from lsp_keras.serving.errors import (
     DeadlineExceededError,
@@ -111,3 +113,36 @@ def test_what_is_no_saved_model_is_a_serving_error(tmp_path, affine_folder) -> N
         Servable(tmp_path)
     with pytest.raises((InvalidArgumentError, NotFoundError), match="could not be found"):
         Servable(affine_folder / "1", tags=["other"])
+
+
+def damage_collection(meta_graph) -> None:
+    # A collection of variables whose entries are no VariableDefs.
+    meta_graph.collection_def["variables"].bytes_list.value.append(b"\xff\xff no message")
+
+
+def damage_type(meta_graph) -> None:
+    meta_graph.signature_def["serving_default"].inputs["x"].dtype = 999
+
+
+def damage_node(meta_graph) -> None:
+    meta_graph.graph_def.node[0].op = "NoSuchOperation"
+
+
+@pytest.mark.parametrize("damage", [damage_collection, damage_type, damage_node])
+def test_a_damaged_model_is_an_error_of_ours(affine_folder, tmp_path, damage) -> None:
+    shutil.copytree(affine_folder / "1", tmp_path / "1")
+    file = tmp_path / "1/saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    damage(saved_model.meta_graphs[0])
+    file.write_bytes(saved_model.SerializeToString())
+    with pytest.raises(ServingError):
+        Servable(tmp_path / "1")
+
+
+@pytest.mark.parametrize("length", [0, 1, 1000])
+def test_a_model_that_is_cut_short_is_an_error_of_ours(affine_folder, tmp_path, length) -> None:
+    shutil.copytree(affine_folder / "1", tmp_path / "1")
+    file = tmp_path / "1/saved_model.pb"
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(ServingError):
+        Servable(tmp_path / "1")
