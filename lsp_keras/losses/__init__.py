@@ -5,6 +5,7 @@ from lsp_keras.losses.flatness import flatness_loss
 from lsp_keras.losses.hat import hat_loss
 from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.losses.mart import mart_loss
+from lsp_keras.losses.nuat import nuat_loss
 from lsp_keras.losses.trades import trades_loss
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "local_compactness",
     "lsp_loss",
     "mart_loss",
+    "nuat_loss",
     "trades_loss",
 ]

@@ -9,6 +9,7 @@ from lsp_keras.methods.fast_at import FastATTrainer
 from lsp_keras.methods.hat import HATTrainer
 from lsp_keras.methods.mart import MARTTrainer
 from lsp_keras.methods.mixup import MixupTrainer
+from lsp_keras.methods.nuat import NuATTrainer
 from lsp_keras.methods.standard import StandardTrainer
 from lsp_keras.methods.trades import TRADESTrainer
 
@@ -20,6 +21,7 @@ __all__ = [
     "HATTrainer",
     "MARTTrainer",
     "MixupTrainer",
+    "NuATTrainer",
     "RobustTrainer",
     "StandardTrainer",
     "StepOptions",

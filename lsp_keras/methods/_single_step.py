@@ -42,7 +42,8 @@ class SingleStepTrainer(RobustTrainer):
         clip: Whether images are put back into the ball.
         gradient_mode: Mode of the classifier in the attack's pass, `"training"` or
             `"inference"`.
-        warmup_steps: Steps of training over which radius, noise and step grow from zero.
+        warmup_steps: Steps of training over which something grows from zero; a subclass says
+            what.
         regularizers: Terms to add.
         seed: Seed of all random draws in training.
         name: Name of the model.
@@ -65,7 +66,6 @@ class SingleStepTrainer(RobustTrainer):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
         self.epsilon = check_epsilon(parse_fraction(epsilon))
         self.noise = parse_fraction(noise)
         check_positive("noise", self.noise, allow_zero=True)
@@ -75,6 +75,7 @@ class SingleStepTrainer(RobustTrainer):
         self.gradient_mode = check_choice("gradient_mode", gradient_mode, GRADIENT_MODES)
         check_positive("warmup_steps", warmup_steps, allow_zero=True)
         self.warmup_steps = warmup_steps
+        super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
         self.strength = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="strength"
         )
@@ -111,7 +112,7 @@ class SingleStepTrainer(RobustTrainer):
             batch: Its images are float32 `(batch, height, width, channels)` in [0, 1].
             objective: What to climb, from logits to `(batch,)` or a scalar.
         """
-        images, warm = batch["images"], self._warmth()
+        images, warm = batch["images"], self.attack_size()
         strength = tf.convert_to_tensor(self.strength)
         num_steps = tf.maximum(strength, 1)
         noise = warm * self.noise * tf.where(strength > 0, _MORE_NOISE, 1.0)
@@ -134,20 +135,25 @@ class SingleStepTrainer(RobustTrainer):
         names = ("epsilon", "noise", "step_size", "clip", "gradient_mode", "warmup_steps")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
-    def _slope(self, images: tf.Tensor, objective: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-        """Gradient of the objective; nothing that the pass would change is changed."""
-        with (
-            keras.StatelessScope(collect_losses=True),
-            tf.GradientTape(watch_accessed_variables=False) as tape,
-        ):
-            tape.watch(images)
+    def attack_size(self) -> float | tf.Tensor:
+        """What radius, noise and step are multiplied by in this step; default one."""
+        return 1.0
+
+    def attack_pass(self, images: tf.Tensor) -> tf.Tensor:
+        """Float32 logits in the attack's mode; nothing that the pass would change is changed."""
+        with keras.StatelessScope(collect_losses=True):
             logits = self.classifier(images, training=self.gradient_mode == "training")
-            value = objective(tf.cast(logits, tf.float32))
+        return tf.cast(logits, tf.float32)
+
+    def _slope(self, images: tf.Tensor, objective: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            value = objective(self.attack_pass(images))
         return tape.gradient(value, images)
 
-    def _warmth(self) -> float | tf.Tensor:
-        """Share of the full attack, in (0, 1]."""
-        if not self.warmup_steps:
-            return 1.0
-        done = tf.cast(self.iteration() + 1, tf.float32)
-        return tf.minimum(done / self.warmup_steps, 1.0)
+
+def warmth(iteration: int | tf.Tensor, warmup_steps: int) -> float | tf.Tensor:
+    """Share of a full size after some steps of training, in [0, 1]; without warm-up 1."""
+    if not warmup_steps:
+        return 1.0
+    return tf.minimum(tf.cast(iteration, tf.float32) / warmup_steps, 1.0)

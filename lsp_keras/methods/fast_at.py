@@ -6,7 +6,7 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from lsp_keras.methods._single_step import SingleStepTrainer
+from lsp_keras.methods._single_step import SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import parse_fraction
@@ -88,6 +88,10 @@ class FastATTrainer(SingleStepTrainer):
             seed=seed,
             name=name,
         )
+
+    def attack_size(self) -> float | tf.Tensor:
+        """Grows while the attack warms up."""
+        return warmth(self.iteration(), self.warmup_steps)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""

@@ -1,13 +1,16 @@
-"""Norms of a whole image, one value per example."""
+"""Norms of a whole image, one value per example, and the nuclear norm of a matrix."""
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from lsp_keras.types import NORMS, Norm
 from lsp_keras.validation import check_choice
 
 _SMALLEST_SQUARE = 1e-24
+# Of the largest singular value; below it float64 squares are rounding errors.
+_SMALLEST_SINGULAR_VALUE = 1e-7
 
 
 def linf_norm(values: tf.Tensor) -> tf.Tensor:
@@ -75,6 +78,41 @@ def norm_of(values: tf.Tensor, norm: Norm) -> tf.Tensor:
     """
     check_choice("norm", norm, NORMS)
     return _BY_NAME[norm](values)
+
+
+def nuclear_norm(matrix: tf.Tensor) -> tf.Tensor:
+    """Sum of the singular values; NaN where an entry is not finite.
+
+    They are the roots of the eigenvalues of the columns' products with each other, in float64: for
+    logits of many images and few classes that is a small matrix. With M = U S V^T the gradient is
+    U V^T over the singular values that are not zero, and so zero at a matrix of zeros. It cannot
+    be differentiated twice.
+
+    Args:
+        matrix: float `(rows, columns)`; few columns are cheap.
+
+    Returns:
+        Scalar of the same type.
+
+    Example:
+        >>> float(nuclear_norm(tf.constant([[3.0, 0.0], [0.0, -4.0]])))
+        7.0
+    """
+    return _nuclear_norm(matrix)
+
+
+@tf.custom_gradient
+def _nuclear_norm(matrix: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    finite = tf.reduce_all(tf.math.is_finite(matrix))
+    values = tf.cast(tf.where(finite, matrix, tf.zeros_like(matrix)), tf.float64)
+    squares, vectors = tf.linalg.eigh(tf.matmul(values, values, transpose_a=True))
+    lengths = tf.sqrt(tf.maximum(squares, 0.0))
+    kept = lengths > _SMALLEST_SINGULAR_VALUE * tf.reduce_max(lengths)
+    inverse = tf.where(kept, 1.0 / tf.where(kept, lengths, 1.0), 0.0)
+    polar = values @ tf.matmul(vectors * inverse, vectors, transpose_b=True)
+    total = tf.where(finite, tf.reduce_sum(lengths), np.nan)
+    slope = tf.cast(polar, matrix.dtype)
+    return tf.cast(total, matrix.dtype), lambda upstream: upstream * slope
 
 
 def expand(per_example: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

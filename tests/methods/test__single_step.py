@@ -37,11 +37,11 @@ def head(toy: Toy) -> dict[str, tf.Tensor]:
 
 
 def by_hand(
-    trainer: FastATTrainer, toy: Toy, *, noise: float, length: float, steps: int, training: bool
+    trainer: FastATTrainer, toy: Toy, *, noise: float, length: float, steps: int, training: bool, iteration: int = 0
 ) -> np.ndarray:
-    """Images of the first step, without a limit on the perturbation."""
-    batch = head(toy)
-    draws = random.uniform(SEED * 2**32, batch["indices"], (8, 8, 3), low=-1.0, high=1.0)
+    """Images of a training step, without a limit on the perturbation."""
+    batch, seed = head(toy), SEED * 2**32 + iteration
+    draws = random.uniform(seed, batch["indices"], (8, 8, 3), low=-1.0, high=1.0)
     found = np.clip(batch["images"] + noise * draws.numpy(), 0, 1)
     # A copy: a pass in training mode moves the averages.
     classifier = keras.models.clone_model(trainer.classifier)
@@ -87,8 +87,12 @@ def test_the_modes_differ(build_classifier: Build, toy: Toy) -> None:
 
 def test_attack_warms_up(build_classifier: Build, toy: Toy) -> None:
     trainer = build_trainer(build_classifier, warmup_steps=4)
+    np.testing.assert_array_equal(trainer.perturb(head(toy)), toy["images"][:10])
+    trainer.optimizer.iterations.assign(1)
     found = trainer.perturb(head(toy)).numpy()
-    expected = by_hand(trainer, toy, noise=EPSILON / 2, length=EPSILON / 4, steps=1, training=True)
+    expected = by_hand(
+        trainer, toy, noise=EPSILON / 2, length=EPSILON / 4, steps=1, training=True, iteration=1
+    )
     np.testing.assert_allclose(found, expected, atol=1e-6)
     trainer.optimizer.iterations.assign(7)
     warm = build_trainer(build_classifier)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.ops.norms import expand, norm_of
+from lsp_keras.ops.norms import expand, norm_of, nuclear_norm
 from lsp_keras.validation import InputError
 
 
@@ -29,3 +29,34 @@ def test_expand_multiplies_each_example_by_its_own_factor() -> None:
     images = tf.ones([2, 1, 2, 1])
     scaled = images * expand(tf.constant([2.0, 3.0]), images)
     np.testing.assert_allclose(tf.reshape(scaled, [2, 2]), [[2, 2], [3, 3]])
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (3, 7), (4, 4)])
+def test_nuclear_norm_is_the_sum_of_singular_values(shape: tuple[int, int]) -> None:
+    matrix = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected = np.linalg.svd(matrix, compute_uv=False).sum()
+    assert float(nuclear_norm(tf.constant(matrix))) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_gradient_of_the_nuclear_norm_is_its_polar_factor(rank: int) -> None:
+    """Also where singular values are zero, as those of logits that share their sum are."""
+    rng = np.random.default_rng(1)
+    matrix = (rng.normal(size=(6, rank)) @ rng.normal(size=(rank, 3))).astype(np.float32)
+    left, _, right = np.linalg.svd(matrix)
+    values = tf.constant(matrix)
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        total = 2.0 * nuclear_norm(values)
+    expected = 2.0 * left[:, :rank] @ right[:rank]
+    np.testing.assert_allclose(tape.gradient(total, values), expected, atol=1e-3)
+
+
+def test_nuclear_norm_at_zero_and_at_nan() -> None:
+    values = tf.zeros([3, 2])
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        total = nuclear_norm(values)
+    assert float(total) == 0.0
+    np.testing.assert_array_equal(tape.gradient(total, values), np.zeros([3, 2]))
+    assert np.isnan(nuclear_norm(tf.constant([[1.0, np.nan], [0.0, 1.0]])))
