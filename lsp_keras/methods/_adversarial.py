@@ -1,6 +1,7 @@
 """What all methods share that train on the images of an attack."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import keras
@@ -63,8 +64,8 @@ class AdversarialTrainer(RobustTrainer):
         Two passes in training mode, in this order: each is normalized by its own statistics, and
         BatchNorm's moving averages follow both.
         """
-        clean_logits = self.classifier(batch["images"], training=True)
-        return clean_logits, self.anchor_pass(adversarial, batch)
+        clean = self.forward(batch["images"])
+        return clean.logits, replace(self.anchor_pass(adversarial, batch), clean=clean)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""

@@ -46,7 +46,7 @@ class MixingTrainer(RobustTrainer):
     def compute_terms(self, batch: Batch, perturbed: MixedImages) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         images, partner_labels, coefficient = perturbed
-        logits = self.classifier(images, training=True)
+        logits = self.forward(images).logits
         own = self.cross_entropy(batch["labels"], logits)
         partners = self.cross_entropy(partner_labels, logits)
         terms = {"cross_entropy": coefficient * own + (1.0 - coefficient) * partners}

@@ -17,7 +17,8 @@ from lsp_keras.methods._options import StepOptions
 from lsp_keras.methods._units import deserialize_unit, serialize_unit
 from lsp_keras.ops.finite import check_finite, clear_errors
 from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.regularizers import Anchor, Batch, Regularizer, Step
+from lsp_keras.regularizers import Anchor, Batch, Outputs, Regularizer, Step
+from lsp_keras.regularizers._passes import feature_model, training_pass
 from lsp_keras.validation import InputError
 
 Terms = Mapping[str, tf.Tensor]
@@ -152,12 +153,28 @@ class RobustTrainer(keras.Model):
         asked = {item.name: item.riders(batch) for item in self.regularizers}
         riders = {name: rider for name, rider in asked.items() if rider is not None}
         if not riders:
-            return Anchor(images, self.classifier(images, training=True))
+            logits, features = self.forward(images)
+            return Anchor(images, logits, features=features)
         groups = [images, *riders.values()]
-        logits = self.classifier(tf.concat(groups, axis=0), training=True)
+        logits, features = self.forward(tf.concat(groups, axis=0))
         sizes = [tf.shape(group)[0] for group in groups]
         anchor_logits, *rider_logits = tf.split(logits, sizes)
-        return Anchor(images, anchor_logits, dict(zip(riders, rider_logits, strict=True)))
+        return Anchor(
+            images,
+            anchor_logits,
+            dict(zip(riders, rider_logits, strict=True)),
+            features=None if features is None else features[: sizes[0]],
+        )
+
+    def forward(self, images: tf.Tensor) -> Outputs:
+        """The classifier in training mode, with its features where a regularizer uses them.
+
+        Args:
+            images: float32 `(batch, height, width, channels)`.
+        """
+        if not any(item.uses_features for item in self.regularizers):
+            return training_pass(self.classifier, images)
+        return training_pass(feature_model(self.classifier), images)
 
     def cross_entropy(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Of labels `(batch,)`, smoothed as the options say; float32 `(batch,)`.

@@ -88,7 +88,11 @@ class AugMixTrainer(RobustTrainer):
             "cross_entropy": self.cross_entropy(batch["labels"], views[0]),
             "jensen_shannon": jensen_shannon(tf.stack(views, axis=1)),
         }
-        return terms, replace(together, images=batch["images"], logits=views[0])
+        features = together.features
+        if features is not None:
+            features = tf.split(features, 1 + _NUM_MIXED)[0]
+        anchor = replace(together, images=batch["images"], logits=views[0], features=features)
+        return terms, anchor
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""

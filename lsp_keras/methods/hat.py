@@ -101,7 +101,7 @@ class HATTrainer(AdversarialTrainer):
         images, (adversarial, helper_labels) = batch["images"], perturbed
         clean_logits, anchor = self.clean_and_adversarial(batch, adversarial)
         stretched = images + self.stretch * (adversarial - images)
-        stretched_logits = self.classifier(stretched, training=True)
+        stretched_logits = self.forward(stretched).logits
         terms = {
             "cross_entropy": self.cross_entropy(batch["labels"], clean_logits),
             "kl": kl(clean_logits, anchor.logits),

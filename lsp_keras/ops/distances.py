@@ -1,5 +1,6 @@
 """Distances of an example to its neighbors, and their shares of the sum."""
 
+import numpy as np
 import tensorflow as tf
 
 from lsp_keras.ops.norms import l2_norm
@@ -58,3 +59,35 @@ def unit_length(vectors: tf.Tensor) -> tf.Tensor:
     lengths = l2_norm(tf.reshape(vectors, [-1, tf.shape(vectors)[-1]]))
     lengths = tf.reshape(lengths, tf.concat([tf.shape(vectors)[:-1], [1]], axis=0))
     return tf.math.divide_no_nan(vectors, lengths)
+
+
+def pairwise_squares(anchors: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+    """Squared Euclidean distance of each anchor to each of the others.
+
+    Args:
+        anchors: float `(batch, features)`.
+        others: float `(n, features)`.
+
+    Returns:
+        `(batch, n)`.
+    """
+    return tf.reduce_sum((anchors[:, tf.newaxis] - others[tf.newaxis]) ** 2, axis=2)
+
+
+def distances_within(features: tf.Tensor) -> tf.Tensor:
+    """Euclidean distances among the rows of one batch, by their products; without gradient.
+
+    Args:
+        features: float `(batch, features)`.
+
+    Returns:
+        float32 `(batch, batch)`, infinite from an image to itself.
+    """
+    features = tf.stop_gradient(tf.cast(features, tf.float32))
+    # Centered: products of what all rows share would only add rounding.
+    features -= tf.reduce_mean(features, axis=0, keepdims=True)
+    lengths = tf.reduce_sum(features**2, axis=1)
+    products = tf.matmul(features, features, transpose_b=True)
+    squares = lengths[:, tf.newaxis] + lengths[tf.newaxis] - 2.0 * products
+    distances = tf.sqrt(tf.maximum(squares, 0.0))
+    return tf.linalg.set_diag(distances, tf.fill(tf.shape(lengths), np.inf))

@@ -1,8 +1,29 @@
 """Terms that any training method can add to its loss."""
 
-from lsp_keras.regularizers._base import Anchor, Batch, Regularizer, Step
+from lsp_keras.regularizers._base import (
+    FEATURES,
+    NEIGHBORS,
+    Anchor,
+    Batch,
+    Outputs,
+    Regularizer,
+    Step,
+)
 from lsp_keras.regularizers.adr import ADR
 from lsp_keras.regularizers.lfr import LFR
+from lsp_keras.regularizers.lfrc import LFRC
 from lsp_keras.regularizers.lsp import LSP
 
-__all__ = ["ADR", "LFR", "LSP", "Anchor", "Batch", "Regularizer", "Step"]
+__all__ = [
+    "ADR",
+    "FEATURES",
+    "LFR",
+    "LFRC",
+    "LSP",
+    "NEIGHBORS",
+    "Anchor",
+    "Batch",
+    "Outputs",
+    "Regularizer",
+    "Step",
+]

@@ -4,12 +4,28 @@ import abc
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 Batch = Mapping[str, tf.Tensor]
+# What a regularizer may need of the pipeline: `neighbor_images` with `neighbor_distances`, and
+# `features` of a frozen encoder.
+NEIGHBORS = "neighbors"
+FEATURES = "features"
+
+
+class Outputs(NamedTuple):
+    """What a pass of the classifier gives.
+
+    Attributes:
+        logits: float32 `(batch, classes)`.
+        features: float32 `(batch, units)`, what the last layer reads; `None` where nobody asked.
+    """
+
+    logits: tf.Tensor
+    features: tf.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -23,12 +39,18 @@ class Anchor:
         riders: By a regularizer's name, the logits of the images it sent along in the same pass.
         metric_logits: What metrics see, where the method did not train on `images` themselves;
             `None` stands for `logits`.
+        features: float32 `(batch, units)`, what the last layer reads of `images`, where a
+            regularizer asked for them by `uses_features`.
+        clean: Outputs for the batch's clean images, in training mode and with gradient, where
+            the method computed them beside those of `images`.
     """
 
     images: tf.Tensor
     logits: tf.Tensor
     riders: Mapping[str, tf.Tensor] = field(default_factory=dict)
     metric_logits: tf.Tensor | None = None
+    features: tf.Tensor | None = None
+    clean: Outputs | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,13 @@ class Step:
     iteration: tf.Tensor
     prepared: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def clean(self) -> Outputs | None:
+        """Outputs for the batch's clean images where the method computed them, else `None`."""
+        if self.anchor.images is self.batch["images"]:
+            return Outputs(self.anchor.logits, self.anchor.features)
+        return self.anchor.clean
+
 
 class Regularizer(abc.ABC):
     """Adds named per-example terms to the loss of any method.
@@ -60,7 +89,12 @@ class Regularizer(abc.ABC):
 
     Args:
         name: Tells two regularizers of one kind apart; the terms are logged under it.
+
+    Attributes:
+        uses_features: Whether the method's passes must return the classifier's features too.
     """
+
+    uses_features: bool = False
 
     def __init__(self, *, name: str) -> None:
         self.name = name
@@ -80,6 +114,11 @@ class Regularizer(abc.ABC):
     @abc.abstractmethod
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         """The terms before weighting, float32 `(batch,)`, under the names of `term_weights`."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What batches must hold beside images and labels: `NEIGHBORS`, `FEATURES`, or nothing."""
+        return frozenset()
 
     def check(self, classifier: keras.Model) -> None:  # noqa: B027 (optional)
         """Raises `InputError` where the classifier does not suit the term; default never."""

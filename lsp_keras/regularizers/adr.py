@@ -149,8 +149,8 @@ class ADR(Regularizer):
         """See `Regularizer.terms`."""
         adversarial, from_method = step.prepared[self.name]
         labels, model = step.batch["labels"], feature_model(step.classifier)
-        clean_features, clean_logits = separate_pass(model, step.batch["images"])
-        features, logits = separate_pass(model, adversarial)
+        clean_logits, clean_features = separate_pass(model, step.batch["images"])
+        logits, features = separate_pass(model, adversarial)
         gap = _cross_entropy(labels, logits) - _cross_entropy(labels, clean_logits)
         return self._named(
             {

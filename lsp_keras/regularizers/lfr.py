@@ -139,7 +139,10 @@ class LFR(Regularizer):
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         """See `Regularizer.terms`."""
-        logits = partial(separate_pass, step.classifier)
+
+        def logits(images: tf.Tensor) -> tf.Tensor:
+            return separate_pass(step.classifier, images).logits
+
         points = step.prepared[self.name]
         return {self.name: self._flatness(logits, points, step.batch["labels"])}
 

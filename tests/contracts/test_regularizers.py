@@ -43,6 +43,7 @@ def batch() -> Batch:
         "indices": tf.range(BATCH, dtype=tf.int64),
         "neighbor_images": tf.constant(rng.random((BATCH, NEIGHBORS, *SHAPE), dtype=np.float32)),
         "neighbor_distances": tf.constant(rng.random((BATCH, NEIGHBORS), dtype=np.float32)),
+        "features": tf.constant(rng.random((BATCH, 5), dtype=np.float32)),
     }
 
 

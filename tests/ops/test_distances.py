@@ -1,7 +1,13 @@
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.ops.distances import neighbor_distances, shares, unit_length
+from lsp_keras.ops.distances import (
+    distances_within,
+    neighbor_distances,
+    pairwise_squares,
+    shares,
+    unit_length,
+)
 
 
 def test_distances_of_a_hand_computed_batch() -> None:
@@ -48,3 +54,19 @@ def test_unit_length_keeps_the_direction_and_leaves_zero_alone() -> None:
         scaled = unit_length(vectors)
     np.testing.assert_allclose(scaled, [[[0.6, 0.8], [0.0, 0.0]]], rtol=1e-6)
     assert np.isfinite(tape.gradient(scaled, vectors)).all()
+
+
+def test_squares_of_all_pairs_by_hand() -> None:
+    anchors, others = tf.constant([[0.0, 0.0], [1.0, 0.0]]), tf.constant([[3.0, 4.0]])
+    np.testing.assert_allclose(pairwise_squares(anchors, others), [[25.0], [20.0]])
+
+
+def test_distances_within_a_batch_leave_out_the_image_itself() -> None:
+    features = np.random.default_rng(0).normal(5.0, 1.0, (7, 30)).astype(np.float16)
+    features[3] = features[1]
+    found = distances_within(tf.constant(features)).numpy()
+    differences = features[:, None].astype(np.float64) - features[None]
+    expected = np.linalg.norm(differences, axis=2)
+    np.testing.assert_array_equal(np.diag(found), np.inf)
+    away = ~np.eye(7, dtype=bool)
+    np.testing.assert_allclose(found[away], expected[away], rtol=1e-4, atol=5e-3)
