@@ -37,7 +37,14 @@ def head(toy: Toy) -> dict[str, tf.Tensor]:
 
 
 def by_hand(
-    trainer: FastATTrainer, toy: Toy, *, noise: float, length: float, steps: int, training: bool, iteration: int = 0
+    trainer: FastATTrainer,
+    toy: Toy,
+    *,
+    noise: float,
+    length: float,
+    steps: int,
+    training: bool,
+    iteration: int = 0,
 ) -> np.ndarray:
     """Images of a training step, without a limit on the perturbation."""
     batch, seed = head(toy), SEED * 2**32 + iteration
