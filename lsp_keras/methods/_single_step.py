@@ -1,7 +1,7 @@
 """What the methods share that make their images by one step from a random start."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -52,6 +52,8 @@ class SingleStepTrainer(RobustTrainer):
         strength: How often the attack was made stronger, an int32 variable.
     """
 
+    needs_guard: ClassVar[bool] = True
+
     def __init__(
         self,
         classifier: keras.Model,
@@ -95,6 +97,11 @@ class SingleStepTrainer(RobustTrainer):
         """Images to train on, float32 `(batch, height, width, channels)` in [0, 1]."""
         labels = batch["labels"]
         return self.climb(batch, lambda logits: cross_entropy(labels, logits))
+
+    def perturb_unseen(self, batch: Batch) -> tf.Tensor:
+        """As `perturb`, of images that are not trained on; nothing is remembered of them."""
+        found: tf.Tensor = self.perturb(batch)
+        return found
 
     def adversarial_images(self, perturbed: Any) -> tf.Tensor:
         """See `RobustTrainer.adversarial_images`."""

@@ -57,10 +57,13 @@ class RobustTrainer(keras.Model):
         average: Average of the weights, `None` where the options ask for none.
         smooths_labels: Whether the method's loss goes through `cross_entropy`, which label
             smoothing changes.
+        needs_guard: Whether the method's attack can be outwitted and made stronger, so that an
+            `OverfittingGuard` is of use.
     """
 
     train_function: Any
     smooths_labels: ClassVar[bool] = False
+    needs_guard: ClassVar[bool] = False
 
     def __init__(
         self,

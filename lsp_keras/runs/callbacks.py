@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import keras
 
+from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.folder import RunFolder
@@ -14,6 +15,7 @@ from lsp_keras.training import (
     CollapseGuard,
     EarlyStopping,
     HistoryCSV,
+    OverfittingGuard,
     RobustValidation,
     TensorBoardScalars,
     ThroughputProgress,
@@ -65,8 +67,10 @@ def build_callbacks(
         images_per_epoch: Images trained on in an epoch.
         announce: Called with a sentence where a run ends early or learned nothing.
     """
+    measured = _validation(config, validation)
     callbacks: list[keras.callbacks.Callback] = [
-        _validation(config, validation),
+        measured,
+        *_overfitting_guard(config, measured, announce),
         # Before all that write, so that a collapsed epoch leaves nothing.
         CollapseGuard(validation.labels, stop=config.stop_at_collapse, announce=announce),
         ThroughputProgress(images_per_epoch),
@@ -87,8 +91,23 @@ def _metric(config: FitConfig, prefix: str) -> str:
 
 
 def _validation(config: FitConfig, validation: Split) -> RobustValidation:
-    epsilon = config.validation_epsilon or config.epsilon
+    return _validation_at(config.validation_epsilon or config.epsilon, config, validation)
+
+
+def _validation_at(epsilon: str, config: FitConfig, validation: Split) -> RobustValidation:
     attack = PGD(
         epsilon=epsilon, step_size=parse_fraction(epsilon) / 2, num_steps=_VALIDATION_STEPS
     )
     return RobustValidation(validation, attack, batch_size=config.batch_size, seed=config.seed)
+
+
+def _overfitting_guard(
+    config: FitConfig, measured: RobustValidation, announce: Callable[[str], None]
+) -> list[OverfittingGuard]:
+    """One for methods whose attack can be outwitted, at the radius that they train for."""
+    method = registry.get("method", config.resolved_method)
+    if not (config.overfitting_guard and method.needs_guard):
+        return []
+    same = parse_fraction(config.epsilon) == measured.attack.epsilon
+    threat = None if same else _validation_at(config.epsilon, config, measured.split)
+    return [OverfittingGuard(measured, threat=threat, announce=announce)]

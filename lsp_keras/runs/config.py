@@ -174,6 +174,11 @@ class FitConfig:
         check_positive,
     )
     stop_at_collapse: bool = setting(True, "Stop where held-out accuracy falls back to chance.")
+    overfitting_guard: bool = setting(
+        True,
+        "With fast_at and nuat: go back, and make the attack stronger, where the network has "
+        "learned the attack's step instead of robustness.",
+    )
     tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
     seed: int = setting(0, "Of weights, batches, augmentation and attacks.")
     deterministic: bool = setting(

@@ -7,6 +7,7 @@ from lsp_keras.training.callbacks import (
     RobustValidation,
 )
 from lsp_keras.training.optimizer import CoupledSGD
+from lsp_keras.training.overfitting import OverfittingGuard
 from lsp_keras.training.progress import ThroughputProgress
 from lsp_keras.training.run import make_deterministic, run_training
 from lsp_keras.training.schedules import SCHEDULES, Cyclic, OneCycle, schedule
@@ -24,6 +25,7 @@ __all__ = [
     "EarlyStopping",
     "HistoryCSV",
     "OneCycle",
+    "OverfittingGuard",
     "RobustValidation",
     "StatefulCallback",
     "TensorBoardScalars",

@@ -60,7 +60,7 @@ def save_state(
     for name, callback in _stateful(callbacks).items():
         state.callbacks[name] = callback.get_state()
     arrays: dict[str, Any] = {
-        name: np.asarray(variable) for name, variable in _variables(trainer).items()
+        name: np.asarray(variable) for name, variable in variables_of(trainer).items()
     }
     arrays[_RECORD] = np.asarray(json.dumps(asdict(state)))
     with atomic_path(path) as temporary:
@@ -75,7 +75,7 @@ def load_state(
     Raises:
         InputError: The file belongs to another model or optimizer.
     """
-    variables = _variables(trainer)
+    variables = variables_of(trainer)
     with np.load(path, allow_pickle=False) as arrays:
         state = RunState(**json.loads(str(arrays[_RECORD])))
         expected = {name: tuple(variable.shape) for name, variable in variables.items()}
@@ -105,7 +105,7 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink()
 
 
-def _variables(trainer: keras.Model) -> dict[str, Any]:
+def variables_of(trainer: keras.Model) -> dict[str, Any]:
     """All state by its place: the names Keras gives layers count up within a process."""
     if not trainer.optimizer.built:
         trainer.optimizer.build(trainer.trainable_variables)
