@@ -6,6 +6,7 @@ from lsp_keras.methods.at import ATTrainer
 from lsp_keras.methods.augmix import AugMixTrainer
 from lsp_keras.methods.cutmix import CutMixTrainer
 from lsp_keras.methods.fast_at import FastATTrainer
+from lsp_keras.methods.fgsm_pgi import FGSMPGITrainer
 from lsp_keras.methods.hat import HATTrainer
 from lsp_keras.methods.mart import MARTTrainer
 from lsp_keras.methods.mixup import MixupTrainer
@@ -17,6 +18,7 @@ __all__ = [
     "ATTrainer",
     "AugMixTrainer",
     "CutMixTrainer",
+    "FGSMPGITrainer",
     "FastATTrainer",
     "HATTrainer",
     "MARTTrainer",

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lsp_keras.methods._trainer import RobustTrainer
 from lsp_keras.ops import random
+from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.ops.projections import project
 from lsp_keras.regularizers import Batch, Regularizer
@@ -17,6 +18,8 @@ from lsp_keras.validation import (
     check_positive,
     parse_fraction,
 )
+
+Objective = Callable[[tf.Tensor], tf.Tensor]
 
 GRADIENT_MODES = ("training", "inference")
 _MORE_NOISE = 1.5
@@ -95,8 +98,7 @@ class SingleStepTrainer(RobustTrainer):
 
     def perturb(self, batch: Batch) -> Any:
         """Images to train on, float32 `(batch, height, width, channels)` in [0, 1]."""
-        labels = batch["labels"]
-        return self.climb(batch, lambda logits: cross_entropy(labels, logits))
+        return self.climb(batch, self.draw(batch), self.misfit(batch))
 
     def perturb_unseen(self, batch: Batch) -> tf.Tensor:
         """As `perturb`, of images that are not trained on; nothing is remembered of them."""
@@ -112,29 +114,42 @@ class SingleStepTrainer(RobustTrainer):
         shape = tuple(batch["images"].shape[1:])
         return random.uniform(self.step_seed(), batch["indices"], shape, low=-1.0, high=1.0)
 
-    def climb(self, batch: Batch, objective: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-        """Images that a signed step from the noisy ones makes, or several shorter steps.
+    def misfit(self, batch: Batch) -> Objective:
+        """The cross-entropy with the batch's labels."""
+        labels = batch["labels"]
+        return lambda logits: cross_entropy(labels, logits)
+
+    def start(self, batch: Batch, noise: tf.Tensor) -> tf.Tensor:
+        """Where the attack starts, in [0, 1].
 
         Args:
             batch: Its images are float32 `(batch, height, width, channels)` in [0, 1].
+            noise: Of size one, as `draw` returns it.
+        """
+        more = tf.where(tf.convert_to_tensor(self.strength) > 0, _MORE_NOISE, 1.0)
+        size = self.attack_size() * self.noise * more
+        return tf.clip_by_value(batch["images"] + size * noise, 0.0, 1.0)
+
+    def climb(self, batch: Batch, noise: tf.Tensor, objective: Objective) -> tf.Tensor:
+        """Images that a signed step from the noisy ones makes, or several shorter steps.
+
+        Args:
+            batch: As for `start`.
+            noise: Likewise.
             objective: What to climb, from logits to `(batch,)` or a scalar.
         """
-        images, warm = batch["images"], self.attack_size()
-        strength = tf.convert_to_tensor(self.strength)
-        num_steps = tf.maximum(strength, 1)
-        noise = warm * self.noise * tf.where(strength > 0, _MORE_NOISE, 1.0)
-        length = warm * self.step_size / tf.cast(num_steps, tf.float32)
-        start = tf.clip_by_value(images + noise * self.draw(batch), 0.0, 1.0)
+        images, size = batch["images"], self.attack_size()
+        num_steps = tf.maximum(tf.convert_to_tensor(self.strength), 1)
+        length = size * self.step_size / tf.cast(num_steps, tf.float32)
 
         def step(count: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             moved = found + length * tf.sign(self._slope(found, objective))
             return count + 1, tf.clip_by_value(moved, 0.0, 1.0)
 
-        found = tf.while_loop(
-            lambda count, _: count < num_steps, step, (tf.constant(0), start), parallel_iterations=1
-        )[1]
+        start = (tf.constant(0), self.start(batch, noise))
+        found = in_turn(lambda count, _: count < num_steps, step, start)[1]
         if self.clip:
-            found = project(found, images, warm * self.epsilon, "linf")
+            found = project(found, images, size * self.epsilon, "linf")
         return tf.stop_gradient(found)
 
     def get_config(self) -> dict[str, Any]:
@@ -152,7 +167,7 @@ class SingleStepTrainer(RobustTrainer):
             logits = self.classifier(images, training=self.gradient_mode == "training")
         return tf.cast(logits, tf.float32)
 
-    def _slope(self, images: tf.Tensor, objective: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    def _slope(self, images: tf.Tensor, objective: Objective) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             value = objective(self.attack_pass(images))

@@ -10,7 +10,6 @@ from lsp_keras.losses.nuat import nuclear_distance
 from lsp_keras.methods._single_step import SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
-from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import check_positive, parse_fraction
 
@@ -95,20 +94,19 @@ class NuATTrainer(SingleStepTrainer):
 
     def perturb(self, batch: Batch) -> tf.Tensor:
         """See `SingleStepTrainer.perturb`."""
-        images, labels = batch["images"], batch["labels"]
+        noise, misfit = self.draw(batch), self.misfit(batch)
         weight = self._weight(self.iteration())
 
         def plain() -> tf.Tensor:
-            return self.climb(batch, lambda logits: cross_entropy(labels, logits))
+            return self.climb(batch, noise, misfit)
 
         def joined() -> tf.Tensor:
-            clean_logits = self.attack_pass(images)
+            clean_logits = self.attack_pass(batch["images"])
 
             def objective(logits: tf.Tensor) -> tf.Tensor:
-                distance = nuclear_distance(clean_logits, logits)
-                return cross_entropy(labels, logits) + weight * distance
+                return misfit(logits) + weight * nuclear_distance(clean_logits, logits)
 
-            return self.climb(batch, objective)
+            return self.climb(batch, noise, objective)
 
         return tf.cond(self.iteration() % 2 == 1, joined, plain)
 

@@ -10,7 +10,7 @@ from lsp_keras import datasets, registry
 from lsp_keras.methods import RobustTrainer, StepOptions
 from lsp_keras.regularizers import ADR, LFR, LSP, Regularizer
 from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.methods import attacks, method_arguments, resolve_method
+from lsp_keras.runs.methods import attacks, method_arguments, remembers, resolve_method
 from lsp_keras.training import CoupledSGD, schedule
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError
@@ -73,6 +73,7 @@ def build_trainer(
     classifier: keras.Model,
     *,
     steps_per_epoch: int,
+    num_images: int,
     helper: keras.Model | None = None,
 ) -> RobustTrainer:
     """The method with its regularizers and options, compiled.
@@ -81,11 +82,14 @@ def build_trainer(
         config: Resolved settings.
         classifier: To train.
         steps_per_epoch: Turns epochs into steps, for the schedule and warm-ups.
+        num_images: Training images, for a method that remembers something of each.
         helper: For a method that has one.
     """
     arguments = method_arguments(config)
     if helper is not None:
         arguments["helper"] = helper
+    if remembers(config):
+        arguments["num_images"] = num_images
     trainer: RobustTrainer = registry.get("method", config.resolved_method)(
         classifier,
         regularizers=_regularizers(config, steps_per_epoch),

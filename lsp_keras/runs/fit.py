@@ -126,7 +126,13 @@ def _train(
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
     classifier = build_classifier(config, dataset.info)
-    trainer = build_trainer(config, classifier, steps_per_epoch=steps, helper=helper)
+    trainer = build_trainer(
+        config,
+        classifier,
+        steps_per_epoch=steps,
+        num_images=len(dataset.train),
+        helper=helper,
+    )
     table = _table(config, dataset, surroundings) if config.lsp else None
     record = _dataset_record(dataset, table)
     _refuse_other_data(folder.dataset, record)

@@ -25,6 +25,11 @@ def helped(config: FitConfig) -> bool:
     return "helper" in _parameters(config.resolved_method)
 
 
+def remembers(config: FitConfig) -> bool:
+    """Whether the run's method remembers something of each training image."""
+    return "num_images" in _parameters(config.resolved_method)
+
+
 def resolve_method(config: FitConfig) -> FitConfig:
     """The settings with the method's own defaults filled in.
 

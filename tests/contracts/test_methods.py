@@ -69,7 +69,11 @@ def build_trainer(
 ) -> RobustTrainer:
     """A trainer of that name; what its constructor requires is looked up by argument name."""
     kind = registry.get("method", name)
-    available = {"attack": PGD(epsilon=0.03, num_steps=1), "helper": build_classifier()}
+    available = {
+        "attack": PGD(epsilon=0.03, num_steps=1),
+        "helper": build_classifier(),
+        "num_images": IMAGES,
+    }
     required = {
         item.name: available[item.name]
         for item in inspect.signature(kind).parameters.values()

@@ -26,7 +26,7 @@ def classifier() -> keras.Model:
 
 def build(classifier: keras.Model, **settings: object) -> RobustTrainer:
     config = resolve(FitConfig(**{"lsp": False, **settings}))
-    return build_trainer(config, classifier, steps_per_epoch=STEPS)
+    return build_trainer(config, classifier, steps_per_epoch=STEPS, num_images=9)
 
 
 @pytest.mark.parametrize(

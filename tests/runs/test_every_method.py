@@ -26,7 +26,7 @@ def test_a_run_trains_and_says_how(
     written = read_config(run.path / "config.toml")
     assert written["select_by"] == ("robust" if attacked else "clean")
     assert written["validation_epsilon"] == ("8/255" if attacked else "2/255")
-    betas = {"trades": 6.0, "mart": 5.0, "hat": 2.5, "nuat": 4.0}
+    betas = {"trades": 6.0, "mart": 5.0, "hat": 2.5, "nuat": 4.0, "fgsm_pgi": 10.0}
     assert written.get("beta") == betas.get(method)
     keras.saving.load_model(run.path / "model.keras", safe_mode=True)
     assert fit(config, runs_dir=tmp_path, cache_dir=tmp_path, resume=True) == run
