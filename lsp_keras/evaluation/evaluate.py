@@ -21,7 +21,7 @@ from lsp_keras.evaluation.flags import (
 )
 from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
-from lsp_keras.evaluation.report import AttackRecord, Report
+from lsp_keras.evaluation.report import AttackRecord, Report, pack_verdicts
 from lsp_keras.evaluation.runner import CLEAN, Progress, Runner, share_of, with_parts
 from lsp_keras.evaluation.suites import suite_attacks
 from lsp_keras.types import ThreatModel
@@ -129,6 +129,7 @@ def evaluate(
         versions=versions(),
         hardware=hardware(),
         seconds=time.monotonic() - started,
+        verdicts={"clean": pack_verdicts(correct), "worst_case": pack_verdicts(worst)},
         context=dict(context or {}),
     )
 

@@ -4,8 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from lsp_keras.evaluation.share import Share
 from lsp_keras.types import Flag, ThreatModel
+
+Booleans = npt.NDArray[np.bool_]
 
 _NORM_TEXTS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 
@@ -54,6 +59,8 @@ class Report:
         versions: Of the software.
         hardware: Processor and GPUs.
         seconds: Wall time of everything.
+        verdicts: Bits in hexadecimal, see `pack_verdicts`, in the order of the images: `"clean"`
+            says which are classified correctly, `"worst_case"` which no attack broke.
         context: What the caller knows besides: paths, dataset, command.
     """
 
@@ -68,6 +75,7 @@ class Report:
     versions: Mapping[str, str]
     hardware: Mapping[str, Any]
     seconds: float
+    verdicts: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -112,12 +120,41 @@ class Report:
             "clean_accuracy": self.clean.to_dict(),
             "attacks": {record.name: record.to_dict() for record in self.attacks},
             "worst_case_accuracy": self.worst_case.to_dict(),
+            "verdicts": dict(self.verdicts),
             "seed": self.seed,
             "batch_size": self.batch_size,
             "versions": dict(self.versions),
             "hardware": dict(self.hardware),
             "seconds": round(self.seconds, 3),
         }
+
+
+def pack_verdicts(correct: Booleans) -> str:
+    """One bit for each image, first image first, as hexadecimal digits.
+
+    Args:
+        correct: bool `(n,)`.
+
+    Example:
+        >>> pack_verdicts(np.array([True, False, False, False, True]))
+        '88'
+    """
+    return np.packbits(correct).tobytes().hex()
+
+
+def unpack_verdicts(digits: str, count: int) -> Booleans:
+    """What `pack_verdicts` was given.
+
+    Args:
+        digits: Hexadecimal digits.
+        count: Number of images.
+
+    Example:
+        >>> unpack_verdicts("88", 5).tolist()
+        [True, False, False, False, True]
+    """
+    packed = np.frombuffer(bytes.fromhex(digits), np.uint8)
+    return np.unpackbits(packed, count=count).astype(bool)
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from lsp_keras.attacks.autoattack import AutoAttack
 from lsp_keras.attacks.fgsm import FGSM
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.evaluation import evaluate
+from lsp_keras.evaluation.report import unpack_verdicts
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
 
@@ -26,6 +27,10 @@ def test_known_accuracies(contrast_model, contrast_examples) -> None:
     assert [record.accuracy.count for record in report.attacks] == [4, 4]
     assert report.worst_case.count == 4
     assert report.flags == []
+    verdicts = report.to_dict()["verdicts"]
+    # The last image has the wrong label; contrasts up to 0.05 are broken.
+    assert np.flatnonzero(unpack_verdicts(verdicts["clean"], 10)).tolist() == list(range(9))
+    assert np.flatnonzero(unpack_verdicts(verdicts["worst_case"], 10)).tolist() == [5, 6, 7, 8]
 
 
 def test_worst_case_counts_an_example_that_any_attack_broke(
