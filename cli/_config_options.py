@@ -14,7 +14,7 @@ from lsp_keras.validation import InputError
 
 _OF_METHOD = ("adv", "method", "beta", "gamma", "helper", "helper_epochs")
 # What switches on the settings whose names start with it.
-_SWITCHES = {"lsp": "--lsp", "lfr": "--lfr", "adr": "--adr", "awp": "--awp"}
+_SWITCHES = {"lsp": "--lsp", "lfr": "--lfr", "adr": "--adr", "lfrc": "--lfrc", "awp": "--awp"}
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
 """Records that packages hand to each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -166,6 +166,17 @@ class NeighborTable:
             self,
             indices=self.indices[:, :num_neighbors],
             distances=self.distances[:, :num_neighbors],
+        )
+
+    def at(self, places: Sequence[int]) -> "NeighborTable":
+        """The table with the neighbors at these places only, 0 for the nearest.
+
+        Raises:
+            InputError: The table holds fewer.
+        """
+        table = self.take(max(places) + 1)
+        return replace(
+            table, indices=table.indices[:, places], distances=table.distances[:, places]
         )
 
 

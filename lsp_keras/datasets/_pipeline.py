@@ -1,13 +1,18 @@
 """Batches of a split: what they hold is a function of the seed, the epoch and the image alone."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.types import Integers, NeighborTable, Split
 from lsp_keras.validation import InputError, check_positive
+
+# From the epoch to a permutation of the rows, the same for the same epoch.
+Order = Callable[[int], Integers]
 
 # Keeps the draws for neighbors apart from those for the images themselves.
 _NEIGHBOR_STRIDE = 2**40
@@ -33,6 +38,8 @@ def make_batches(
     augment: Augment | None = None,
     neighbors: NeighborTable | None = None,
     augment_neighbors: bool = False,
+    features: npt.NDArray[Any] | None = None,
+    order: Order | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
     """Batches of one or more epochs.
@@ -51,16 +58,21 @@ def make_batches(
         augment: Applied to the images, in the [0, 1] scale.
         neighbors: Table for this split; adds the two entries below.
         augment_neighbors: Whether `augment` is applied to the neighbors too, by other draws.
+        features: float `(n, dimensions)`, one row for each image, in memory or memory-mapped;
+            adds the entry `features`.
+        order: Order of the rows by epoch, in place of a random one; for `shuffle=True`.
         drop_remainder: Whether an incomplete last batch of an epoch is left out.
 
     Returns:
         Dictionaries of `images`, float32 `(batch, height, width, channels)` in [0, 1]; `labels`,
         int64 `(batch,)`; `indices`, int64 `(batch,)`, the rows of the split; with `neighbors`
         also `neighbor_images`, float32 `(batch, m, height, width, channels)`, and
-        `neighbor_distances`, float32 `(batch, m)`.
+        `neighbor_distances`, float32 `(batch, m)`; with `features` also those, float32
+        `(batch, dimensions)`.
 
     Raises:
-        InputError: A number is out of range, or the table does not belong to the split.
+        InputError: A number is out of range, or the table or the features do not belong to the
+            split.
 
     Example:
         >>> import lsp_keras.datasets
@@ -75,9 +87,15 @@ def make_batches(
     check_positive("num_epochs", num_epochs)
     if neighbors is not None:
         _check_table(neighbors, len(split))
-    rows = functools.partial(_batch_rows, len(split), batch_size, num_batches, shuffle, seed)
+    if features is not None:
+        _check_features(features, len(split))
+    if order is None:
+        order = functools.partial(_random_order, len(split), seed)
+    rows = functools.partial(
+        _batch_rows, len(split), batch_size, num_batches, order if shuffle else None
+    )
     static_size = batch_size if drop_remainder or len(split) % batch_size == 0 else None
-    gather = _Gather(split, neighbors, rows, static_size)
+    gather = _Gather(split, neighbors, features, rows, static_size)
     finish = _Finish(augment, augment_neighbors, seed)
     steps = tf.data.Dataset.range(epoch * num_batches, (epoch + num_epochs) * num_batches)
     batches = steps.map(
@@ -115,8 +133,16 @@ def _check_table(neighbors: NeighborTable, num_images: int) -> None:
         )
 
 
+def _check_features(features: npt.NDArray[Any], num_images: int) -> None:
+    if features.ndim != 2 or len(features) != num_images:
+        raise InputError(
+            f"The features do not belong to this split of {num_images} images: their shape is "
+            f"{features.shape}. Give one row for each image."
+        )
+
+
 @functools.lru_cache(maxsize=4)
-def _epoch_order(num_images: int, seed: int, epoch: int) -> Integers:
+def _random_order(num_images: int, seed: int, epoch: int) -> Integers:
     """Permutation of the rows for one epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(num_images)
     order.flags.writeable = False
@@ -124,15 +150,13 @@ def _epoch_order(num_images: int, seed: int, epoch: int) -> Integers:
 
 
 def _batch_rows(
-    num_images: int, batch_size: int, num_batches: int, shuffle: bool, seed: int, step: int
+    num_images: int, batch_size: int, num_batches: int, order: Order | None, step: int
 ) -> Integers:
     """Rows of the batch that is the `step`-th counted from the start of epoch 0."""
     epoch, position = divmod(step, num_batches)
     start = position * batch_size
     stop = min(start + batch_size, num_images)
-    if shuffle:
-        return _epoch_order(num_images, seed, epoch)[start:stop]
-    return np.arange(start, stop)
+    return np.arange(start, stop) if order is None else order(epoch)[start:stop]
 
 
 class _Gather:
@@ -146,11 +170,13 @@ class _Gather:
         self,
         split: Split,
         neighbors: NeighborTable | None,
+        features: npt.NDArray[Any] | None,
         rows: functools.partial[Integers],
         static_size: int | None,
     ) -> None:
         self.split = split
         self.neighbors = neighbors
+        self.features = features
         self.rows = rows
         self.static_size = static_size
 
@@ -171,6 +197,8 @@ class _Gather:
                 self.split.images[self.neighbors.indices[rows]],
                 self.neighbors.distances[rows],
             ]
+        if self.features is not None:
+            arrays.append(np.asarray(self.features[rows], np.float32))
         return arrays
 
     def _shapes(self) -> dict[str, tuple[tf.DType, tuple[int, ...]]]:
@@ -184,6 +212,8 @@ class _Gather:
             count = self.neighbors.num_neighbors
             shapes["neighbor_images"] = (tf.uint8, (count, *image_shape))
             shapes["neighbor_distances"] = (tf.float32, (count,))
+        if self.features is not None:
+            shapes["features"] = (tf.float32, self.features.shape[1:])
         return shapes
 
 

@@ -8,7 +8,7 @@ import keras
 
 from lsp_keras import datasets, registry
 from lsp_keras.methods import RobustTrainer, StepOptions
-from lsp_keras.regularizers import ADR, LFR, LSP, Regularizer
+from lsp_keras.regularizers import ADR, LFR, LFRC, LSP, Regularizer
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.methods import attacks, method_arguments, remembers, resolve_method
 from lsp_keras.training import CoupledSGD, schedule
@@ -128,12 +128,20 @@ def _regularizers(config: FitConfig, steps_per_epoch: int) -> list[Regularizer]:
         regularizers.append(_lfr(config, steps_per_epoch))
     if config.adr:
         regularizers.append(_adr(config))
+    if config.lfrc:
+        regularizers.append(_lfrc(config))
     return regularizers
 
 
 def _lsp(config: FitConfig) -> LSP:
     return LSP(
         weight=config.lsp_weight,
+        neighbors=config.lsp_neighbors,
+        num_neighbors=config.num_neighbors,
+        target=config.lsp_target,
+        perplexity=config.lsp_perplexity,
+        layer=config.lsp_layer,
+        control=config.lsp_control,
         divergence=config.divergence,
         neighbor_batch_norm=config.neighbor_batch_norm,
         neighbor_gradient=config.neighbor_gradient,
@@ -156,6 +164,15 @@ def _adr(config: FitConfig) -> ADR:
     return ADR(
         weight=config.adr_weight,
         counterpart_share=config.adr_counterpart_share,
+        epsilon=config.epsilon,
+        step_size=config.attack_step_size,
+        num_steps=config.attack_steps,
+    )
+
+
+def _lfrc(config: FitConfig) -> LFRC:
+    return LFRC(
+        weight=config.lfrc_weight,
         epsilon=config.epsilon,
         step_size=config.attack_step_size,
         num_steps=config.attack_steps,

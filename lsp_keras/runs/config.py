@@ -20,7 +20,7 @@ from lsp_keras.runs.settings import (
 from lsp_keras.storage import atomic_path
 from lsp_keras.validation import InputError, check_positive, nearest
 
-_REGULARIZERS = ("lsp", "lfr", "adr")
+_REGULARIZERS = ("lsp", "lfr", "adr", "lfrc")
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
 
 
@@ -81,6 +81,31 @@ class FitConfig:
     )
     lsp: bool = setting(True, "Add Local Structure Preserving regularization.")
     lsp_weight: float = setting(1.0, "Lambda of the LSP loss; 0 only measures it.", zero_or_more)
+    lsp_neighbors: str = setting(
+        "fresh",
+        "Where LSP's neighbors come from: fresh (more images for each step) or batch (the nearest "
+        "of the images in it).",
+        one_of("fresh", "batch"),
+    )
+    lsp_target: str = setting(
+        "shares",
+        "What LSP holds the logits' distances to: shares (Eq. 2), ranks or kernel.",
+        one_of("shares", "ranks", "kernel"),
+    )
+    lsp_perplexity: float = setting(8.0, "Effective number of the kernel's neighbors.")
+    lsp_layer: str = setting(
+        "logits", "What LSP compares: logits or features.", one_of("logits", "features")
+    )
+    lsp_control: str = setting(
+        "none",
+        "A control in LSP's place: uniform, shuffled or random.",
+        one_of("none", "uniform", "shuffled", "random"),
+    )
+    group_size: int | None = setting(
+        None,
+        "Shuffle images in groups of so many neighbors, such as 32. Default: one by one.",
+        check_positive,
+    )
     num_neighbors: int = setting(8, "Neighbors of each image.", check_positive)
     divergence: str = setting(
         "l2", "LSP's D(P, Q): kl, cosine, l1, l2, sum_of_squares or mean_of_squares."
@@ -125,6 +150,10 @@ class FitConfig:
     )
     adr_counterpart_share: float = setting(
         0.0, "0.5 with standard or at: ADR's published mean of clean and adversarial loss."
+    )
+    lfrc: bool = setting(False, "Add latent feature relation consistency.")
+    lfrc_weight: float = setting(
+        100.0, "Factor of the LFRC loss; 0 only measures it.", zero_or_more
     )
     epsilon: str = setting("8/255", "L-inf radius of the attack in training.", radius)
     attack_steps: int = setting(10, "PGD steps of the attack in training.", check_positive)

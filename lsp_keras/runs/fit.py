@@ -21,10 +21,10 @@ from lsp_keras.runs.config import FitConfig, write_config
 from lsp_keras.runs.folder import RunFolder, existing_run, new_run
 from lsp_keras.runs.helper_model import find_helper
 from lsp_keras.runs.methods import helped
-from lsp_keras.runs.neighbors import build_table
+from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors
 from lsp_keras.storage import fingerprint, write_json
 from lsp_keras.training import make_deterministic, run_training
-from lsp_keras.types import Dataset, NeighborTable
+from lsp_keras.types import Dataset
 from lsp_keras.validation import InputError
 
 Progress = Callable[[str, int, int], None]
@@ -133,15 +133,22 @@ def _train(
         num_images=len(dataset.train),
         helper=helper,
     )
-    table = _table(config, dataset, surroundings) if config.lsp else None
-    record = _dataset_record(dataset, table)
+    neighbors = build_neighbors(
+        config,
+        dataset,
+        trainer.regularizers,
+        cache_dir=surroundings.cache,
+        progress=surroundings.progress,
+        announce=surroundings.announce,
+    )
+    record = _dataset_record(dataset, neighbors)
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)
     write_json(folder.dataset, record)
     keepers = build_keepers(config, folder)
     history = run_training(
         trainer,
-        _epoch_batches(config, dataset, table, batch_size),
+        _epoch_batches(config, dataset, neighbors, batch_size),
         epochs=config.epochs,
         callbacks=build_callbacks(
             config,
@@ -168,12 +175,6 @@ def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) ->
     )
 
 
-def _table(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> NeighborTable:
-    return build_table(
-        config, dataset, surroundings.cache, surroundings.progress, surroundings.announce
-    )
-
-
 def _policy(config: FitConfig) -> str:
     if not config.mixed_precision:
         return "float32"
@@ -182,7 +183,7 @@ def _policy(config: FitConfig) -> str:
 
 
 def _epoch_batches(
-    config: FitConfig, dataset: Dataset, table: NeighborTable | None, batch_size: int
+    config: FitConfig, dataset: Dataset, neighbors: RunNeighbors, batch_size: int
 ) -> Callable[[int], tf.data.Dataset]:
     augment = build_augmentation(config, dataset.info)
 
@@ -194,15 +195,17 @@ def _epoch_batches(
             seed=config.seed,
             epoch=epoch,
             augment=augment,
-            neighbors=table,
+            neighbors=neighbors.table,
             augment_neighbors=config.augment_neighbors,
+            features=neighbors.features,
+            order=neighbors.order,
             drop_remainder=True,
         )
 
     return batches
 
 
-def _dataset_record(dataset: Dataset, table: NeighborTable | None) -> dict[str, object]:
+def _dataset_record(dataset: Dataset, neighbors: RunNeighbors) -> dict[str, object]:
     """What later commands need to know of the data."""
     record = asdict(dataset.info)
     record["num_images"] = {
@@ -211,7 +214,7 @@ def _dataset_record(dataset: Dataset, table: NeighborTable | None) -> dict[str, 
         "test": len(dataset.test),
     }
     record["train_fingerprint"] = fingerprint(dataset.train.images)
-    record["neighbors"] = None if table is None else dict(table.provenance)
+    record["neighbors"] = neighbors.record
     return record
 
 

@@ -1,39 +1,231 @@
 """The neighbors of a run's training images, and the features they are looked for in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from lsp_keras.neighbors import FeatureSource, MiningSettings, find_or_mine, load_table
+import numpy as np
+
+from lsp_keras.neighbors import (
+    BatchMix,
+    Contrast,
+    FeatureSource,
+    GroupedOrder,
+    MiningSettings,
+    features_path,
+    find_features,
+    find_or_mine,
+    load_features,
+    load_table,
+)
+from lsp_keras.neighbors.batches import nearest_in_batch
+from lsp_keras.neighbors.stored import StoredFeatures
 from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
+from lsp_keras.regularizers import FEATURES, LSP, NEIGHBORS, Regularizer
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.features import embeddings_file_source, encoder_source
 from lsp_keras.training import ThroughputProgress
-from lsp_keras.types import Dataset, NeighborTable
+from lsp_keras.types import Dataset, Floats, NeighborTable
+from lsp_keras.validation import InputError
+
+Progress = Callable[[str, int, int], None]
+
+_BATCHES_SEEN = 30
 
 
-def build_table(
+@dataclass(frozen=True)
+class RunNeighbors:
+    """What the batches of a run need to know of who is near whom.
+
+    Attributes:
+        table: Neighbors whose images batches bring; `None` where no regularizer needs them.
+        features: Features that batches bring, likewise.
+        order: Order of the images by epoch; `None` for a random one.
+        record: What is noted of the run's neighbors, `None` where it needs none.
+        contrast: That of the targets; `None` without LSP, or with its kernel.
+    """
+
+    table: NeighborTable | None = None
+    features: StoredFeatures | None = None
+    order: GroupedOrder | None = None
+    record: dict[str, Any] | None = None
+    contrast: Contrast | None = None
+
+
+def build_neighbors(
     config: FitConfig,
     dataset: Dataset,
+    regularizers: Sequence[Regularizer],
+    *,
     cache_dir: Path | None,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
     announce: Callable[[str], None],
-) -> NeighborTable:
-    """The neighbors of the training images: the user's table, or a cached or newly mined one."""
-    images = dataset.train.images
-    if config.neighbors is not None:
-        return load_table(config.neighbors, images=images).take(config.num_neighbors)
-    return find_or_mine(
-        images,
-        MiningSettings(
-            num_neighbors=config.num_neighbors,
-            normalize=config.normalize_features,
-            seed=config.seed,
-        ),
-        _feature_source(config, dataset, cache_dir, announce),
-        space=config.space,
-        source={"dataset": config.dataset, "split": "train"},
-        cache_dir=cache_dir,
-        progress=progress,
+) -> RunNeighbors:
+    """Whatever of it the run's regularizers and its order need, found or made now.
+
+    Args:
+        config: Resolved settings.
+        dataset: The run's images.
+        regularizers: Those of the trainer.
+        cache_dir: Where tables, features and encoders are kept.
+        progress: Called while features are computed and neighbors searched.
+        announce: Called with sentences on what was found.
+
+    Raises:
+        InputError: Two settings contradict each other, or a file does not suit the images.
+    """
+    needs = frozenset[str]().union(*(item.needs for item in regularizers))
+    lsp = next((item for item in regularizers if isinstance(item, LSP)), None)
+    if FEATURES in needs and config.space == "global":
+        raise InputError(
+            "`space='global'` is for fresh neighbors. Random images of the batch are "
+            "`lsp_control='random'`."
+        )
+    grouped = config.group_size is not None
+    if not needs and not grouped:
+        return RunNeighbors()
+    miner = _Miner(config, dataset, cache_dir, progress, announce)
+    places = list(range(config.num_neighbors))
+    if lsp is not None and NEIGHBORS in needs:
+        places = lsp.positions(len(dataset.train) - 1)
+    table = miner.table(max(places) + 1) if NEIGHBORS in needs or grouped else None
+    features = miner.features() if FEATURES in needs else None
+    order = None
+    if table is not None and config.group_size is not None:
+        nearest = table.indices[:, : config.num_neighbors]
+        order = GroupedOrder(nearest, config.group_size, config.seed)
+    found = RunNeighbors(
+        table=table.at(places) if table is not None and NEIGHBORS in needs else None,
+        features=features,
+        order=order,
+        record=miner.record if table is None else dict(table.provenance),
+    )
+    if table is not None and order is not None:
+        announce(price_of_groups(config, dataset, table, found))
+    return replace(found, contrast=None if lsp is None else _contrast(config, lsp, found, announce))
+
+
+class _Miner:
+    """Finds table and features in one feature space."""
+
+    def __init__(
+        self,
+        config: FitConfig,
+        dataset: Dataset,
+        cache_dir: Path | None,
+        progress: Progress | None,
+        announce: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._images = dataset.train.images
+        self._where: dict[str, Any] = {
+            "space": config.space,
+            "cache_dir": cache_dir,
+            "progress": progress,
+        }
+        self._source = None
+        if config.neighbors is None:
+            self._source = _feature_source(config, dataset, cache_dir, announce)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where the features come from."""
+        if self._source is None:
+            return {"source": {"features": self._config.neighbors}}
+        return {
+            "source": {
+                "dataset": self._config.dataset,
+                "split": "train",
+                "features": self._source.name,
+                "features_fingerprint": self._source.fingerprint,
+            }
+        }
+
+    def table(self, num_neighbors: int) -> NeighborTable:
+        """The user's table, or a cached or newly mined one."""
+        if self._source is None:
+            path = str(self._config.neighbors)
+            return load_table(path, images=self._images).take(num_neighbors)
+        return find_or_mine(
+            self._images,
+            self._settings(num_neighbors),
+            self._source,
+            source={"dataset": self._config.dataset, "split": "train"},
+            **self._where,
+        )
+
+    def features(self) -> StoredFeatures:
+        """Those beside the user's table, or cached or newly computed ones."""
+        if self._source is None:
+            path = features_path(str(self._config.neighbors))
+            return load_features(path, len(self._images))
+        settings = self._settings(self._config.num_neighbors)
+        return find_features(self._images, settings, self._source, **self._where)
+
+    def _settings(self, num_neighbors: int) -> MiningSettings:
+        return MiningSettings(
+            num_neighbors=num_neighbors,
+            normalize=self._config.normalize_features,
+            seed=self._config.seed,
+        )
+
+
+def price_of_groups(
+    config: FitConfig, dataset: Dataset, table: NeighborTable, neighbors: RunNeighbors
+) -> str:
+    """What batches in groups of neighbors gain and lose against random ones, in a sentence."""
+    labels = dataset.train.labels
+    batch_size = min(config.batch_size, len(labels))
+    orders = [np.random.default_rng(config.seed).permutation(len(labels))]
+    if neighbors.order is not None:
+        orders.append(neighbors.order(0))
+    random, grouped = (
+        BatchMix.of(order, table, labels, batch_size, neighbors.features) for order in orders
+    )
+    text = (
+        f"Groups of {config.group_size}: {grouped.neighbors_present:.2f} of an image's "
+        f"{table.num_neighbors} neighbors are in its batch (random order: "
+        f"{random.neighbors_present:.2f}). Their price: a batch's largest class has "
+        f"{grouped.largest_class_share:.2f} of it (random order: "
+        f"{random.largest_class_share:.2f}), {grouped.effective_classes:.1f} classes in effect "
+        f"({random.effective_classes:.1f})"
+    )
+    if grouped.feature_spread is None or random.feature_spread is None:
+        return f"{text}."
+    return (
+        f"{text}, and the batches' mean features, as BatchNorm's, deviate "
+        f"{grouped.feature_spread / random.feature_spread:.1f} times as far."
+    )
+
+
+def _contrast(
+    config: FitConfig, lsp: LSP, neighbors: RunNeighbors, announce: Callable[[str], None]
+) -> Contrast | None:
+    """Of the targets that the run will see; the kernel's is set by its perplexity."""
+    if lsp.target == "kernel" or lsp.control == "uniform":
+        return None
+    if neighbors.table is not None:
+        distances = neighbors.table.distances
+    elif neighbors.features is not None:
+        distances = _distances_in_batches(config, lsp, neighbors)
+    else:
+        return None
+    found = Contrast.of(distances)
+    announce(found.sentence())
+    return found
+
+
+def _distances_in_batches(config: FitConfig, lsp: LSP, neighbors: RunNeighbors) -> Floats:
+    features: Any = neighbors.features
+    num_images = len(features)
+    random = np.random.default_rng(config.seed).permutation(num_images)
+    order = random if neighbors.order is None else neighbors.order(0)
+    size = min(config.batch_size, num_images)
+    starts = range(0, num_images - size + 1, size)[:_BATCHES_SEEN]
+    places = lsp.positions(size - 2)
+    return np.concatenate(
+        [nearest_in_batch(features[order[start : start + size]], places) for start in starts]
     )
 
 

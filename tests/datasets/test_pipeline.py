@@ -149,3 +149,26 @@ def test_count_batches_refuses_an_epoch_without_batches():
         count_batches(10, 11, True)
     with pytest.raises(InputError, match="`batch_size` must be greater than zero"):
         count_batches(10, 0, False)
+
+
+def test_features_come_with_their_images(split):
+    """Half precision in the file, single precision in the batch."""
+    features = np.arange(20).reshape(10, 2).astype(np.float16) / 8
+    batches = make_batches(split, batch_size=5, shuffle=True, seed=1, features=features)
+    for batch in batches.as_numpy_iterator():
+        assert batch["features"].dtype == np.float32
+        np.testing.assert_array_equal(batch["features"], features[batch["indices"]])
+
+
+@pytest.mark.parametrize("shape", [(9, 2), (10,)])
+def test_features_of_other_images_are_refused(split, shape):
+    with pytest.raises(InputError, match="Give one row for each image"):
+        make_batches(split, batch_size=5, features=np.zeros(shape, np.float16))
+
+
+def test_a_given_order_is_followed_from_epoch_to_epoch(split):
+    def order(epoch: int) -> np.ndarray:
+        return np.roll(np.arange(10), epoch)
+
+    batches = make_batches(split, batch_size=4, shuffle=True, epoch=1, num_epochs=2, order=order)
+    assert list(itertools.chain(*rows(batches))) == [*np.roll(range(10), 1), *np.roll(range(10), 2)]

@@ -1,0 +1,144 @@
+"""What a run finds of neighbors: tables, features, orders, and what it says about them."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lsp_keras.neighbors import features_path, save_features
+from lsp_keras.runs import FitConfig, fit
+from lsp_keras.validation import InputError
+
+_run = import_module("lsp_keras.runs.fit")
+
+BATCH = {"lsp_neighbors": "batch", "group_size": 4}
+
+
+@pytest.fixture
+def batches_seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Arguments of every call that makes an epoch's batches."""
+    seen: list[dict[str, Any]] = []
+    make = _run.make_batches
+
+    def noted(split: Any, **options: Any) -> Any:
+        seen.append({"split": split, **options})
+        return make(split, **options)
+
+    monkeypatch.setattr(_run, "make_batches", noted)
+    return seen
+
+
+@pytest.mark.usefixtures("small_network")
+@pytest.mark.parametrize("target", ["shares", "ranks", "kernel"])
+def test_neighbors_in_the_batch_need_features_and_no_neighbor_images(
+    target: str, tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    config = FitConfig(**tiny, **BATCH, lsp_target=target)
+    run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
+    (seen,) = batches_seen
+    assert seen["neighbors"] is None
+    pixels = seen["split"].images.reshape(48, -1) / 255
+    pixels /= np.linalg.norm(pixels, axis=1, keepdims=True)
+    np.testing.assert_allclose(seen["features"], pixels, atol=1e-3)
+    assert run.history[0]["lsp"] > 0
+
+
+@pytest.mark.usefixtures("small_network")
+def test_fresh_neighbors_at_ranks_come_from_a_longer_table(
+    tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    config = FitConfig(**{**tiny, "num_neighbors": 4}, lsp_target="ranks")
+    fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
+    table, images = batches_seen[0]["neighbors"], batches_seen[0]["split"].images
+    pixels = images.reshape(48, -1) / 255
+    pixels /= np.linalg.norm(pixels, axis=1, keepdims=True)
+    gaps = np.linalg.norm(pixels[:, None] - pixels[None], axis=2)
+    np.fill_diagonal(gaps, np.inf)
+    expected = np.sort(gaps, axis=1)[:, [0, 1, 3, 7]]
+    np.testing.assert_allclose(table.distances, expected, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_grouped_run_resumes_bit_for_bit(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = FitConfig(**{**tiny, "epochs": 3}, **BATCH)
+    whole = fit(config, runs_dir=tmp_path, name="whole", cache_dir=tmp_path)
+    make = _run.make_batches
+
+    def interrupted(split: Any, *, epoch: int, **options: Any) -> Any:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return make(split, epoch=epoch, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_run, "make_batches", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(config, runs_dir=tmp_path, name="cut", cache_dir=tmp_path)
+    resumed = fit(config, runs_dir=tmp_path, name="cut", resume=True, cache_dir=tmp_path)
+    for row, other in zip(whole.history, resumed.history, strict=True):
+        assert {**row, "images_per_second": 0} == {**other, "images_per_second": 0}
+
+
+@pytest.mark.usefixtures("small_network")
+@pytest.mark.parametrize("adv", [False, True])
+def test_measuring_neighbors_in_the_batch_does_not_change_training(
+    adv: bool, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    options = {**tiny, "adv": adv}
+    plain = fit(FitConfig(**options, lsp=False), runs_dir=tmp_path)
+    measured = fit(
+        FitConfig(**options, lsp_neighbors="batch", lsp_weight=0.0, lfrc=True, lfrc_weight=0.0),
+        runs_dir=tmp_path,
+        cache_dir=tmp_path,
+    )
+    assert plain.history[0]["cross_entropy"] == measured.history[0]["cross_entropy"]
+    assert plain.history[0]["val_accuracy"] == measured.history[0]["val_accuracy"]
+
+
+@pytest.mark.usefixtures("small_network")
+def test_says_contrast_and_price(tiny: dict[str, Any], tmp_path: Path) -> None:
+    said: list[str] = []
+    fit(FitConfig(**tiny, **BATCH), runs_dir=tmp_path, cache_dir=tmp_path, announce=said.append)
+    price, contrast = said[:2]
+    assert price.startswith("Groups of 4: ")
+    assert "of an image's 2 neighbors are in its batch" in price
+    assert "times as far." in price
+    assert contrast.startswith("Contrast: P is ")
+
+
+@pytest.mark.usefixtures("small_network")
+def test_groups_serve_a_run_without_lsp(
+    tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    run = fit(
+        FitConfig(**tiny, lsp=False, group_size=4), runs_dir=tmp_path, cache_dir=tmp_path / "cache"
+    )
+    order = batches_seen[0]["order"](0)
+    np.testing.assert_array_equal(np.sort(order), np.arange(48))
+    assert batches_seen[0]["features"] is None
+    assert json.loads((run.path / "dataset.json").read_text())["neighbors"]["num_images"] == 48
+
+
+@pytest.mark.usefixtures("small_network")
+def test_the_users_table_brings_its_features(
+    tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    fit(FitConfig(**tiny), runs_dir=tmp_path, cache_dir=tmp_path / "cache")
+    (table,) = (tmp_path / "cache" / "neighbors").glob("*.npz")
+    config = FitConfig(**tiny, lsp_neighbors="batch", neighbors=str(table))
+    with pytest.raises(InputError, match="no stored features"):
+        fit(config, runs_dir=tmp_path, name="without")
+    features = np.random.default_rng(0).normal(size=(48, 3)).astype(np.float32)
+    save_features(features_path(table), features)
+    fit(config, runs_dir=tmp_path, name="with")
+    np.testing.assert_allclose(batches_seen[-1]["features"], features, atol=1e-2)
+
+
+@pytest.mark.usefixtures("small_network")
+def test_random_tables_are_for_fresh_neighbors(tiny: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="`lsp_control='random'`"):
+        fit(FitConfig(**tiny, lsp_neighbors="batch", space="global"), runs_dir=tmp_path)
