@@ -38,11 +38,27 @@ def weights_option(command: Command) -> Command:
     return weights(command)
 
 
+def reading_options(command: Command) -> Command:
+    """Adds how a model of anyone's is read: the command gets `pixel_range`, `model_output`."""
+    pixel_range = click.option(
+        "--pixel-range",
+        metavar="LOW,HIGH",
+        help="What the model takes for pixels, such as 0,255; or torch or caffe, as in "
+        "keras.applications.  [default: what its first layers tell, else 0,1]",
+    )
+    output = click.option(
+        "--model-output",
+        metavar="NAME",
+        help="Which output holds the classes, where the model has several.",
+    )
+    return pixel_range(output(command))
+
+
 def attack_options(command: Command) -> Command:
     """Adds what measuring a model under attack needs.
 
-    These are `--epsilon`, `--dataset`, `--data-dir`, `--cache-dir`, `--weights`, `--batch-size`
-    and `--seed`.
+    These are `--epsilon`, `--dataset`, `--data-dir`, `--cache-dir`, `--weights`,
+    `--pixel-range`, `--model-output`, `--batch-size` and `--seed`.
     """
     epsilon = click.option(
         "--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]"
@@ -58,7 +74,8 @@ def attack_options(command: Command) -> Command:
         help="Images attacked at once; changes no verdict.",
     )
     seed = click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
-    return epsilon(dataset(data_options(weights_option(batch_size(seed(command))))))
+    shared = data_options(weights_option(reading_options(batch_size(seed(command)))))
+    return epsilon(dataset(shared))
 
 
 def data_options(command: Command) -> Command:

@@ -20,8 +20,9 @@ def open_target(
     model: Path | None,
     url: str | None,
     weights: str,
-    load_images: Callable[[Path | None], Any],
+    load_images: Callable[[Any], Any],
     attacks: Mapping[str, Any],
+    reading: Mapping[str, Any],
 ) -> Iterator[tuple["Classifier", Any]]:
     """The model with its test images, while it is attacked.
 
@@ -29,19 +30,20 @@ def open_target(
         model: Run, .keras file or SavedModel.
         url: Of a served model instead.
         weights: Which epoch of a run.
-        load_images: From a run's folder, or `None`, to its `TestImages`.
+        load_images: From the `Classifier`, or `None`, to its `TestImages`.
         attacks: By name, to refuse those that a served model cannot answer.
+        reading: `pixel_range` and `output`, see `lsp_keras.classifiers.read`.
 
     Raises:
         InputError: None or both are given, or an attack needs gradients that a server hides.
     """
-    from lsp_keras.classifiers import load_attackable
+    from lsp_keras.classifiers import load_classifier
 
     if (model is None) == (url is None):
         raise InputError("Give a run or model to attack, or --url, and not both.")
     if url is None:
-        classifier = load_attackable(str(model), weights=weights)
-        yield classifier, load_images(classifier.run)
+        classifier = load_classifier(str(model), weights=weights, **reading)
+        yield classifier, load_images(classifier)
         return
     needy = [name for name, attack in attacks.items() if attack.uses_gradients]
     if needy:
@@ -49,24 +51,28 @@ def open_target(
             f"A served model gives no gradients, which {', '.join(needy)} need. "
             "Use --suite black-box, or attack the model's file."
         )
-    yield from _remote_target(url, load_images(None))
+    yield from _remote_target(url, load_images(None), reading)
 
 
-def _remote_target(url: str, test: Any) -> Iterator[tuple["Classifier", Any]]:
+def _remote_target(
+    url: str, test: Any, reading: Mapping[str, Any]
+) -> Iterator[tuple["Classifier", Any]]:
     import tensorflow as tf
 
-    from lsp_keras.classifiers import Classifier
+    from lsp_keras.classifiers import PixelRange, parse_pixel_range, read
     from lsp_keras.classifiers.remote import RemoteClassifier
     from lsp_keras.serving.client.client import Client, ClientError
 
     with Client(url) as client:
         try:
-            sample = test.split.images[:_PROBED].astype("float32") / 255
-            remote = RemoteClassifier(client, url, sample)
+            text = reading["pixel_range"]
+            pixels = PixelRange() if text is None else parse_pixel_range(text)
+            sample = pixels.apply(test.split.images[:_PROBED].astype("float32") / 255)
+            remote = RemoteClassifier(client, url, sample, reading["output"])
         except ClientError as error:
             raise click.ClickException(str(error)) from error
         try:
-            yield Classifier(remote, url, None), test
+            yield read(remote, pixel_range=text).located(url, None), test
         except tf.errors.OpError as error:
             if remote.error is None:
                 raise

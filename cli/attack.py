@@ -65,6 +65,8 @@ def command(
     data_dir: Path | None,
     cache_dir: Path | None,
     weights: str,
+    pixel_range: str | None,
+    model_output: str | None,
     batch_size: int,
     seed: int,
     save_examples: Path | None,
@@ -110,12 +112,13 @@ def command(
         cache_dir=cache_dir,
         num_examples=num_examples,
     )
+    reading = {"pixel_range": pixel_range, "output": model_output}
     with (
-        open_target(model, url, weights, load_images, attacks) as (classifier, test),
+        open_target(model, url, weights, load_images, attacks, reading) as (classifier, test),
         attack_progress() as progress,
     ):
         report = evaluation.evaluate(
-            classifier.model,
+            classifier,
             test.split.images,
             test.split.labels,
             indices=test.split.indices,

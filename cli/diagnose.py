@@ -68,6 +68,8 @@ def command(
     data_dir: Path | None,
     cache_dir: Path | None,
     weights: str,
+    pixel_range: str | None,
+    model_output: str | None,
     batch_size: int,
     seed: int,
     output: Path | None,
@@ -89,14 +91,16 @@ def command(
         raise InputError("--transfer-from is one of the signs that --no-signs leaves out.")
     _threads.one_for_each_operator()
 
-    from lsp_keras.classifiers import load_attackable
+    from lsp_keras.classifiers import load_classifier
     from lsp_keras.runs.subject import load_rival, load_subject
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
     threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
-    source = None if transfer_from is None else load_attackable(transfer_from, weights=weights)
+    source = None if transfer_from is None else load_classifier(transfer_from, weights=weights)
     options: dict[str, Any] = {
         "weights": weights,
+        "pixel_range": pixel_range,
+        "output": model_output,
         "dataset": dataset,
         "data_dir": data_dir,
         "cache_dir": cache_dir,
@@ -108,7 +112,7 @@ def command(
         _measure(
             subject,
             threat,
-            source=None if source is None else source.model,
+            source=source,
             signs=signs,
             profile=profile,
             cache_dir=cache_dir,

@@ -1,116 +1,50 @@
-"""Logits of any classifier: what a model returns may be probabilities."""
+"""Which of a model's outputs holds its answers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import keras
-import numpy as np
-import tensorflow as tf
+from lsp_keras.validation import InputError, listing, nearest
 
-from lsp_keras.inference.logits import LogitsFn, inference_logits
-from lsp_keras.types import Flag, Floats
-from lsp_keras.validation import InputError
-
-_SUM_TOLERANCE = 1e-3
-_SMALLEST_PROBABILITY = 1e-37
+_PREFERRED = ("logits", "probabilities", "predictions")
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What a model answers.
-
-    Attributes:
-        logits_fn: The model itself where it returns logits, else one that does.
-        num_classes: Number of logits.
-        flags: What to tell the user.
-    """
-
-    logits_fn: LogitsFn
-    num_classes: int
-    flags: list[Flag]
-
-
-def find_logits(model: LogitsFn, images: Floats) -> Outputs:
-    """The model's logits, whether it returns them or probabilities.
+def choose_output(source: str, names: Sequence[str], wanted: str | None = None) -> str:
+    """Name of the output to read: the one asked for, else logits, probabilities, or the only one.
 
     Args:
-        model: A Keras classifier or a callable images -> outputs.
-        images: float32 `(n, height, width, channels)`, a sample to look at the outputs of.
+        source: Names the model in errors.
+        names: Of its outputs, in order.
+        wanted: A name, or a place counted from 0.
 
     Raises:
-        InputError: The images do not fit the model, or its output is not `(n, classes)`.
+        InputError: There is no such output, or several and none of a known name.
     """
-    check_image_shape(model, images)
-    outputs = inference_logits(model)(tf.constant(images)).numpy()
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
+    if wanted is not None:
+        if wanted.isdecimal() and int(wanted) < len(names):
+            return names[int(wanted)]
+        if wanted in names:
+            return wanted
         raise InputError(
-            "The model must return `(batch, classes)` with at least two classes. "
-            f"Received: shape={outputs.shape}."
+            f"{source} has no output {wanted!r}.{nearest(wanted, names)} It has {listing(names)}."
         )
-    num_classes = outputs.shape[1]
-    if not _are_probabilities(outputs):
-        return Outputs(model, num_classes, [])
-    without_softmax = _strip_softmax(model)
-    if without_softmax is not None:
-        return Outputs(without_softmax, num_classes, [probability_outputs(exact=True)])
-    return Outputs(_Logarithm(model), num_classes, [probability_outputs(exact=False)])
+    if len(names) == 1:
+        return names[0]
+    for name in _PREFERRED:
+        if name in names:
+            return name
+    raise InputError(
+        f"{source} answers {len(names)} outputs: {', '.join(map(repr, names))}. "
+        "Say which one holds the classes: --model-output NAME (`output=` in Python)."
+    )
 
 
-def check_image_shape(model: LogitsFn, images: Floats) -> None:
-    """Raises `InputError` where a Keras model takes images of another shape."""
-    expected = getattr(model, "input_shape", None)
-    if not isinstance(expected, tuple) or len(expected) != images.ndim:
-        return
-    pairs = zip(expected[1:], images.shape[1:], strict=True)
-    if any(wanted is not None and wanted != given for wanted, given in pairs):
-        raise InputError(
-            f"The model takes images of shape {expected[1:]}. Received: {images.shape[1:]}. "
-            "Choose the dataset that it was trained on."
-        )
-
-
-class _Logarithm:
-    """Logarithm of a model's probabilities: logits up to a constant, where none saturates."""
-
-    def __init__(self, model: LogitsFn) -> None:
-        self._probabilities = inference_logits(model)
-
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.math.log(tf.maximum(self._probabilities(images), _SMALLEST_PROBABILITY))
-
-
-def _are_probabilities(outputs: Floats) -> bool:
-    sums = outputs.sum(axis=1)
-    return bool(outputs.min() >= 0.0 and np.abs(sums - 1.0).max() < _SUM_TOLERANCE)
-
-
-def _strip_softmax(model: LogitsFn) -> keras.Model | None:
-    """The model up to its softmax, or `None` where it has no such end."""
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        return None
-    last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax):
-        return keras.Model(model.inputs, last.input)
-    if getattr(last, "activation", None) is not keras.activations.softmax:
-        return None
-    if isinstance(last, keras.layers.Activation):
-        return keras.Model(model.inputs, last.input)
-    linear = type(last).from_config(last.get_config() | {"activation": "linear"})
-    stripped = keras.Model(model.inputs, linear(last.input))
-    linear.set_weights(last.get_weights())
-    return stripped
-
-
-def probability_outputs(exact: bool) -> Flag:
-    """Raised for a model that returns probabilities.
-
-    Args:
-        exact: Whether the logits could be taken from before the model's softmax.
-    """
-    if exact:
-        meaning = "The model ends in a softmax; the attacks used the logits before it."
-        advice = "Nothing to do: the numbers are those of the logits."
-    else:
-        meaning = "The model returns probabilities; the attacks used their logarithms."
-        advice = "Saturated probabilities hide gradients: give the model's logits if you can."
-    measure = "1 where the model returns probabilities"
-    return Flag("probability_outputs", 1.0, 0.0, measure, meaning, advice)
+def pick(source: str, outputs: Any, wanted: str | None) -> tuple[Any, str | None]:
+    """One tensor of what a function answers, and its name where there are several."""
+    if isinstance(outputs, Mapping):
+        name = choose_output(source, list(outputs), wanted)
+        return outputs[name], name
+    if isinstance(outputs, list | tuple):
+        places = [str(place) for place in range(len(outputs))]
+        name = choose_output(source, places, wanted)
+        return outputs[int(name)], name if len(outputs) > 1 else None
+    return outputs, None

@@ -18,9 +18,12 @@ class RemoteClassifier:
     Args:
         client: Of the model; its `serving_default` takes one batch of float32 images.
         source: The URL, for error messages.
-        sample: float32 `(n, height, width, channels)`, sent once to learn the number of classes.
+        sample: float32 `(n, height, width, channels)` on the model's scale, sent once to learn
+            the number of classes.
+        output: See `lsp_keras.classifiers.choose_output`.
 
     Attributes:
+        has_gradients: False.
         error: What the server last answered instead of logits, or `None`.
 
     Raises:
@@ -28,8 +31,12 @@ class RemoteClassifier:
         ClientError: The server did not answer, or not to such images.
     """
 
-    def __init__(self, client: "Client", source: str, sample: Any) -> None:
-        from lsp_keras.classifiers import choose_output
+    has_gradients = False
+
+    def __init__(
+        self, client: "Client", source: str, sample: Any, output: str | None = None
+    ) -> None:
+        from lsp_keras.classifiers.outputs import choose_output
 
         signature = client.signatures().get(_SIGNATURE)
         if signature is None or list(signature.inputs.values()) != ["DT_FLOAT"]:
@@ -38,7 +45,7 @@ class RemoteClassifier:
             )
         self.error: ClientError | None = None
         self._client = client
-        self._output = choose_output(source, list(signature.outputs))
+        self._output = choose_output(source, list(signature.outputs), output)
         self._num_classes = self._ask(sample).shape[-1]
 
     def __call__(self, images: Any) -> Any:

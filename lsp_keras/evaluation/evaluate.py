@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.attacks import Attack, Ensemble, LogitsFn, Unperturbed, inference_logits
-from lsp_keras.classifiers.outputs import find_logits
+from lsp_keras.classifiers import Classifier
 from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
-from lsp_keras.evaluation.examples import as_floats, check_examples
+from lsp_keras.evaluation.examples import adapted, as_floats, check_examples
 from lsp_keras.evaluation.flags import (
     black_box_beats_white_box,
     few_classes,
@@ -31,7 +31,7 @@ _SAMPLE = 64
 
 
 def evaluate(
-    model: LogitsFn,
+    model: LogitsFn | Classifier,
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
@@ -54,8 +54,8 @@ def evaluate(
     Random draws belong to an image's index, so batch size and order change no verdict.
 
     Args:
-        model: Any Keras classifier, with logits or probabilities, or a callable images ->
-            logits.
+        model: Any Keras classifier or callable of images, whatever its scale of pixels and its
+            answers, see `lsp_keras.classifiers.read`.
         images: `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: int `(n,)`.
         attacks: Attacks by the name they are reported under, all within `threat`.
@@ -87,12 +87,13 @@ def evaluate(
     _check_attacks(attacks, threat)
     examples = check_examples(images, labels, indices, batch_size)
     sample = as_floats(examples.images[:_SAMPLE])
-    outputs = find_logits(model, sample)
-    fingerprint = model_fingerprint(model)
+    needy = [name for name, attack in attacks.items() if attack.uses_gradients]
+    classifier = adapted(model, examples, needy)
+    fingerprint = model_fingerprint(classifier.source)
     kept = Journal.open(journal, fingerprint, examples, attacks, seed)
     images_kept = None if examples_dir is None else AdversarialExamples(examples_dir)
     runner = Runner(
-        outputs.logits_fn, outputs.num_classes, examples, seed, kept, progress, images_kept
+        classifier.model, classifier.num_classes, examples, seed, kept, progress, images_kept
     )
     clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
     correct = runner.attack(CLEAN, clean, np.ones(len(examples.labels), bool))
@@ -105,15 +106,15 @@ def evaluate(
     accuracies = {record.name: record.accuracy for record in records}
     flags = [
         *fgsm_beats_iterative(attacks, accuracies),
-        *black_box_beats_white_box(with_parts(attacks, outputs.num_classes), accuracies),
-        *randomized_outputs(inference_logits(outputs.logits_fn), sample),
-        *outputs.flags,
+        *black_box_beats_white_box(with_parts(attacks, classifier.num_classes), accuracies),
+        *randomized_outputs(inference_logits(classifier.model), sample),
+        *classifier.flags,
     ]
-    if any(attack.uses_gradients for attack in attacks.values()):
-        logits = inference_logits(outputs.logits_fn)
+    if needy:
+        logits = inference_logits(classifier.model)
         flags += zero_gradients(logits, sample, examples.labels[:_SAMPLE])
     if any(isinstance(attack, Ensemble) for attack in attacks.values()):
-        flags += few_classes(outputs.num_classes)
+        flags += few_classes(classifier.num_classes)
     if images_kept is not None:
         images_kept.write()
     kept.close()
@@ -130,7 +131,7 @@ def evaluate(
         hardware=hardware(),
         seconds=time.monotonic() - started,
         verdicts={"clean": pack_verdicts(correct), "worst_case": pack_verdicts(worst)},
-        context=dict(context or {}),
+        context={**(context or {}), "classifier": classifier.describe()},
     )
 
 

@@ -1,12 +1,14 @@
 """The images an evaluation is made on, and the batches they are attacked in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lsp_keras.classifiers import Classifier, probe, read, sample_rows
+from lsp_keras.inference.logits import LogitsFn
 from lsp_keras.types import Floats, Integers
 from lsp_keras.validation import InputError, check_positive, check_shape
 
@@ -49,6 +51,29 @@ def check_examples(
         )
     keys = np.arange(len(pixels)) if indices is None else np.asarray(indices)
     return Examples(pixels, targets, keys, batch_size)
+
+
+def adapted(
+    model: LogitsFn | Classifier, examples: Examples, needy: Sequence[str] = ()
+) -> Classifier:
+    """The model as a classifier, probed on a sample of the examples.
+
+    Args:
+        model: See `lsp_keras.classifiers.read`.
+        examples: Images and labels.
+        needy: What needs gradients.
+
+    Raises:
+        InputError: The model cannot be read, the images do not fit, or it lacks gradients.
+    """
+    classifier = read(model)
+    if needy and not classifier.has_gradients:
+        raise InputError(
+            f"The model gives no gradients, which {', '.join(needy)} need: it is served or takes "
+            "uint8. Use the suite black-box, or the model's own file."
+        )
+    rows = sample_rows(len(examples.labels))
+    return probe(classifier, as_floats(examples.images[rows]), examples.labels[rows])
 
 
 def as_floats(images: npt.NDArray[Any]) -> Floats:

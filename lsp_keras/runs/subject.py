@@ -61,6 +61,8 @@ def load_subject(
     data_dir: Path | None,
     cache_dir: Path | None,
     num_examples: int,
+    pixel_range: str | None = None,
+    output: str | None = None,
     beside: Subject | None = None,
 ) -> Subject:
     """Loads a model and its images.
@@ -72,23 +74,26 @@ def load_subject(
         data_dir: Likewise.
         cache_dir: For what is prepared.
         num_examples: The first so many test images, or all where there are fewer.
+        pixel_range: See `lsp_keras.classifiers.read`.
+        output: Likewise.
         beside: Measure the test images of this one instead of the run's own.
 
     Raises:
         InputError: The model or its images are not there, or it was trained on other data than
             the one beside it and `dataset` does not overrule that.
     """
-    from lsp_keras.classifiers import load_attackable
+    from lsp_keras.classifiers import load_classifier
     from lsp_keras.runs import read_config
-    from lsp_keras.runs.test_images import TestImages, describe, load_images
+    from lsp_keras.runs.test_images import TestImages, describe, fitted, load_images
 
-    classifier = load_attackable(path, weights=weights)
+    classifier = load_classifier(path, weights=weights, pixel_range=pixel_range, output=output)
     run = classifier.run
     settings = {} if run is None else read_config(run / "config.toml")
     if beside is not None and dataset is None:
         dataset = _same_dataset(path, settings, beside)
     images = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
     measured = images.test.take(num_examples) if beside is None else beside.test
+    measured = fitted(measured, classifier)
     described = TestImages(images.info, measured, len(images.test))
     return Subject(
         name=path.resolve().name if run is None else run.resolve().name,
@@ -120,6 +125,8 @@ def load_rival(
     dataset: str | None,
     data_dir: Path | None,
     cache_dir: Path | None,
+    pixel_range: str | None = None,
+    output: str | None = None,
 ) -> Subject:
     """Loads a model to be measured beside another, on the same test images.
 
@@ -130,6 +137,8 @@ def load_rival(
         dataset: Other than the runs' own.
         data_dir: Likewise.
         cache_dir: For what is prepared.
+        pixel_range: See `load_subject`.
+        output: Likewise.
 
     Raises:
         InputError: It was trained on other data, and `dataset` does not overrule that.
@@ -141,6 +150,8 @@ def load_rival(
         data_dir=data_dir,
         cache_dir=cache_dir,
         num_examples=len(first.test),
+        pixel_range=pixel_range,
+        output=output,
         beside=first,
     )
     return replace(rival, name=f"{rival.name} (2)") if rival.name == first.name else rival
@@ -176,7 +187,7 @@ def diagnose_subject(
             subject.settings, subject.dataset, subject.test.images, cache_dir=cache_dir
         )
     return diagnose(
-        subject.classifier.model,
+        subject.classifier,
         subject.test.images,
         subject.test.labels,
         threat=threat,
@@ -203,10 +214,11 @@ def profile_subject(
         progress: See `lsp_keras.evaluation.profile`.
     """
     from lsp_keras.evaluation import profile
+    from lsp_keras.runs.test_images import fitted
 
-    train = subject.dataset.train.take(len(subject.test))
+    train = fitted(subject.dataset.train.take(len(subject.test)), subject.classifier)
     return profile(
-        subject.classifier.model,
+        subject.classifier,
         train=(train.images, train.labels),
         test=(subject.test.images, subject.test.labels),
         threat=threat,
@@ -224,7 +236,7 @@ def _autoattack_record(subject: Subject, threat: ThreatModel) -> dict[str, Any] 
     run = subject.classifier.run
     if run is None:
         return None
-    fingerprint = model_fingerprint(subject.classifier.model)
+    fingerprint = model_fingerprint(subject.classifier.source)
     for path in sorted((run / "evaluations").glob("*.json"), reverse=True):
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         ball = record.get("threat_model", {})

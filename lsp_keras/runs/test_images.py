@@ -1,11 +1,14 @@
 """The test images that a command measures a model on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import Dataset, DatasetInfo, Split
+from lsp_keras.types import Dataset, DatasetInfo, Images, Split
 from lsp_keras.validation import InputError
+
+_AT_ONCE = 256
+_COLORS = 3
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def load_images(
 
 
 def load_test_images(
-    run: Path | None,
+    classifier: Any | None,
     *,
     dataset: str | None,
     data_dir: Path | None,
@@ -67,7 +70,8 @@ def load_test_images(
     """The test split of the dataset a run was trained on, or of the one that is named.
 
     Args:
-        run: The run's folder, `None` for a model outside of one.
+        classifier: A `lsp_keras.classifiers.Classifier`, whose run tells of the dataset and whose
+            size and channels the images get; `None` for a served model.
         dataset: Overrides the run's.
         data_dir: Overrides the run's.
         cache_dir: Folder for what is prepared.
@@ -76,13 +80,48 @@ def load_test_images(
     Raises:
         InputError: No dataset is known, or it cannot be loaded.
     """
+    run = None if classifier is None else classifier.run
     loaded = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
     total = len(loaded.test)
     if num_examples is not None and num_examples > total:
         raise InputError(
             f"--num-examples {num_examples} is more than the {total} test images there are."
         )
-    return TestImages(loaded.info, loaded.test.take(num_examples), total)
+    split = fitted(loaded.test.take(num_examples), classifier)
+    return TestImages(loaded.info, split, total)
+
+
+def fitted(split: Split, classifier: Any | None) -> Split:
+    """The images in the size and with the channels that a classifier takes.
+
+    Args:
+        split: Some images.
+        classifier: A `lsp_keras.classifiers.Classifier`, or `None` to leave them.
+    """
+    own = split.images.shape[1:]
+    wanted = own if classifier is None else classifier.image_shape
+    shape = tuple(given if size is None else size for size, given in zip(wanted, own, strict=True))
+    if shape == own or not len(split):
+        return split
+    return replace(split, images=_resized(split.images, shape))
+
+
+def _resized(images: Images, shape: tuple[int, ...]) -> Images:
+    import numpy as np
+    import tensorflow as tf
+
+    *size, channels = shape
+    parts = []
+    for start in range(0, len(images), _AT_ONCE):
+        pixels = tf.cast(images[start : start + _AT_ONCE], tf.float32)
+        if channels == 1 and pixels.shape[-1] == _COLORS:
+            pixels = tf.image.rgb_to_grayscale(pixels)
+        elif channels == _COLORS and pixels.shape[-1] == 1:
+            pixels = tf.image.grayscale_to_rgb(pixels)
+        if tuple(size) != tuple(pixels.shape[1:3]):
+            pixels = tf.image.resize(pixels, size, antialias=True)
+        parts.append(tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8).numpy())
+    return np.concatenate(parts)
 
 
 def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
@@ -97,17 +136,19 @@ def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
         "model": {
             "path": str(classifier.path),
             "weights": weights if classifier.run else None,
-            "num_parameters": _count_parameters(classifier.model),
+            "num_parameters": classifier.count_params(),
         },
         "dataset": {
             "name": test.info.name,
             "split": "test",
             "num_classes": test.info.num_classes,
             "image_shape": list(test.info.image_shape),
+            "resized_to": _resized_to(test),
             "num_images_in_split": test.source_size,
         },
     }
 
 
-def _count_parameters(model: Any) -> int | None:
-    return int(model.count_params()) if hasattr(model, "count_params") else None
+def _resized_to(test: TestImages) -> list[int] | None:
+    shape = test.split.images.shape[1:]
+    return None if shape == tuple(test.info.image_shape) else list(shape)

@@ -32,7 +32,7 @@ def test_what_is_missing_or_broken_is_said(run) -> None:
         load_classifier(run, weights="ema")
     with pytest.raises(InputError, match="is not there"):
         load_classifier(run / "absent.keras")
-    with pytest.raises(InputError, match=r"must end in \.keras"):
+    with pytest.raises(InputError, match=r"must end in \.keras, \.h5"):
         load_classifier(run / "config.toml")
     (run / "broken.keras").write_bytes(b"not a zip file")
     with pytest.raises(InputError, match="could not be read as a Keras model"):

@@ -222,7 +222,7 @@ def test_a_killed_evaluation_goes_on_and_ends_the_same(
         ({"images": np.zeros((10, 4, 4, 3), np.float32)}, r"takes images of shape \(4, 4, 1\)"),
         ({"images": np.zeros((0, 4, 4, 1), np.float32)}, "at least one image"),
         ({"labels": np.zeros((10, 2))}, r"integers of shape \(10,\)"),
-        ({"labels": np.full(10, 2)}, "the model has 2 classes"),
+        ({"labels": np.full(10, 2)}, "answers 2 classes, and the labels go up to 2"),
         ({"images": np.full((10, 4, 4, 1), 255, np.int64)}, "Divide 8-bit images by 255"),
     ],
 )

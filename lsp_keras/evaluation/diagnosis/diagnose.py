@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.attacks import LogitsFn
-from lsp_keras.classifiers.outputs import Outputs, find_logits
+from lsp_keras.classifiers import Classifier
 from lsp_keras.evaluation import flags as _flags
 from lsp_keras.evaluation.diagnosis import signs as _signs
 from lsp_keras.evaluation.diagnosis.gradients import instability, unfinished
@@ -23,7 +23,7 @@ from lsp_keras.evaluation.diagnosis.trials import (
     plan_attacks,
     run_attacks,
 )
-from lsp_keras.evaluation.examples import as_floats, check_examples
+from lsp_keras.evaluation.examples import Examples, adapted, as_floats, check_examples
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.inference.batches import compiled, predictor
 from lsp_keras.types import Flag, Floats, ThreatModel
@@ -41,7 +41,7 @@ _SKIPPED = {
 
 
 def diagnose(
-    model: LogitsFn,
+    model: LogitsFn | Classifier,
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
@@ -49,7 +49,7 @@ def diagnose(
     batch_size: int = 128,
     seed: int = 0,
     num_queries: int = 1000,
-    transfer_from: LogitsFn | None = None,
+    transfer_from: LogitsFn | Classifier | None = None,
     structure: LocalStructure | None = None,
     autoattack: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -58,7 +58,7 @@ def diagnose(
     """Looks for every sign that gradient attacks are misled.
 
     Args:
-        model: Any Keras classifier, or a callable images -> logits.
+        model: Any classifier, see `evaluate`.
         images: `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: int `(n,)`.
         threat: What the attacker may do, under L-inf or L2.
@@ -84,13 +84,13 @@ def diagnose(
         raise InputError(f"`threat` must be L-inf or L2. Received: norm={threat.norm!r}.")
     examples = check_examples(images, labels, None, batch_size)
     pixels = as_floats(examples.images)
-    outputs = find_logits(model, pixels[:_SAMPLE])
-    logits_fn = compiled(outputs.logits_fn, pixels.shape[1:])
+    classifier = adapted(model, examples, ["diagnose"])
+    logits_fn = compiled(classifier.model, pixels.shape[1:])
     predict = predictor(logits_fn, batch_size)
     plan = plan_attacks(
         threat,
         num_queries=num_queries,
-        transfer_from=_source_logits(transfer_from, outputs, pixels),
+        transfer_from=_source_logits(transfer_from, classifier, examples),
         structure=None if structure is None else structure.under(predict, len(pixels)),
     )
     trials = run_attacks(
@@ -108,19 +108,21 @@ def diagnose(
         threat=threat,
         checks=checks,
         skipped={name: reason for name, reason in _SKIPPED.items() if name not in made},
-        remarks=_remarks(trials, outputs, float(np.abs(predict(pixels)).max(axis=1).mean())),
+        remarks=_remarks(trials, classifier, float(np.abs(predict(pixels)).max(axis=1).mean())),
         accuracies={group: trials.accuracies(group) for group in plan},
         white_box_accuracy=float(trials.white_box.mean()),
         surface=_surface(trials, predict, seed),
         num_examples=len(pixels),
         seed=seed,
-        model_fingerprint=model_fingerprint(model),
+        model_fingerprint=model_fingerprint(classifier.source),
         seconds=time.monotonic() - started,
-        context=dict(context or {}),
+        context={**(context or {}), "classifier": classifier.describe()},
     )
 
 
-def _source_logits(source: LogitsFn | None, outputs: Outputs, images: Floats) -> LogitsFn | None:
+def _source_logits(
+    source: LogitsFn | Classifier | None, classifier: Classifier, examples: Examples
+) -> LogitsFn | None:
     """Logits of the model to transfer from.
 
     Raises:
@@ -128,13 +130,13 @@ def _source_logits(source: LogitsFn | None, outputs: Outputs, images: Floats) ->
     """
     if source is None:
         return None
-    found = find_logits(source, images[:_SAMPLE])
-    if found.num_classes != outputs.num_classes:
+    found = adapted(source, examples, ["transfer_from"])
+    if found.num_classes != classifier.num_classes:
         raise InputError(
-            f"`transfer_from` must have the model's {outputs.num_classes} classes. "
+            f"`transfer_from` must have the model's {classifier.num_classes} classes. "
             f"Received: a model with {found.num_classes}."
         )
-    return found.logits_fn
+    return found.model
 
 
 def _checks(
@@ -194,10 +196,10 @@ def _signs_of_autoattack(trials: Trials, record: Mapping[str, Any] | None) -> li
     return [_signs.autoattack_flags(record), _signs.autoattack_far_below(white_box, record)]
 
 
-def _remarks(trials: Trials, outputs: Outputs, scale: float) -> list[Flag]:
+def _remarks(trials: Trials, classifier: Classifier, scale: float) -> list[Flag]:
     by_constant = trials.accuracies("constant")
     decides = _signs.constant_decides(by_constant, scale, len(trials.labels))
-    return _flags.raised([decides, *outputs.flags])
+    return _flags.raised([decides, *classifier.flags])
 
 
 def _surface(trials: Trials, predict: Callable[[Floats], Floats], seed: int) -> LossSurface:

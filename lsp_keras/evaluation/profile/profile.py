@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from lsp_keras.attacks import LogitsFn
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.classifiers.outputs import find_logits
-from lsp_keras.evaluation.examples import Examples, as_floats, check_examples
+from lsp_keras.classifiers import Classifier
+from lsp_keras.evaluation.examples import Examples, adapted, as_floats, check_examples
 from lsp_keras.evaluation.profile.answers import Answers, answers
 from lsp_keras.evaluation.profile.feature_change import FeatureChange, feature_changes
 from lsp_keras.evaluation.profile.layers import kernel_layers
@@ -24,7 +24,6 @@ from lsp_keras.inference.batches import compiled, perturb, predictor
 from lsp_keras.types import Floats, ThreatModel
 
 _NUM_STEPS = 20
-_SAMPLE = 64
 _FEATURE_SAMPLE = 64
 _FEATURE_BATCH = 32
 
@@ -96,7 +95,7 @@ class Profile:
 
 
 def profile(
-    model: LogitsFn,
+    model: LogitsFn | Classifier,
     *,
     test: Labeled,
     train: Labeled | None = None,
@@ -112,7 +111,7 @@ def profile(
     without it. Layers are looked into in functional Keras models only.
 
     Args:
-        model: Any Keras classifier, or a callable images -> logits.
+        model: Any classifier, see `evaluate`.
         test: Images `(n, height, width, channels)`, float in [0, 1] or uint8, and labels.
         train: Images that the model was trained on, and labels.
         threat: What the attacker may do, under L-inf or L2.
@@ -135,8 +134,8 @@ def profile(
         for name, split in splits.items()
         if split is not None
     }
-    outputs = find_logits(model, as_floats(examples["test"].images[:_SAMPLE]))
-    logits_fn = compiled(outputs.logits_fn, examples["test"].images.shape[1:])
+    classifier = adapted(model, examples["test"], ["profile"])
+    logits_fn = compiled(classifier.model, examples["test"].images.shape[1:])
     attack = PGD(epsilon=threat.epsilon, norm=threat.norm, num_steps=_NUM_STEPS)
     steps = _Steps(progress, len(examples) + 2)
     measured: dict[str, Answers] = {}
@@ -145,16 +144,16 @@ def profile(
         attacked[name] = _attacked(attack, logits_fn, part, seed)
         measured |= _measured(name, logits_fn, part, attacked[name])
         steps.done(f"{name} images")
-    spectra, changes = _inside(outputs.logits_fn, examples["test"], attacked["test"], seed, steps)
+    spectra, changes = _inside(classifier.model, examples["test"], attacked["test"], seed, steps)
     return Profile(
         threat=threat,
         answers=measured,
         spectra=spectra,
         feature_changes=changes,
         seed=seed,
-        model_fingerprint=model_fingerprint(model),
+        model_fingerprint=model_fingerprint(classifier.source),
         seconds=time.monotonic() - started,
-        context=dict(context or {}),
+        context={**(context or {}), "classifier": classifier.describe()},
     )
 
 
