@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lsp_keras.cli._options import weights_option
+from lsp_keras.cli._options import data_options, reading_options, weights_option
 from lsp_keras.validation import InputError
 
 
@@ -25,6 +25,13 @@ from lsp_keras.validation import InputError
     help="Comma-separated, in label order; needed for a MODEL.keras outside a run.",
 )
 @weights_option
+@reading_options
+@click.option(
+    "--dataset",
+    help="Of the model: its names of classes, and images on which the SavedModel is compared with "
+    "the model.  [default: random images]",
+)
+@data_options
 @click.option("--float16", is_flag=True, help="Half precision: half the size, for GPUs.")
 @click.option("--xla", is_flag=True, help="Compile the classifier with XLA.")
 @click.option("--max-batch-size", type=int, help="More images in a request are an error.")
@@ -35,6 +42,11 @@ def command(
     version: int | None,
     class_names: str | None,
     weights: str,
+    pixel_range: str | None,
+    model_output: str | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
     float16: bool,
     xla: bool,
     max_batch_size: int | None,
@@ -49,24 +61,52 @@ def command(
     # What can be checked without TensorFlow is checked at once.
     if not source.exists():
         raise InputError(f"There is no run or model at {source}.")
-    names = _class_names(source if source.is_dir() else source.parent, class_names)
+    names = None
+    if class_names is not None or dataset is None:
+        names = _class_names(source if source.is_dir() else source.parent, class_names)
     from lsp_keras.classifiers import load_classifier
     from lsp_keras.export import ExportOptions, export_model
 
-    classifier = load_classifier(source, weights=weights)
+    classifier = load_classifier(
+        source, weights=weights, pixel_range=pixel_range, output=model_output
+    )
+    images = None
+    if dataset is not None:
+        classifier, images, known = _probed(classifier, dataset, data_dir, cache_dir)
+        names = names or known
     folder = export_model(
-        classifier.model,
+        classifier,
         base_path,
-        class_names=names,
+        class_names=names or [],
         version=version,
         options=ExportOptions(float16=float16, xla=xla, max_batch_size=max_batch_size),
-        card=_card(classifier, names),
+        card=_card(classifier, names or []),
+        images=images,
     )
     if as_json:
         click.echo(json.dumps({"path": str(folder), "version": int(folder.name)}))
     else:
-        click.echo(f"Wrote {folder}.")
+        for finding in classifier.findings:
+            click.echo(finding, err=True)
+        click.echo(f"Wrote {folder}. Its probabilities are the model's own.")
         click.echo(f"Serve it with: lsp-keras serve {base_path}", err=True)
+
+
+def _probed(
+    classifier: Any, dataset: str, data_dir: Path | None, cache_dir: Path | None
+) -> tuple[Any, Any, list[str]]:
+    """The classifier probed on a dataset's test images, a few of them, and names of classes."""
+    import numpy as np
+
+    from lsp_keras.classifiers import probe, sample_rows
+    from lsp_keras.runs.test_images import load_test_images
+
+    test = load_test_images(
+        classifier, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir, num_examples=None
+    )
+    split = test.split.select(sample_rows(len(test.split)))
+    found = probe(classifier, split.images.astype(np.float32) / np.float32(255), split.labels)
+    return found, split.images, list(test.info.class_names)
 
 
 def _class_names(folder: Path, given: str | None) -> list[str]:
@@ -93,7 +133,7 @@ def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:
     evaluations = sorted((run / "evaluations").glob("*.json")) if run else []
     return make_card(
         class_names=class_names,
-        fingerprint=str(model_fingerprint(classifier.model)),
+        fingerprint=str(model_fingerprint(classifier.source)),
         versions=versions(),
         dataset=_read(record) if record and record.is_file() else None,
         training=read_config(run / "config.toml") if run else None,

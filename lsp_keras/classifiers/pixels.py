@@ -15,6 +15,8 @@ from lsp_keras.types import Floats
 from lsp_keras.validation import InputError
 
 UNIT = ((0.0,), (1.0,))
+# The layer with which a model that was read starts.
+FRONT = "pixel_range"
 # As `keras.applications.imagenet_utils.preprocess_input` has it.
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
@@ -74,7 +76,7 @@ class PixelRange:
             scale if len(scale) > 1 else scale[0],
             list(self.low) if len(scale) > 1 else self.low[0],
             dtype="float32",
-            name="pixel_range",
+            name=FRONT,
         )
         return layer(images)
 
@@ -156,6 +158,8 @@ def find_pixel_range(model: keras.Model) -> PixelRange:
         model: Functional or sequential, with one input.
     """
     prefix = _prefix(model)
+    if FRONT in prefix.names:
+        return PixelRange(source=f"its layer {FRONT}")
     if prefix.names:
         found = _from_values(prefix)
         if found is not None:

@@ -12,6 +12,7 @@ from lsp_keras.classifiers.keras_model import read_keras
 from lsp_keras.classifiers.pixels import BYTES, PixelRange, parse_pixel_range, replace_source
 from lsp_keras.classifiers.probe import probe
 from lsp_keras.types import Floats, Integers
+from lsp_keras.validation import InputError
 
 Model: TypeAlias = Callable[..., Any]
 
@@ -66,6 +67,24 @@ def read(
         precision=getattr(model, "precision", "float32"),
         class_names=getattr(model, "class_names", None),
     )
+
+
+def trainable(model: keras.Model) -> keras.Model:
+    """The model as trainers need it: images in [0, 1] to logits, on the same variables.
+
+    Args:
+        model: See `read`; its precision is kept.
+
+    Raises:
+        InputError: It is no Keras model, or cannot be read.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"A trainer needs a Keras model. Received: {type(model).__name__}. A SavedModel and a "
+            "function have no weights that it could train."
+        )
+    found: keras.Model = read(model, keep_precision=True).model
+    return found
 
 
 def adapt(

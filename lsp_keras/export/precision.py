@@ -27,7 +27,7 @@ def to_float16(model: keras.Model) -> keras.Model:
                 f"The weight {variable.path} reaches {largest:g}, more than float16 holds "
                 f"({_LARGEST:g}). Export without float16."
             )
-    copy = keras.models.clone_model(model, clone_function=_halved)
+    copy = keras.models.clone_model(model, clone_function=_halved, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
 

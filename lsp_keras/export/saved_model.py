@@ -1,16 +1,19 @@
 """Writes a classifier as a SavedModel that TensorFlow Serving loads."""
 
 import contextlib
-import functools
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from lsp_keras.classifiers import Classifier, probe, read
+from lsp_keras.classifiers.answers import LOGITS, Answers
 from lsp_keras.export.model_card import write_card
 from lsp_keras.export.options import ExportOptions
 from lsp_keras.export.precision import to_float16
@@ -21,10 +24,13 @@ from lsp_keras.export.preprocessing import (
     encoded_images,
     scale_pixels,
 )
+from lsp_keras.export.verify import trial_images, verify
 from lsp_keras.export.versions import choose_version
 from lsp_keras.export.warmup import write_warmup
+from lsp_keras.inference.logits import inference_logits
 from lsp_keras.storage import atomic_path
-from lsp_keras.validation import InputError, check_shape
+from lsp_keras.types import Images
+from lsp_keras.validation import InputError
 
 CLASS_NAMES_FILE = "class_names.txt"
 CLASSIFY = "classify"
@@ -35,24 +41,31 @@ class ServedClassifier(tf.Module):
     """The signatures around a classifier.
 
     Args:
-        model: [0, 1] images `(batch, height, width, channels)` in, logits `(batch, k)` out.
+        classifier: Probed, with a known size of its images.
         class_names: One for each logit.
         assets: Existing folder with the file of class names, copied into the SavedModel.
         options: XLA and the largest batch.
     """
 
     def __init__(
-        self, model: keras.Model, class_names: Sequence[str], assets: Path, options: ExportOptions
+        self,
+        classifier: Classifier,
+        class_names: Sequence[str],
+        assets: Path,
+        options: ExportOptions,
     ) -> None:
         super().__init__(name="served_classifier")
-        self._image_shape = tuple(model.input_shape[1:])
+        height, width, channels = (size or 1 for size in classifier.image_shape)
+        self._image_shape = height, width, channels
+        self._link = (classifier.answers or Answers(LOGITS)).link
         # Only the classifier is compiled: XLA knows neither strings nor assertions.
         self._predict = tf.function(
-            functools.partial(model, training=False), jit_compile=options.xla or None
+            inference_logits(classifier.model), jit_compile=options.xla or None
         )
         # The TensorFlow variables themselves: a Keras object would be saved with functions of
         # its own that no client calls.
-        self.model_variables = [variable.value for variable in model.variables]
+        owner = classifier.keras_model or classifier.source
+        self.model_variables = [variable.value for variable in owner.variables]
         self.class_names_file = tf.saved_model.Asset(str(assets / CLASS_NAMES_FILE))
         self._class_names = tuple(class_names)
         self._max_batch_size = options.max_batch_size
@@ -95,24 +108,25 @@ class ServedClassifier(tf.Module):
 
     def _outputs(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         # A server cannot write half-precision numbers as JSON, so all outputs are float32.
-        logits = tf.cast(self._predict(images), tf.float32)
+        logits = self._predict(images)
         classes = tf.argmax(logits, axis=-1)
         return {
             "logits": logits,
-            "probabilities": tf.nn.softmax(logits),
+            "probabilities": self._link(logits),
             "classes": classes,
             "class_names": tf.gather(tf.constant(self._class_names), classes),
         }
 
 
 def export_model(
-    model: keras.Model,
+    model: keras.Model | Classifier,
     base_path: Path | str,
     *,
     class_names: Sequence[str],
     version: int | None = None,
     options: ExportOptions | None = None,
     card: Mapping[str, Any] | None = None,
+    images: Images | None = None,
 ) -> Path:
     """Writes `base_path/VERSION` in the layout that TensorFlow Serving reads.
 
@@ -124,45 +138,76 @@ def export_model(
     the feature `image/encoded` and answers all names with their probabilities, for the classify
     calls of REST and gRPC. Pixels outside [0, 1] are an error, not a class.
 
-    The folder also holds requests that warm the model up and, if given, its card.
+    Before the version appears, what each signature of the written SavedModel answers is compared
+    with the model's own answers. The folder also holds requests that warm the model up and, if
+    given, its card.
 
     Args:
-        model: Classifier with one input, `(height, width, channels)` in [0, 1], and logits out.
+        model: Keras classifier of any kind, see `lsp_keras.classifiers.read`; the served
+            probabilities are its own.
         base_path: Folder of the model; its name is the model's name when it is served.
         class_names: One for each logit, in label order.
         version: A positive integer; default the one after the newest version there.
         options: Precision, XLA, largest batch.
         card: From `lsp_keras.export.make_card`.
+        images: uint8 `(n, height, width, channels)` to compare answers on; default random ones.
 
     Returns:
         The new version's folder. It appears complete or not at all.
 
     Raises:
-        InputError: The model is no image classifier, the names do not fit, the version exists.
+        InputError: The model is no image classifier, the names do not fit, the version exists,
+            or the written SavedModel answers otherwise than the model.
 
     Example:
         >>> export_model(model, "models/svhn", class_names=list("0123456789"))  # doctest: +SKIP
         PosixPath('models/svhn/1')
     """
-    _check_classifier(model, class_names)
     options = options or ExportOptions()
+    own = read(model, keep_precision=True)
+    trial = trial_images(own.image_shape, options.max_batch_size, images)
+    own = _probed(own, trial, class_names)
     folder = choose_version(Path(base_path), version)
-    model = to_float16(model) if options.float16 else model
+    classifier = _probed(_halved(own), trial, class_names) if options.float16 else own
     with atomic_path(folder) as temporary:
-        _save(model, class_names, options, temporary)
-        write_warmup(temporary, tuple(model.input_shape[1:]), Path(base_path).resolve().name)
+        _save(classifier, class_names, options, temporary)
+        verify(temporary, own, trial, is_half=options.float16)
+        write_warmup(temporary, trial.shape[1:], Path(base_path).resolve().name)
         if card is not None:
-            write_card(temporary, card)
+            write_card(temporary, {**card, "classifier": own.describe()})
     return folder
 
 
+def _halved(classifier: Classifier) -> Classifier:
+    """The classifier of a half-precision copy, read alike."""
+    output = None if classifier.answers is None else classifier.answers.output
+    copy = to_float16(classifier.source)
+    return read(copy, pixel_range=classifier.pixels, output=output, keep_precision=True)
+
+
+def _probed(classifier: Classifier, trial: Images, class_names: Sequence[str]) -> Classifier:
+    """The classifier, its answers known, with images of the trial's size.
+
+    Raises:
+        InputError: It is none that can be served, or the class names are not its own.
+    """
+    if not isinstance(classifier.source, keras.Model):
+        raise InputError(
+            "Only Keras models are exported; a SavedModel can be served as it is. "
+            f"Received: {type(classifier.source).__name__}."
+        )
+    found = probe(classifier, trial.astype(np.float32) / np.float32(255.0))
+    _check_names(found.num_classes, class_names)
+    return replace(found, image_shape=trial.shape[1:])
+
+
 def _save(
-    model: keras.Model, class_names: Sequence[str], options: ExportOptions, folder: Path
+    classifier: Classifier, class_names: Sequence[str], options: ExportOptions, folder: Path
 ) -> None:
     with tempfile.TemporaryDirectory() as assets:
         names = "".join(f"{name}\n" for name in class_names)
         (Path(assets) / CLASS_NAMES_FILE).write_text(names, encoding="utf-8")
-        module = ServedClassifier(model, class_names, Path(assets), options)
+        module = ServedClassifier(classifier, class_names, Path(assets), options)
         # TensorFlow prints the folder it wrote to, which is the temporary one.
         with contextlib.redirect_stdout(io.StringIO()):
             tf.saved_model.save(module, str(folder), signatures=module.signatures())
@@ -172,20 +217,10 @@ def _save(
     updater.save(str(folder))
 
 
-def _check_classifier(model: keras.Model, class_names: Sequence[str]) -> None:
-    input_shape, output_shape = model.input_shape, model.output_shape
-    if not (isinstance(input_shape, tuple) and isinstance(output_shape, tuple)):
-        raise InputError("The model must have one input and one output.")
-    check_shape("input_shape", input_shape, 4, "(batch, height, width, channels)")
-    check_shape("output_shape", output_shape, 2, "(batch, classes)")
-    if None in input_shape[1:] or input_shape[3] not in (1, 3):
+def _check_names(num_classes: int, class_names: Sequence[str]) -> None:
+    if len(class_names) != num_classes:
         raise InputError(
-            "The model must take images of one size with 1 or 3 channels. "
-            f"Received: input_shape={input_shape}."
-        )
-    if len(class_names) != output_shape[1]:
-        raise InputError(
-            f"The model has {output_shape[1]} classes but {len(class_names)} class names "
+            f"The model has {num_classes} classes but {len(class_names)} class names "
             f"were given: {', '.join(class_names)}."
         )
     if len(set(class_names)) != len(class_names):

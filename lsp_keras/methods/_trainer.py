@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from lsp_keras.classifiers import trainable
 from lsp_keras.losses.label_smoothing import smoothed_cross_entropy
 from lsp_keras.methods._averaging import WeightAverage
 from lsp_keras.methods._awp import descend_nearby
-from lsp_keras.methods._batches import unpack
+from lsp_keras.methods._batches import check_logits, checked_labels, clear_checks, unpack
 from lsp_keras.methods._descent import Descent
 from lsp_keras.methods._options import StepOptions
 from lsp_keras.methods._units import deserialize_unit, serialize_unit
@@ -42,7 +43,8 @@ class RobustTrainer(keras.Model):
     weights to any method.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Any Keras classifier; `self.classifier` maps images in [0, 1] to logits on its
+            variables, see `lsp_keras.classifiers.trainable`.
         regularizers: Terms to add; their names must differ.
         seed: Of all random draws in training, in [0, 2**31); with the number of steps done it
             fixes them, so that a resumed run draws what an uninterrupted one would.
@@ -73,6 +75,7 @@ class RobustTrainer(keras.Model):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
+        classifier = trainable(classifier)
         # The policy decides on loss scaling; images keep float32 up to the normalization.
         super().__init__(name=name, dtype=_dtype_policy(classifier), autocast=False)
         if not 0 <= seed < _LARGEST_SEED:
@@ -197,6 +200,8 @@ class RobustTrainer(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One update of the classifier; see the class."""
         batch = unpack(data)
+        labels = checked_labels(batch["labels"], self._num_classes)
+        batch = {**batch, "labels": labels}
         perturbed = self.perturb(batch)
         prepared = self._prepare(batch, perturbed)
         iteration = self.iteration()
@@ -251,7 +256,7 @@ class RobustTrainer(keras.Model):
             train_function = self.train_function
 
             def checked(iterator: Any) -> Any:
-                with clear_errors():
+                with clear_errors(), clear_checks():
                     return train_function(iterator)
 
             self.train_function = checked
@@ -275,6 +280,12 @@ class RobustTrainer(keras.Model):
         trainer = cls(**{**arguments, "classifier": classifier, "regularizers": units})
         trainer.configure(StepOptions(**config.get("options", {})))
         return trainer
+
+    @property
+    def _num_classes(self) -> int | None:
+        """Number of logits, where the classifier tells."""
+        shape = getattr(self.classifier, "output_shape", None)
+        return int(shape[-1]) if isinstance(shape, tuple) and shape[-1] else None
 
     def _create_variables(self) -> None:
         """Makes what the first step would make, so that the step need not be traced twice."""
@@ -315,6 +326,7 @@ class RobustTrainer(keras.Model):
     def _finite_gradients(self, found: Descent) -> list[tf.Tensor | None]:
         """The gradients; the graph fails before they are used where a term is not finite."""
         checks = [check_finite(found.terms[name], name) for name in self._weights_in_force()]
+        checks.append(check_logits(found.anchor.logits, self.iteration() == 0))
         with tf.control_dependencies(checks):
             return [None if item is None else tf.identity(item) for item in found.gradients]
 
@@ -355,7 +367,7 @@ class RobustTrainer(keras.Model):
 
 def _dtype_policy(classifier: keras.Model) -> Any:
     """Mixed precision of any layer; a loaded model itself has forgotten its policy."""
-    policies = [layer.dtype_policy for layer in classifier.layers]
+    policies = [layer.dtype_policy for layer in classifier._flatten_layers()]
     mixed = [policy for policy in policies if policy.name.startswith("mixed")]
     return mixed[0] if mixed else classifier.dtype_policy
 

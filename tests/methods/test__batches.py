@@ -37,3 +37,27 @@ def test_refuses_integer_images_and_missing_labels() -> None:
         unpack((tf.zeros([3, 8, 8, 3], tf.uint8), LABELS))
     with pytest.raises(InputError, match="Missing: labels"):
         unpack({"images": IMAGES})
+
+
+@pytest.mark.parametrize("type_", [tf.uint8, tf.int16, tf.int32, tf.int64])
+def test_labels_of_any_width_are_int64(type_) -> None:
+    labels = unpack((IMAGES, tf.cast(LABELS, type_)))["labels"]
+    assert labels.dtype == tf.int64
+    np.testing.assert_array_equal(labels, [2, 0, 1])
+
+
+@pytest.mark.parametrize("labels", [tf.one_hot([2, 0, 1], 3, dtype=tf.int32), [2.0, 0.0, 1.0]])
+def test_one_hot_rows_and_floats_are_refused(labels) -> None:
+    with pytest.raises(InputError, match=r"with `argmax\(axis=-1\)`, and floats with"):
+        unpack((IMAGES, labels))
+
+
+@pytest.mark.parametrize("type_", [tf.float64, tf.float16, tf.int32])
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_weights_are_one_float_for_each_image(type_, shape) -> None:
+    weights = tf.reshape(tf.constant([1, 0, 2], type_), shape)
+    found = unpack((IMAGES, LABELS, weights))["sample_weight"]
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, [1.0, 0.0, 2.0])
+    with pytest.raises(InputError, match="one number for each image"):
+        unpack((IMAGES, LABELS, tf.ones([3, 2])))
