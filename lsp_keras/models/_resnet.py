@@ -1,4 +1,4 @@
-"""Blocks of the 18-layer residual networks for small images."""
+"""Blocks of the residual networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ from typing import Any
 import keras
 
 from lsp_keras.storage import fingerprint
-from lsp_keras.validation import InputError, check_positive
+from lsp_keras.validation import InputError, check_choice, check_positive
 
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
 MINIMUM_SIZE = 16
-BLOCKS_PER_STAGE = 2
 STAGE_STRIDES = (1, 2, 2, 2)
+# From this size on, a stem that keeps it costs 15 times what ImageNet's does.
+LARGE_SIZE = 96
+STEMS = ("auto", "small", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Architecture:
         head: What follows the first convolution.
         block: A residual block: `(inputs, filters, stride, name, style) -> outputs`.
         tail: What precedes the global pooling.
+        blocks: Number of residual blocks in each stage.
+        stem_width: Filters of the first convolution; `None` for those of the first stage.
     """
 
     name: str
     head: Callable[[Any, Style], Any]
     block: Callable[[Any, int, int, str, Style], Any]
     tail: Callable[[Any, Style], Any]
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    stem_width: int | None = None
 
 
 def resnet(
@@ -59,31 +65,41 @@ def resnet(
     mean: Sequence[float],
     std: Sequence[float],
     style: Style,
+    stem: str = "small",
 ) -> keras.Model:
-    """Joins normalization, head, four stages of two blocks, tail, pooling and classifier.
+    """Joins normalization, stem, stages of blocks, tail, pooling and classifier.
 
     Args:
         architecture: Head, block and tail.
         num_classes: Number of logits.
-        input_shape: `(size, size, channels)`, size at least 16.
+        input_shape: `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; each later stage doubles them.
-        mean: Of each channel, on the [0, 1] scale.
+        mean: Of each channel, on the [0, 1] scale; one number stands for all.
         std: Likewise.
         style: Activation and seed.
+        stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
+            and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
 
     Returns:
-        Model from images `(batch, size, size, channels)` in [0, 1] to float32 logits
+        Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits
         `(batch, num_classes)`.
 
     Raises:
         InputError: A value is out of its range; the message names it.
     """
-    _check(num_classes, input_shape, width, mean, std)
+    mean, std = check_arguments(num_classes, input_shape, width, mean, std)
+    check_choice("stem", stem, STEMS)
+    is_large = stem == "imagenet" or (stem == "auto" and min(input_shape[:2]) >= LARGE_SIZE)
     images = keras.Input(input_shape, name="images")
-    outputs = conv(normalized(images, mean, std), width, 3, 1, "stem_conv", style)
+    size, stride = (7, 2) if is_large else (3, 1)
+    filters = architecture.stem_width or width
+    outputs = conv(normalized(images, mean, std), filters, size, stride, "stem_conv", style)
     outputs = architecture.head(outputs, style)
-    for stage, stride in enumerate(STAGE_STRIDES):
-        for index in range(BLOCKS_PER_STAGE):
+    if is_large:
+        outputs = keras.layers.ZeroPadding2D(1, name="stem_pool_padding")(outputs)
+        outputs = keras.layers.MaxPooling2D(3, 2, name="stem_pool")(outputs)
+    for stage, (stride, count) in enumerate(zip(STAGE_STRIDES, architecture.blocks, strict=False)):
+        for index in range(count):
             block_stride = stride if index == 0 else 1
             block_name = f"stage{stage + 1}_block{index + 1}"
             outputs = architecture.block(outputs, width * 2**stage, block_stride, block_name, style)
@@ -109,6 +125,11 @@ def normalized(images: Any, mean: Sequence[float], std: Sequence[float]) -> Any:
 def classify(inputs: Any, num_classes: int, style: Style) -> Any:
     """Global average `features` and float32 `logits`, also under mixed precision."""
     features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(inputs)
+    return logits(features, num_classes, style)
+
+
+def logits(features: Any, num_classes: int, style: Style) -> Any:
+    """The last layer, float32."""
     return keras.layers.Dense(
         num_classes,
         dtype="float32",
@@ -149,21 +170,28 @@ def activate(inputs: Any, name: str, style: Style) -> Any:
     return keras.layers.Activation(style.activation, name=name)(inputs)
 
 
-def _check(
+def check_arguments(
     num_classes: int,
     input_shape: tuple[int, int, int],
     width: int,
     mean: Sequence[float],
     std: Sequence[float],
-) -> None:
+) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each channel.
+
+    Raises:
+        InputError: A value is out of its range; the message names it.
+    """
     check_positive("num_classes", num_classes)
     check_positive("width", width)
     height, breadth, channels = input_shape
-    if height != breadth or height < MINIMUM_SIZE:
+    if min(height, breadth) < MINIMUM_SIZE:
         raise InputError(
-            f"`input_shape` must be square, {MINIMUM_SIZE} pixels or more. "
+            f"`input_shape` must be {MINIMUM_SIZE} pixels or more in height and width. "
             f"Received: input_shape={tuple(input_shape)}. Resize the images first."
         )
+    mean = list(mean) * channels if len(mean) == 1 else list(mean)
+    std = list(std) * channels if len(std) == 1 else list(std)
     if len(mean) != channels or len(std) != channels:
         raise InputError(
             f"`mean` and `std` must hold one value for each of the {channels} channels. "
@@ -171,3 +199,4 @@ def _check(
         )
     for value in std:
         check_positive("std", value)
+    return mean, std

@@ -1,11 +1,10 @@
 """Pre-activation ResNet-18 for small images, normalized once more before the pooling."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
-from lsp_keras.models import _resnet
+from lsp_keras.models import _preact, _resnet
 from lsp_keras.models._resnet import Architecture, Style
 
 __all__ = ["preact_resnet18"]
@@ -16,8 +15,8 @@ def preact_resnet18(
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     width: int = 64,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.5, 0.5, 0.5),
+    mean: Sequence[float] = (0.5,),
+    std: Sequence[float] = (0.5,),
     activation: str = "relu",
     seed: int = 0,
 ) -> keras.Model:
@@ -28,15 +27,16 @@ def preact_resnet18(
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(size, size, channels)`, size at least 16.
+        input_shape: `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; later stages have 2, 4 and 8 times as many.
-        mean: Of each channel over the training images, on the [0, 1] scale.
+        mean: Of each channel over the training images, on the [0, 1] scale;
+            one number stands for all.
         std: Likewise.
         activation: Name of a Keras activation.
         seed: Fixes the initial weights.
 
     Returns:
-        Model from images `(batch, size, size, channels)` in [0, 1] to float32 logits
+        Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits
         `(batch, num_classes)`.
 
     Raises:
@@ -57,7 +57,7 @@ def preact_resnet18(
         the images is inside.
     """
     return _resnet.resnet(
-        Architecture("preact_resnet18", _resnet.identity, _block, _last_activation),
+        Architecture("preact_resnet18", _resnet.identity, _preact.block, _preact.tail),
         num_classes,
         input_shape=input_shape,
         width=width,
@@ -65,21 +65,3 @@ def preact_resnet18(
         std=std,
         style=Style(activation, seed),
     )
-
-
-def _last_activation(inputs: Any, style: Style) -> Any:
-    outputs = _resnet.batch_norm(inputs, "last_bn")
-    return _resnet.activate(outputs, "last_activation", style)
-
-
-def _block(inputs: Any, filters: int, stride: int, name: str, style: Style) -> Any:
-    outputs = _resnet.batch_norm(inputs, f"{name}_bn1")
-    outputs = _resnet.activate(outputs, f"{name}_activation1", style)
-    shortcut = inputs
-    if stride > 1 or inputs.shape[-1] != filters:
-        shortcut = _resnet.conv(outputs, filters, 1, stride, f"{name}_shortcut_conv", style)
-    outputs = _resnet.conv(outputs, filters, 3, stride, f"{name}_conv1", style)
-    outputs = _resnet.batch_norm(outputs, f"{name}_bn2")
-    outputs = _resnet.activate(outputs, f"{name}_activation2", style)
-    outputs = _resnet.conv(outputs, filters, 3, 1, f"{name}_conv2", style)
-    return keras.layers.Add(name=f"{name}_add")([outputs, shortcut])

@@ -1,11 +1,10 @@
-"""ResNet-18 for small images: a 3x3 stem with stride 1 and no max-pooling."""
+"""ResNet-18, for small images and, with another stem, for large ones."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
-from lsp_keras.models import _resnet
+from lsp_keras.models import _basic, _resnet
 from lsp_keras.models._resnet import Architecture, Style
 
 __all__ = ["resnet18"]
@@ -16,28 +15,35 @@ def resnet18(
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     width: int = 64,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.5, 0.5, 0.5),
+    mean: Sequence[float] = (0.5,),
+    std: Sequence[float] = (0.5,),
     activation: str = "relu",
+    stem: str = "auto",
     seed: int = 0,
 ) -> keras.Model:
-    """ResNet-18 with the CIFAR stem; 11,173,962 parameters at width 64 and 10 classes.
+    """ResNet-18; 11,173,962 parameters at width 64 and 10 classes.
+
+    Below 96 pixels its stem is the one for CIFAR, a 3x3 convolution with stride 1; from there on
+    it is ImageNet's, with which it has 11,689,512 parameters for 1,000 classes.
 
     Only layers built into Keras, so that the saved model loads without this package. The input
     of the last layer, `logits`, is the output of the layer `features`.
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(size, size, channels)`, size at least 16.
+        input_shape: `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; later stages have 2, 4 and 8 times as many.
-        mean: Of each channel over the training images, on the [0, 1] scale.
+        mean: Of each channel over the training images, on the [0, 1] scale;
+            one number stands for all.
         std: Likewise.
         activation: Name of a Keras activation, for example `"silu"` where a method needs second
             derivatives.
+        stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
+            and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
         seed: Fixes the initial weights.
 
     Returns:
-        Model from images `(batch, size, size, channels)` in [0, 1] to float32 logits
+        Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits
         `(batch, num_classes)`.
 
     Raises:
@@ -49,7 +55,8 @@ def resnet18(
 
     References:
         He et al., Deep Residual Learning for Image Recognition, 2016; small-image version:
-        github.com/kuangliu/pytorch-cifar, models/resnet.py.
+        github.com/kuangliu/pytorch-cifar, models/resnet.py. With ImageNet's stem:
+        github.com/pytorch/vision, torchvision/models/resnet.py.
 
     Differs from the reference:
         Convolutions start from Keras's `HeNormal` (truncated normal, variance 2 / fan-in) where
@@ -57,30 +64,12 @@ def resnet18(
         The moving variance is the biased one. Normalization of the images is inside.
     """
     return _resnet.resnet(
-        Architecture("resnet18", _stem_tail, _block, _resnet.identity),
+        Architecture("resnet18", _basic.stem_tail, _basic.block, _resnet.identity),
         num_classes,
         input_shape=input_shape,
         width=width,
         mean=mean,
         std=std,
         style=Style(activation, seed),
+        stem=stem,
     )
-
-
-def _stem_tail(inputs: Any, style: Style) -> Any:
-    outputs = _resnet.batch_norm(inputs, "stem_bn")
-    return _resnet.activate(outputs, "stem_activation", style)
-
-
-def _block(inputs: Any, filters: int, stride: int, name: str, style: Style) -> Any:
-    outputs = _resnet.conv(inputs, filters, 3, stride, f"{name}_conv1", style)
-    outputs = _resnet.batch_norm(outputs, f"{name}_bn1")
-    outputs = _resnet.activate(outputs, f"{name}_activation1", style)
-    outputs = _resnet.conv(outputs, filters, 3, 1, f"{name}_conv2", style)
-    outputs = _resnet.batch_norm(outputs, f"{name}_bn2")
-    shortcut = inputs
-    if stride > 1 or inputs.shape[-1] != filters:
-        shortcut = _resnet.conv(inputs, filters, 1, stride, f"{name}_shortcut_conv", style)
-        shortcut = _resnet.batch_norm(shortcut, f"{name}_shortcut_bn")
-    outputs = keras.layers.Add(name=f"{name}_add")([outputs, shortcut])
-    return _resnet.activate(outputs, f"{name}_activation2", style)

@@ -8,7 +8,19 @@ import pytest
 
 from lsp_keras import registry
 
-PUBLISHED_PARAMETERS = {"resnet18": 11_173_962, "preact_resnet18": 11_172_170}
+IMAGENET = {"num_classes": 1000, "input_shape": (224, 224, 3)}
+# torchvision, kuangliu/pytorch-cifar, hat, TRADES and DeiT.
+PUBLISHED_PARAMETERS = [
+    ("resnet18", {"num_classes": 10}, 11_173_962),
+    ("resnet18", IMAGENET, 11_689_512),
+    ("resnet34", {"num_classes": 10}, 21_282_122),
+    ("resnet34", IMAGENET, 21_797_672),
+    ("preact_resnet18", {"num_classes": 10}, 11_172_170),
+    ("wide_resnet", {"num_classes": 10}, 36_479_194),
+    ("wide_resnet", {"num_classes": 10, "depth": 34}, 46_160_474),
+    ("vit", IMAGENET, 5_717_416),
+    ("vit", {**IMAGENET, "width": 384}, 22_050_664),
+]
 NAMES = registry.names("model")
 SHAPE = (16, 16, 3)
 
@@ -23,12 +35,21 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).random((5, *SHAPE), dtype=np.float32)
 
 
+@pytest.mark.parametrize(("name", "arguments", "count"), PUBLISHED_PARAMETERS)
+def test_parameters_are_the_published_ones(name: str, arguments: dict, count: int) -> None:
+    weights = registry.get("model", name)(**arguments).trainable_weights
+    assert sum(weight.value.shape.num_elements() for weight in weights) == count
+
+
+def test_every_model_has_a_published_count() -> None:
+    assert {name for name, _, _ in PUBLISHED_PARAMETERS} == set(NAMES)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_at_width_64_are_the_published_ones(name: str) -> None:
-    weights = registry.get("model", name)(10).trainable_weights
-    assert (
-        sum(weight.value.shape.num_elements() for weight in weights) == PUBLISHED_PARAMETERS[name]
-    )
+def test_images_may_be_gray_and_wider_than_high(name: str) -> None:
+    model = registry.get("model", name)(3, input_shape=(16, 24, 1), width=4)
+    photos = np.random.default_rng(0).random((2, 16, 24, 1), dtype=np.float32)
+    assert np.ptp(np.asarray(model(photos)), axis=0).max() > 0
 
 
 def test_logits_are_float32_and_one_per_class(model: keras.Model, images: np.ndarray) -> None:

@@ -1,0 +1,75 @@
+"""ResNet-34, for small images and, with another stem, for large ones."""
+
+from collections.abc import Sequence
+
+import keras
+
+from lsp_keras.models import _basic, _resnet
+from lsp_keras.models._resnet import Architecture, Style
+
+__all__ = ["resnet34"]
+
+
+def resnet34(
+    num_classes: int,
+    *,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    width: int = 64,
+    mean: Sequence[float] = (0.5,),
+    std: Sequence[float] = (0.5,),
+    activation: str = "relu",
+    stem: str = "auto",
+    seed: int = 0,
+) -> keras.Model:
+    """ResNet-34; 21,282,122 parameters at width 64 and 10 classes.
+
+    Below 96 pixels its stem is the one for CIFAR, a 3x3 convolution with stride 1; from there on
+    it is ImageNet's, with which it has 21,797,672 parameters for 1,000 classes.
+
+    Only layers built into Keras, so that the saved model loads without this package. The input
+    of the last layer, `logits`, is the output of the layer `features`.
+
+    Args:
+        num_classes: Number of logits.
+        input_shape: `(height, width, channels)`, both sizes at least 16.
+        width: Filters of the first stage; later stages have 2, 4 and 8 times as many.
+        mean: Of each channel over the training images, on the [0, 1] scale;
+            one number stands for all.
+        std: Likewise.
+        activation: Name of a Keras activation, for example `"silu"` where a method needs second
+            derivatives.
+        stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
+            and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
+        seed: Fixes the initial weights.
+
+    Returns:
+        Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits
+        `(batch, num_classes)`.
+
+    Raises:
+        InputError: A value is out of its range.
+
+    Example:
+        >>> resnet34(10, width=16).count_params() < 1_400_000
+        True
+
+    References:
+        He et al., Deep Residual Learning for Image Recognition, 2016; small-image version:
+        github.com/kuangliu/pytorch-cifar, models/resnet.py. With ImageNet's stem:
+        github.com/pytorch/vision, torchvision/models/resnet.py.
+
+    Differs from the reference:
+        Convolutions start from Keras's `HeNormal` (truncated normal, variance 2 / fan-in) where
+        PyTorch's default is uniform with variance 1 / (3 fan-in); the last bias starts at zero.
+        The moving variance is the biased one. Normalization of the images is inside.
+    """
+    return _resnet.resnet(
+        Architecture("resnet34", _basic.stem_tail, _basic.block, _resnet.identity, (3, 4, 6, 3)),
+        num_classes,
+        input_shape=input_shape,
+        width=width,
+        mean=mean,
+        std=std,
+        style=Style(activation, seed),
+        stem=stem,
+    )
