@@ -50,7 +50,8 @@ class NormalizedConvolution(keras.Layer):
     def __init__(
         self, convolution: keras.layers.Conv2D, normalization: keras.layers.BatchNormalization
     ) -> None:
-        super().__init__()
+        # Only float32 layers are folded, whatever new ones would compute in.
+        super().__init__(dtype="float32")
         self._convolution = convolution
         self._normalization = normalization
 

@@ -181,7 +181,9 @@ class FitConfig:
         0.0, "Adversarial weight perturbation: its size, such as 0.005; 0 is off.", zero_or_more
     )
     awp_warmup: int = setting(0, "Epochs before the weights are perturbed.", zero_or_more)
-    mixed_precision: bool = setting(False, "Compute in half precision (for a GPU).")
+    mixed_precision: bool = setting(
+        False, "Train in half precision, attacks included; measure and keep float32."
+    )
     xla: bool = setting(
         False, "Compile the training step with XLA (for a GPU; small networks gain the most)."
     )

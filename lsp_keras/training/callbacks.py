@@ -12,6 +12,7 @@ import numpy as np
 from lsp_keras.attacks import Attack
 from lsp_keras.storage import atomic_path
 from lsp_keras.training.logs import Logs, logged
+from lsp_keras.training.precision import in_float32
 from lsp_keras.training.state import StatefulCallback, remove_leftovers
 from lsp_keras.types import Split
 from lsp_keras.validation import InputError, check_positive
@@ -56,7 +57,8 @@ class RobustValidation(keras.callbacks.Callback):
             logs.update(val_ema_accuracy=accuracy, val_ema_robust_accuracy=robust_accuracy)
 
     def measure(self, classifier: keras.Model) -> tuple[float, float]:
-        """Clean and robust accuracy, in [0, 1]."""
+        """Clean and robust accuracy, in [0, 1], in float32."""
+        classifier = in_float32(classifier)
         correct = robust = 0
         for start in range(0, len(self.split), self.batch_size):
             rows = np.arange(start, min(start + self.batch_size, len(self.split)))
@@ -130,7 +132,7 @@ class BestAndLast(_BestEpoch):
         """Saves the classifier, twice where it is the best."""
         is_best = self._is_best(epoch, logs)
         with atomic_path(self.last_path) as temporary:
-            self.model.classifier.save(temporary)
+            in_float32(self.model.classifier).save(temporary)
         if is_best:
             with atomic_path(self.best_path) as temporary:
                 shutil.copyfile(self.last_path, temporary)
@@ -175,7 +177,7 @@ class BestAverage(_BestEpoch):
                 self.model.average.applied_to(self.model.classifier) as averaged,
                 atomic_path(self.path) as temporary,
             ):
-                averaged.save(temporary)
+                in_float32(averaged).save(temporary)
 
 
 class HistoryCSV(keras.callbacks.Callback):
