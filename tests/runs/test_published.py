@@ -19,6 +19,7 @@ TABLE_1 = product(
 )
 TABLE_2 = product(("cifar10", "svhn", "tiny_imagenet"), ("at", "trades", "mart", "hat", "lsp_plus"))
 ROWS = [f"{dataset}_{method}" for dataset, method in (*TABLE_1, *TABLE_2)]
+OWN = ("cifar10_robust", "cifar10_robust_cpu", "digits_demo", "svhn_robust")
 EXPECTED = expected_accuracies()
 
 
@@ -34,7 +35,7 @@ def test_every_recipe_is_valid_and_says_what_it_is(name: str) -> None:
 
 def test_every_published_row_has_one_recipe_and_one_expectation() -> None:
     assert sorted(EXPECTED) == sorted(ROWS)
-    assert set(RECIPES) == {*ROWS, "digits_demo"}
+    assert set(RECIPES) == {*ROWS, *OWN}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -50,6 +51,18 @@ def test_a_recipe_is_the_row_it_is_named_for(name: str) -> None:
     # The paper selects and attacks at the same radius.
     assert config.validation_epsilon == EXPECTED[name].epsilon
     assert (config.epochs, config.schedule) == {1: (100, "step"), 2: (50, "one_cycle")}[table]
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(("robust", "cpu"))])
+def test_robust_recipes_train_cheaply_on_all_images_and_average(name: str) -> None:
+    config = load(name)
+    assert (config.epsilon, config.num_train, config.lsp) == ("8/255", None, False)
+    assert config.ema_decay is not None
+    assert config.label_smoothing > 0
+    passes = 1 if config.method == "fast_at" else config.attack_steps
+    assert passes <= 3
+    # A sixteenth of the filters' products, or a GPU.
+    assert (config.width == 64) == config.xla
 
 
 def test_rows_of_a_table_differ_in_what_the_paper_says() -> None:
