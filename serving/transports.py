@@ -14,12 +14,15 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lsp_keras.serving.options import TLSOptions
+from lsp_keras.serving.rest.protocol import ConnectionLimits, LimitedProtocol, WaitingConnections
 
 # Longer than load balancers keep a connection idle, so that they close it, and never send a
 # request on one that is being closed here.
 _KEEP_ALIVE_SECONDS = 75
 # For the last bytes of answers, once no request runs.
 _CLOSING_SECONDS = 0.5
+_ACCEPTED_AT_ONCE = 32
+_WAITING_TO_BE_ACCEPTED = 1024
 
 
 class Transport(Protocol):
@@ -48,14 +51,48 @@ class _Requests:
 
 
 class _WebServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the server stops all its transports together."""
+    """uvicorn with limits on connections, and without its signal handlers.
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    The server stops all its transports together.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        bound: socket.socket,
+        limits: ConnectionLimits,
+        on_started: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._bound = bound
+        self._limits = limits
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        waiting = WaitingConnections()
+
+        def make_protocol() -> asyncio.Protocol:
+            return LimitedProtocol(
+                self._limits,
+                waiting,
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+
+        tls = self.config.ssl
+        server = await asyncio.get_running_loop().create_server(
+            make_protocol,
+            sock=self._bound,
+            ssl=tls,
+            ssl_handshake_timeout=self._limits.header_seconds if tls else None,
+            # So many are accepted before the first of them can be refused.
+            backlog=_ACCEPTED_AT_ONCE,
+        )
+        # More may wait in the kernel.
+        self._bound.listen(_WAITING_TO_BE_ACCEPTED)
+        self.servers = [server]
+        self.started = True
         self._on_started()
 
     @contextlib.contextmanager
@@ -70,9 +107,16 @@ class RestTransport:
         app: Answers the requests.
         bound: The socket.
         tls: Certificates, if any.
+        limits: What each connection may take.
     """
 
-    def __init__(self, app: ASGIApp, bound: socket.socket, tls: TLSOptions | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        tls: TLSOptions | None,
+        limits: ConnectionLimits | None = None,
+    ) -> None:
         self._socket = bound
         self._started = asyncio.Event()
         self._requests = _Requests(app)
@@ -91,7 +135,7 @@ class RestTransport:
                 if authority:
                     self._config.ssl_cert_reqs = ssl.CERT_REQUIRED
                 self._config.load()
-        self._web = _WebServer(self._config, self._started.set)
+        self._web = _WebServer(self._config, bound, limits or ConnectionLimits(), self._started.set)
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
