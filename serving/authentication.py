@@ -21,7 +21,7 @@ class Token:
     """
 
     def __init__(self, value: str | None) -> None:
-        self._expected = None if value is None else f"Bearer {value}".encode()
+        self._expected = None if value is None else value.encode()
 
     def check(self, header: str | bytes | None) -> None:
         """Raises unless the header carries the token.
@@ -35,8 +35,10 @@ class Token:
         if self._expected is None:
             return
         sent = (header or b"") if not isinstance(header, str) else header.encode()
+        scheme, _, token = sent.partition(b" ")
         # Takes the same time wherever the first difference is.
-        if not hmac.compare_digest(sent, self._expected):
+        same = hmac.compare_digest(token.strip(b" "), self._expected)
+        if not same or scheme.lower() != b"bearer":
             raise UnauthenticatedError(MESSAGE)
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import re
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from lsp_keras.serving.models.signatures import Signature, Tensors, as_array
 
 TAGS = ("serve",)
 
+# `{{function_node __inference_f_7}}`, `[[{{node g/Assert}}]]`, `[[node g (defined at f.py:1)]]`.
+_NODES = re.compile(r"\s{0,4}(?:\[\[(?:\{\{|node )[^\[\]]*\]\]|\{\{(?:function_)?node [^{}]*\}\})")
+_ORIGINS = "\nErrors may have originated from an input operation."
 # What TensorFlow's loader raises for a SavedModel that is no SavedModel.
 _DAMAGED = (DecodeError, OSError, RuntimeError, ValueError, KeyError, TypeError)
 
@@ -58,7 +62,7 @@ class Servable:
             with self._graph.as_default():
                 meta_graph = loader(self._session, list(tags), str(self.path))
         except tf.errors.OpError as error:
-            raise from_canonical(error.error_code, error.message) from error
+            raise from_canonical(error.error_code, clean_message(error.message)) from error
         except _DAMAGED as error:
             raise InvalidArgumentError(f"{type(error).__name__}: {error}") from error
         # The loader's own signatures are internal to it.
@@ -80,7 +84,7 @@ class Servable:
         try:
             values = call(*(inputs[name] for name in signature.inputs))
         except tf.errors.OpError as error:
-            raise from_canonical(error.error_code, error.message) from error
+            raise from_canonical(error.error_code, clean_message(error.message)) from error
         except (RuntimeError, TypeError, ValueError) as error:
             raise InternalError("The model could not be run.") from error
         return {
@@ -109,6 +113,16 @@ class Servable:
         del self._session, self._graph
         # A TensorFlow graph refers to itself, so that only the collector frees it.
         gc.collect()
+
+
+def clean_message(message: str) -> str:
+    """TensorFlow's message without the names of graph nodes, which mean nothing to clients.
+
+    Example:
+        >>> clean_message("{{function_node __inf_7}} x must be positive\\n\\t [[{{node Assert}}]]")
+        'x must be positive'
+    """
+    return _NODES.sub("", message.split(_ORIGINS, 1)[0]).strip()
 
 
 def _signatures(protos: Mapping[str, Any]) -> Mapping[str, Signature]:

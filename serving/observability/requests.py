@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lsp_keras.serving.errors import ServingError
 from lsp_keras.serving.observability.metrics import Metrics
@@ -90,17 +91,50 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return escape_controls(json.dumps(line, ensure_ascii=False))
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people."""
+    """Lines for people.
 
-    def format(self, record: logging.LogRecord) -> str:
+    What clients send cannot end a line and begin another one: control characters are escaped,
+    and the lines of a traceback are indented.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Time, level and message, with the fields of a request if it is one."""
-        line = super().format(record)
+        line = super().formatMessage(record)
         fields = getattr(record, "fields", {})
-        return " ".join([line, *(f"{name}={value}" for name, value in fields.items())])
+        parts = [line, *(f"{name}={value}" for name, value in fields.items())]
+        return escape_controls(" ".join(parts))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback, indented."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(f"    {escape_controls(line)}" for line in lines)
+
+
+def escape_controls(text: str) -> str:
+    r"""The text with what ends lines, moves a terminal's cursor or cannot be written escaped.
+
+    Example:
+        >>> print(escape_controls("one\ntwo\x9b31m"))
+        one\u000atwo\u009b31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == " " else _escape(letter) for letter in text
+    )
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    # As JSON has it, in two halves.
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def configure_logging(*, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """SavedModels of any origin, in a session of their own."""
 
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lsp_keras.serving.errors import (
     NotFoundError,
     ServingError,
 )
-from lsp_keras.serving.models.servable import Servable, _timeout_bucket
+from lsp_keras.serving.models.servable import Servable, _timeout_bucket, clean_message
 from lsp_keras.serving.models.signatures import as_strings
 
 
@@ -146,3 +147,28 @@ def test_a_model_that_is_cut_short_is_an_error_of_ours(affine_folder, tmp_path, 
     file.write_bytes(file.read_bytes()[:length])
     with pytest.raises(ServingError):
         Servable(tmp_path / "1")
+
+
+@pytest.mark.parametrize(
+    ("message", "clean"),
+    [
+        ("failed: [x]\n\t [[{{function_node f_6}}{{node a/Assert}}]]", "failed: [x]"),
+        ("{{function_node __wrapped__Mul_device_/job:l/CPU:0}} Incompatible", "Incompatible"),
+        (
+            "a\n\t [[node f (defined at /x/y.py:3) ]]\n\nErrors may have originated from an input "
+            "operation.\nInput Source operations connected to node f:",
+            "a",
+        ),
+        ("a\n\t [[{{node b}}]]\n\t [[{{node c}}]]", "a"),
+        ("shapes [[1,2],[3]] and {{x}} stay", "shapes [[1,2],[3]] and {{x}} stay"),
+    ],
+)
+def test_messages_name_no_nodes(message: str, clean: str) -> None:
+    assert clean_message(message) == clean
+
+
+@pytest.mark.parametrize("part", ["[[node ", "{{node ", "\n", "[[{{", "[[node [[node "])
+def test_cleaning_a_long_message_takes_no_long_time(part: str) -> None:
+    start = time.perf_counter()
+    clean_message(part * 50_000)
+    assert time.perf_counter() - start < 5
