@@ -43,7 +43,9 @@ from tensorflow_serving.apis import predict_pb2
 from lsp_keras.export import export_model
 from lsp_keras.models.resnet18 import resnet18
 from lsp_keras.serving.authentication import Token
+from lsp_keras.serving.execution.calls import Call, Offload
 from lsp_keras.serving.execution.executor import DirectExecutor
+from lsp_keras.serving.execution.memory import MemoryBudget
 from lsp_keras.serving.execution.workers import Workers
 from lsp_keras.serving.models.manager import ModelManager, ModelSpec
 from lsp_keras.serving.models.servable import Servable
@@ -121,11 +123,13 @@ async def shares(folder: Path) -> None:
     metrics, token = Metrics(), Token(None)
     manager = ModelManager()
     manager.configure([ModelConfig(folder.name, folder)])
-    executor = DirectExecutor(Workers(num_threads=2, max_pending=100))
-    inference = InferenceService(manager, executor)
+    workers, budget = Workers(num_threads=2, max_pending=100), MemoryBudget(1 << 30)
+    executor, offload = DirectExecutor(workers), Offload(workers)
+    inference = InferenceService(manager, executor, offload)
     observer = Observer(metrics, manager.models)
     options = RestOptions()
-    handlers = RestHandlers(inference, ManagementService(manager), observer, token, options)
+    management = ManagementService(manager)
+    handlers = RestHandlers(inference, management, observer, token, budget, offload, options)
     readiness = Readiness(manager)
     app = make_app(handlers, readiness, metrics, metrics_path=None, token=token, pages=[])
 
@@ -140,6 +144,10 @@ async def shares(folder: Path) -> None:
     async def send(message: Any) -> None:
         pass
 
+    async def predict_json() -> None:
+        call = Call.within(budget.lease(), options.timeout)
+        await inference.predict_json(spec, body, call)
+
     async def with_thread() -> None:
         with manager.handle(spec) as handle:
             signature = handle.servable.signatures["serving_default"]
@@ -153,7 +161,7 @@ async def shares(folder: Path) -> None:
     print("\n| of one request | p50 ms |\n|---|---|")
     for name, call in [
         ("all after the HTTP parser", lambda: app(dict(scope), receive, send)),
-        ("JSON, thread and model", lambda: inference.predict_json(spec, body, options.timeout)),
+        ("JSON, thread and model", predict_json),
         ("thread and model", with_thread),
         ("model", model_alone),
     ]:

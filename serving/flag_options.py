@@ -1,5 +1,7 @@
 """From command-line flags to options."""
 
+import logging
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
 from lsp_keras.validation import InputError
 
+logger = logging.getLogger(__name__)
 Flags = Mapping[str, Any]
 
 
@@ -54,6 +57,10 @@ def server_options(flags: Flags) -> ServerOptions:
         log_requests=flags["log_requests"],
         max_request_bytes=flags["max_request_bytes"],
         max_grpc_bytes=flags["max_grpc_bytes"],
+        max_memory_bytes=flags["max_memory_bytes"],
+        max_connections=flags["max_connections"],
+        max_header_bytes=flags["max_header_bytes"],
+        header_seconds=flags["header_timeout_in_ms"] / 1000,
         max_pending=flags["max_pending"],
         drain_seconds=flags["drain_seconds"],
         poll_seconds=flags["file_system_poll_wait_seconds"],
@@ -96,10 +103,15 @@ def _batching(flags: Flags) -> BatchingOptions | None:
 def _token(file: Path | None) -> str | None:
     if file is None:
         return None
-    token = _read(file, "token_file").decode(errors="replace").strip()
-    if not token:
+    contents = _read(file, "token_file").strip()
+    if not contents:
         raise InputError(f"The token file {file} is empty.")
-    return token
+    # Nothing else can be sent in a header that every client writes alike.
+    if not all(0x21 <= byte <= 0x7E for byte in contents):
+        raise InputError(f"The token file {file} must hold one word of visible ASCII characters.")
+    if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        logger.warning("others can read the token file %s; `chmod 600` it", file)
+    return contents.decode("ascii")
 
 
 def _tls(key: Path | None, certificate: Path | None) -> TLSOptions | None:

@@ -1,6 +1,7 @@
 """How a server is to run."""
 
 import os
+import resource
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,21 @@ from lsp_keras.serving.models.config_files import DEFAULT_METRICS_PATH
 from lsp_keras.serving.models.servable import TAGS
 from lsp_keras.serving.rest.handlers import MAX_BODY_BYTES
 from lsp_keras.validation import InputError, check_positive
+
+MAX_GRPC_BYTES = 64 << 20
+DEFAULT_CONNECTIONS = 4096
+# For models, logs, libraries and connections that are being accepted or closed.
+_OTHER_FILES = 192
+_MANY_FILES = 1 << 20
+_POSITIVE = (
+    "rest_timeout",
+    "num_threads",
+    "max_pending",
+    "max_request_bytes",
+    "max_memory_bytes",
+    "header_seconds",
+    "max_header_bytes",
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +95,14 @@ class ServerOptions:
         metrics_path: Where Prometheus reads; `None` for no metrics.
         health: Whether to answer gRPC health checks.
         log_requests: Whether to log each request.
-        max_request_bytes: Largest REST body.
+        max_request_bytes: Largest REST body, before and after it is inflated.
         max_grpc_bytes: Largest gRPC message; -1 for gRPC's own limit of 2 GB.
+        max_memory_bytes: Memory that requests may take together while they are read and
+            decoded, by an estimate.
+        max_connections: Connections of REST and of gRPC, each; 0 for as many as the process may
+            open files for, `DEFAULT_CONNECTIONS` at most.
+        header_seconds: For the head of a REST request, and for handshakes.
+        max_header_bytes: Largest head of a REST request.
         num_threads: Model calls that run at once.
         max_pending: Model calls that run or wait; more are refused.
         drain_seconds: For requests that run when the server stops.
@@ -102,7 +124,11 @@ class ServerOptions:
     health: bool = True
     log_requests: bool = False
     max_request_bytes: int = MAX_BODY_BYTES
-    max_grpc_bytes: int = -1
+    max_grpc_bytes: int = MAX_GRPC_BYTES
+    max_memory_bytes: int = 1 << 30
+    max_connections: int = 0
+    header_seconds: float = 10.0
+    max_header_bytes: int = 64 * 1024
     num_threads: int = 2 * (os.cpu_count() or 1)
     max_pending: int = 1024
     drain_seconds: float = 30.0
@@ -120,5 +146,25 @@ class ServerOptions:
             raise InputError(
                 f"gRPC and REST need different ports. Received: {self.rest_port} for both."
             )
-        for name in ("rest_timeout", "num_threads", "max_pending", "max_request_bytes"):
+        for name in _POSITIVE:
             check_positive(name, getattr(self, name))
+        if self.max_connections > possible_connections():
+            raise InputError(
+                f"`max_connections` may be {possible_connections()} at most, for the process may "
+                f"open {_file_limit()} files. Received: {self.max_connections}. Raise the limit "
+                "with `ulimit -n`."
+            )
+
+    def connections(self) -> int:
+        """Connections of REST and of gRPC, each."""
+        return self.max_connections or min(DEFAULT_CONNECTIONS, possible_connections())
+
+
+def possible_connections() -> int:
+    """How many connections both REST and gRPC may have within the process's limit of files."""
+    return max(1, (_file_limit() - _OTHER_FILES) // 2)
+
+
+def _file_limit() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MANY_FILES if soft == resource.RLIM_INFINITY else soft

@@ -9,25 +9,35 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio
 from starlette.types import ASGIApp
 
 from lsp_keras.serving.authentication import Token, TokenInterceptor
 from lsp_keras.serving.execution.batching import BatchingExecutor
+from lsp_keras.serving.execution.calls import Offload
 from lsp_keras.serving.execution.executor import DirectExecutor, Executor
+from lsp_keras.serving.execution.memory import MemoryBudget
 from lsp_keras.serving.execution.workers import Workers
-from lsp_keras.serving.grpc.service import ModelService, PredictionService, make_server
+from lsp_keras.serving.grpc.service import (
+    HEALTH_NAMES,
+    ModelService,
+    PredictionService,
+    RequestReader,
+    make_server,
+)
 from lsp_keras.serving.models.manager import ModelManager
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.models.served_model import LoadPolicy
 from lsp_keras.serving.models.versions import ModelConfig
-from lsp_keras.serving.observability.metrics import PENDING, VERSIONS, Labels, Metrics
+from lsp_keras.serving.observability.metrics import MEMORY, PENDING, VERSIONS, Labels, Metrics
 from lsp_keras.serving.observability.readiness import Readiness
 from lsp_keras.serving.observability.requests import Observer
 from lsp_keras.serving.options import LoadOptions, ServerOptions
 from lsp_keras.serving.rest.app import make_app
 from lsp_keras.serving.rest.handlers import RestHandlers, RestOptions
 from lsp_keras.serving.rest.page import page_routes
+from lsp_keras.serving.rest.protocol import ConnectionLimits
 from lsp_keras.serving.services.inference import InferenceService
 from lsp_keras.serving.services.management import ManagementService
 from lsp_keras.serving.services.warmup import warm_up
@@ -81,7 +91,9 @@ class Server:
             self._metrics, self.manager.models, log_requests=self.options.log_requests
         )
         self._token = Token(self.options.token)
-        self._inference = InferenceService(self.manager, self._executor())
+        self._budget = MemoryBudget(self.options.max_memory_bytes)
+        self._offload = Offload(self._workers)
+        self._inference = InferenceService(self.manager, self._executor(), self._offload)
         self._management = ManagementService(self.manager)
         self._readiness = Readiness(self.manager)
         self._health = health_aio.HealthServicer()
@@ -128,6 +140,8 @@ class Server:
         self._handle_signals()
         try:
             transports = self._transports()
+            for name in HEALTH_NAMES:
+                await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
             for transport in transports:
                 await transport.start()
             self.started.set()
@@ -150,15 +164,23 @@ class Server:
             self.grpc_port = grpc_transport.port
             transports.append(grpc_transport)
         if self._socket:
-            transports.append(RestTransport(self._app(), self._socket, self.options.tls))
+            limits = ConnectionLimits(
+                self.options.connections(),
+                self.options.header_seconds,
+                self.options.max_header_bytes,
+            )
+            transports.append(RestTransport(self._app(), self._socket, self.options.tls, limits))
         return transports
 
     def _grpc_transport(self, port: int) -> GrpcTransport:
+        reader = RequestReader(self._budget, self._offload)
         server = make_server(
-            PredictionService(self._inference, self._management, self._observer),
-            ModelService(self._management, self._observer),
+            PredictionService(self._inference, self._management, reader, self._observer),
+            ModelService(self._management, reader, self._observer),
             health=self._health if self.options.health else None,
             max_request_bytes=self.options.max_grpc_bytes,
+            max_connections=self.options.connections(),
+            handshake_seconds=self.options.header_seconds,
             interceptors=[TokenInterceptor(self._token)] if self.options.token else [],
         )
         tls = self.options.grpc_tls or self.options.tls
@@ -169,7 +191,13 @@ class Server:
             self.options.rest_timeout, self.options.max_request_bytes, self.options.cors
         )
         handlers = RestHandlers(
-            self._inference, self._management, self._observer, self._token, options
+            self._inference,
+            self._management,
+            self._observer,
+            self._token,
+            self._budget,
+            self._offload,
+            options,
         )
         return make_app(
             handlers,
@@ -198,7 +226,8 @@ class Server:
             for name, numbers in self.manager.models().items()
             for number in numbers
         ]
-        return [(PENDING, (), float(self._workers.pending)), *versions]
+        pending, memory = float(self._workers.pending), float(self._budget.used)
+        return [(PENDING, (), pending), (MEMORY, (), memory), *versions]
 
     def _handle_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():

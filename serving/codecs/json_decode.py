@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lsp_keras.serving.codecs.json_document import parse_document, value_text, value_type
+from lsp_keras.serving.codecs.json_document import value_text, value_type
 from lsp_keras.serving.errors import InvalidArgumentError, ServingError, UnimplementedError
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors, TensorSpec, as_strings
 
 _FLOATS = {"float32", "float64"}
 _INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint32", "uint64"}
+# NumPy's.
+MAX_RANK = 64
+_EXPLAINED_ROWS = 10_000
 _SPACE = b" \t\r\n\v\f"
 
 
@@ -37,18 +40,21 @@ class JsonRequest:
     by_rows: bool
 
 
-def decode_predict(body: bytes, find_signature: Callable[[str], Signature]) -> JsonRequest:
+def decode_predict(
+    document: Mapping[str, Any], find_signature: Callable[[str], Signature]
+) -> JsonRequest:
     """Tensors of a predict request.
 
     Args:
-        body: `{"signature_name": ..., "instances": [...]}` or `{..., "inputs": ...}`.
+        document: `{"signature_name": ..., "instances": [...]}` or `{..., "inputs": ...}`.
         find_signature: Signature by name; called with an empty name where none is given.
 
     Raises:
         ServingError: In the words of TensorFlow Serving.
     """
-    document = parse_document(body)
     signature = find_signature(signature_name(document))
+    if not signature.inputs:
+        raise InvalidArgumentError(f"Failed to get input map for signature: {signature.name}")
     by_rows = "instances" in document
     if by_rows and "inputs" in document:
         raise InvalidArgumentError(
@@ -78,7 +84,7 @@ def signature_name(document: Mapping[str, Any]) -> str:
 def _check_rows(document: Mapping[str, Any], rows: Any) -> None:
     if not isinstance(rows, list):
         raise InvalidArgumentError(
-            f"JSON Value: {value_text(document)} Excepting 'instances' to be an list/array"
+            f"JSON Value: {value_text(document)} Expecting 'instances' to be an list/array"
         )
     if not rows:
         raise InvalidArgumentError(
@@ -105,10 +111,13 @@ def _from_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> Tensors:
 
 
 def _explain_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> None:
-    """Raises the error that TensorFlow Serving, which goes row by row, finds first."""
+    """Raises the error that TensorFlow Serving, which goes row by row, finds first.
+
+    Looks at the first rows only, for no client's mistake may cost minutes.
+    """
     by_name = _is_object(rows[0])
     shapes: dict[str, tuple[int, ...]] = {}
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows[:_EXPLAINED_ROWS]):
         if by_name != _is_object(row):
             expected, received = ("object", "list") if by_name else ("value/list", "object")
             raise InvalidArgumentError(
@@ -165,12 +174,17 @@ def to_tensor(value: Any, spec: TensorSpec) -> Array:
     """Tensor of a JSON value: a scalar, or lists nested as deep as the tensor has dimensions.
 
     Raises:
-        InvalidArgumentError: Lists of different lengths, or a value of another type.
+        InvalidArgumentError: Lists of different lengths or nested too deeply, or a value of
+            another type.
         UnimplementedError: JSON has no form for tensors of this type.
     """
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], list):
+        if len(shape) == MAX_RANK:
+            raise InvalidArgumentError(
+                f"JSON Value: lists are nested deeper than {MAX_RANK} levels."
+            )
         _check_lists(level, len(shape))
         shape.append(len(level[0]))
         level = list(chain.from_iterable(level))

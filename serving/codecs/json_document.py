@@ -1,12 +1,23 @@
 """JSON documents parsed as TensorFlow Serving parses them."""
 
+import contextlib
+import gc
 import json
 import math
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 
-from lsp_keras.serving.errors import MAX_MESSAGE_LENGTH, TRUNCATED, InvalidArgumentError
+from lsp_keras.serving.errors import (
+    MAX_MESSAGE_LENGTH,
+    TRUNCATED,
+    DeadlineExceededError,
+    InvalidArgumentError,
+)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Python's wording to RapidJSON's.
@@ -31,34 +42,87 @@ _TYPE_NAMES = {
     float: "Number",
 }
 
+_NOTHING = object()
+_parsing = 0
+_parsing_lock = threading.Lock()
+# Bytes of memory for what each character begins or ends, as Python and NumPy keep it.
+_COSTS = {"[": 96, "{": 320, ",": 48, '"': 40}
+_CHUNK_BYTES = 1 << 20
 
-def parse_document(body: bytes) -> dict[str, Any]:
+
+def json_cost(body: bytes) -> int:
+    """Upper bound of the bytes of memory that the parsed document and its tensors take.
+
+    Counts brackets, commas and quotation marks, in strings too, without parsing.
+    """
+    cost = 4 * len(body)
+    characters = np.frombuffer(body, np.uint8)
+    # In pieces, for a comparison takes as much memory as what it compares.
+    for start in range(0, len(body), _CHUNK_BYTES):
+        chunk = characters[start : start + _CHUNK_BYTES]
+        for character, size in _COSTS.items():
+            cost += size * int(np.count_nonzero(chunk == ord(character)))
+    return cost
+
+
+def parse_document(body: bytes, deadline: float | None = None) -> dict[str, Any]:
     """The JSON object in a request's body.
 
     NaN, Infinity and -Infinity are numbers. Text after the document is ignored.
 
+    Args:
+        body: Text in UTF-8.
+        deadline: When to give up, on the monotonic clock; strict JSON is parsed in any case.
+
     Raises:
         InvalidArgumentError: The body is no JSON, or no object.
+        DeadlineExceededError: It took too long.
     """
     if not body:
         raise InvalidArgumentError("JSON Parse error: The document is empty")
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = _parse_leniently(body.removeprefix(_BYTE_ORDER_MARK))
+    with _collection_paused():
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            document = _parse_leniently(body.removeprefix(_BYTE_ORDER_MARK), deadline)
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"JSON Value: {value_text(document)} Is not object")
     return document
 
 
-def _parse_leniently(body: bytes) -> Any:
+@contextlib.contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Parses without the garbage collector, which would go through all new lists many times.
+
+    Millions of lists take five times as long with it, during which no other thread runs.
+    """
+    global _parsing
+    with _parsing_lock:
+        _parsing += 1
+        if _parsing == 1:
+            gc.disable()
+    try:
+        yield
+    finally:
+        with _parsing_lock:
+            _parsing -= 1
+            if not _parsing:
+                gc.enable()
+
+
+def _parse_leniently(body: bytes, deadline: float | None) -> Any:
     """Slower parser for what is no strict JSON but accepted all the same."""
+    decoder = json.JSONDecoder(
+        parse_float=_until(deadline, _parse_float),
+        parse_int=_until(deadline, _parse_int),
+        parse_constant=_until(deadline, float),
+    )
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise _parse_error("Invalid encoding in string.", error.start) from None
     try:
-        document, _ = _DECODER.raw_decode(text, _skip_space(text))
+        document, _ = decoder.raw_decode(text, _skip_space(text))
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode(errors="replace"))
         raise _parse_error(_MESSAGES.get(error.msg, "Invalid value."), offset) from None
@@ -94,15 +158,66 @@ def _parse_int(text: str) -> int | float:
     return number if -(2**63) <= number < 2**64 else float(number)
 
 
-_DECODER = json.JSONDecoder(parse_float=_parse_float, parse_int=_parse_int)
+def _until(deadline: float | None, parse: Callable[[str], float]) -> Callable[[str], float]:
+    """The function, which raises once the time is up."""
+    if deadline is None:
+        return parse
+
+    def parse_in_time(text: str) -> float:
+        if time.monotonic() > deadline:
+            raise DeadlineExceededError("Timed out.")
+        return parse(text)
+
+    return parse_in_time
 
 
 def value_text(value: Any) -> str:
-    """The value as JSON, cut where it is long, for messages."""
-    text = json.dumps(value, ensure_ascii=False)
-    if len(text) > MAX_MESSAGE_LENGTH:
-        return text[:MAX_MESSAGE_LENGTH] + TRUNCATED
-    return text
+    """The value as JSON, cut where it is long, for messages.
+
+    Reads no more of the value than it writes, however long or deep it is.
+    """
+    parts: list[str] = []
+    length = 0
+    for part in _pieces(value):
+        parts.append(part)
+        length += len(part)
+        if length > MAX_MESSAGE_LENGTH:
+            return "".join(parts)[:MAX_MESSAGE_LENGTH] + TRUNCATED
+    return "".join(parts)
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """JSON of a value, piece by piece and without recursion."""
+    stack = [_entries(value) if isinstance(value, list | dict) else iter([("", value)])]
+    while stack:
+        for text, item in stack[-1]:
+            yield text
+            if isinstance(item, list | dict):
+                stack.append(_entries(item))
+                break
+            if item is not _NOTHING:
+                yield _scalar_text(item)
+        else:
+            stack.pop()
+
+
+def _entries(value: list[Any] | dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each item of a list or object with the text before it, and the brackets."""
+    brackets = "[]" if isinstance(value, list) else "{}"
+    yield brackets[0], _NOTHING
+    for number, item in enumerate(value):
+        separator = ", " if number else ""
+        if isinstance(value, dict):
+            yield f"{separator}{_scalar_text(item)}: ", value[item]
+        else:
+            yield separator, item
+    yield brackets[1], _NOTHING
+
+
+def _scalar_text(value: Any) -> str:
+    if isinstance(value, str):
+        value = value[: MAX_MESSAGE_LENGTH + 1]
+    return json.dumps(value, ensure_ascii=False)
 
 
 def value_type(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Classify and regress requests in JSON, and their answers."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,21 +11,22 @@ from tensorflow_serving.apis import input_pb2
 from lsp_keras.serving.codecs.decimals import dump_numbers
 from lsp_keras.serving.codecs.json_decode import decode_base64, is_base64, signature_name
 from lsp_keras.serving.codecs.json_document import parse_document, value_text, value_type
-from lsp_keras.serving.errors import InvalidArgumentError
+from lsp_keras.serving.errors import DeadlineExceededError, InvalidArgumentError
 
 _INT64_LIMIT = 2**63
 
 
-def decode_examples(body: bytes) -> tuple[str, Any]:
+def decode_examples(body: bytes, deadline: float | None = None) -> tuple[str, Any]:
     """Signature name (empty for the default) and `Input` of a classify or regress request.
 
     Args:
         body: `{"signature_name": ..., "context": {...}, "examples": [{...}]}`.
+        deadline: When to give up, on the monotonic clock.
 
     Raises:
         InvalidArgumentError: In the words of TensorFlow Serving.
     """
-    document = parse_document(body)
+    document = parse_document(body, deadline)
     name = signature_name(document)
     request = input_pb2.Input()
     add = request.example_list.examples.add
@@ -33,6 +35,8 @@ def decode_examples(body: bytes) -> tuple[str, Any]:
         _fill_example(document["context"], with_context.context)
         add = with_context.examples.add
     for example in _examples(document):
+        if deadline is not None and time.monotonic() > deadline:
+            raise DeadlineExceededError("Timed out.")
         _fill_example(example, add())
     return name, request
 

@@ -1,6 +1,8 @@
 """Tensors as gRPC carries them."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,15 @@ from tensorflow.core.framework import tensor_pb2
 from lsp_keras.serving.errors import InvalidArgumentError
 from lsp_keras.serving.models.signatures import Array, as_strings
 
-# No request can hold more; a short request must not grow into more either.
+# No request can hold more.
 MAX_TENSOR_BYTES = 2**31 - 1
+# A list of values shorter than its tensor repeats the last one, up to this size of the tensor:
+# what a message expands to is bounded by its own size, apart from this.
+MAX_REPEATED_BYTES = 1 << 20
+# NumPy's.
+MAX_RANK = 64
+# What TensorFlow keeps for each string, beside its bytes.
+_STRING_BYTES = 32
 _INT_FIELD = dict.fromkeys(["int8", "int16", "int32", "uint8", "uint16"], "int_val")
 _FIELDS = {
     **_INT_FIELD,
@@ -37,7 +46,28 @@ _PACKED = {
 }
 
 
-def decode_tensor(proto: Any, name: str) -> Array:
+@dataclass(frozen=True)
+class TensorForm:
+    """What a `TensorProto` says of its tensor, before any value of it is read.
+
+    Attributes:
+        dtype: TensorFlow's.
+        shape: Sizes.
+        num_bytes: Memory that the tensor takes.
+    """
+
+    dtype: tf.DType
+    shape: tuple[int, ...]
+    num_bytes: int
+
+
+def decode_tensor(
+    proto: Any,
+    name: str,
+    check: Callable[[TensorForm], None] = lambda form: None,
+    *,
+    max_repeated_bytes: int = MAX_REPEATED_BYTES,
+) -> Array:
     """The tensor in a `TensorProto`, whether in `tensor_content` or in a typed field.
 
     A list of values shorter than the shape repeats its last value.
@@ -45,19 +75,54 @@ def decode_tensor(proto: Any, name: str) -> Array:
     Args:
         proto: From a request.
         name: Of the input, for messages.
+        check: Told what the tensor will be before any memory is taken for it.
+        max_repeated_bytes: Size up to which the last value is repeated.
 
     Raises:
         InvalidArgumentError: Type, shape and values do not fit each other.
     """
     try:
         dtype = tf.as_dtype(proto.dtype)
+        values = list_field(proto, dtype)
         shape = _shape(proto, dtype)
-        # Each access copies the bytes.
-        if content := proto.tensor_content:
-            return _from_content(content, dtype, shape)
-        return _from_values(list_field(proto, dtype), dtype, shape)
-    except (TypeError, ValueError, OverflowError, KeyError):
-        raise InvalidArgumentError(f"tensor parsing error: {name}") from None
+    except (TypeError, ValueError, KeyError):
+        raise _parsing_error(name) from None
+    # Each access copies the bytes.
+    content = proto.tensor_content
+    count = math.prod(shape)
+    if content:
+        num_bytes = _content_bytes(content, dtype, count, name)
+    else:
+        num_bytes = _values_bytes(values, dtype, count, max_repeated_bytes, name)
+    check(TensorForm(dtype, shape, num_bytes))
+    try:
+        if content:
+            return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
+        return _from_values(values, dtype, shape)
+    except (TypeError, ValueError, OverflowError):
+        raise _parsing_error(name) from None
+
+
+def _content_bytes(content: bytes, dtype: tf.DType, count: int, name: str) -> int:
+    if dtype == tf.string or len(content) != count * dtype.size:
+        raise _parsing_error(name)
+    return len(content)
+
+
+def _values_bytes(
+    values: Any, dtype: tf.DType, count: int, max_repeated_bytes: int, name: str
+) -> int:
+    given = len(values) // (2 if dtype.is_complex else 1)
+    item_bytes = dtype.size
+    if dtype == tf.string:
+        item_bytes = _STRING_BYTES + (len(values[-1]) if given else 0)
+    repeated_bytes = item_bytes * max(0, count - given)
+    if repeated_bytes > max_repeated_bytes:
+        raise InvalidArgumentError(
+            f"tensor parsing error: {name}: {given} values for {count} places; the last one may "
+            f"be repeated up to {max_repeated_bytes} bytes."
+        )
+    return repeated_bytes + item_bytes * min(count, given)
 
 
 def list_field(proto: Any, dtype: tf.DType) -> Any:
@@ -65,19 +130,21 @@ def list_field(proto: Any, dtype: tf.DType) -> Any:
     return getattr(proto, _FIELDS[dtype.name])
 
 
+def _parsing_error(name: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"tensor parsing error: {name}")
+
+
 def _shape(proto: Any, dtype: tf.DType) -> tuple[int, ...]:
+    if proto.tensor_shape.unknown_rank or len(proto.tensor_shape.dim) > MAX_RANK:
+        raise ValueError
     shape = tuple(dimension.size for dimension in proto.tensor_shape.dim)
     item_bytes = 1 if dtype == tf.string else dtype.size
-    too_large = math.prod(shape) * item_bytes > MAX_TENSOR_BYTES
-    if proto.tensor_shape.unknown_rank or min(shape, default=0) < 0 or too_large:
+    # An empty tensor may not be huge in its other dimensions either: a sum over the empty one
+    # would be.
+    too_large = math.prod(max(size, 1) for size in shape) * item_bytes > MAX_TENSOR_BYTES
+    if min(shape, default=0) < 0 or too_large:
         raise ValueError
     return shape
-
-
-def _from_content(content: bytes, dtype: tf.DType, shape: tuple[int, ...]) -> Array:
-    if dtype == tf.string:
-        raise TypeError
-    return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
 
 
 def _from_values(values: Any, dtype: tf.DType, shape: tuple[int, ...]) -> Array:

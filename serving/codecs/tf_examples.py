@@ -6,7 +6,6 @@ import numpy as np
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from lsp_keras.serving.errors import (
-    FailedPreconditionError,
     InvalidArgumentError,
     UnimplementedError,
 )
@@ -49,7 +48,7 @@ def check_classify(signature: Signature) -> None:
             f"Expected one or two output Tensors, found {len(signature.outputs)}"
         )
     if not {CLASSES, SCORES} & signature.outputs.keys():
-        raise FailedPreconditionError(
+        raise InvalidArgumentError(
             "Expected classification signature outputs to contain at least one of "
             f'"{CLASSES}" or "{SCORES}". Signature was: {signature.name}'
         )
@@ -61,16 +60,14 @@ def check_regress(signature: Signature) -> None:
     if len(signature.outputs) != 1:
         raise InvalidArgumentError("Expected one output Tensor.")
     if OUTPUTS not in signature.outputs:
-        raise FailedPreconditionError(
-            f"No regression outputs found in SignatureDef: {signature.name}"
-        )
+        raise InvalidArgumentError(f"No regression outputs found in SignatureDef: {signature.name}")
 
 
 def _check_single_input(signature: Signature, task: str) -> None:
     if len(signature.inputs) != 1:
         raise InvalidArgumentError("Expected one input Tensor.")
     if INPUTS not in signature.inputs:
-        raise FailedPreconditionError(f"No {task} inputs found in SignatureDef: {signature.name}")
+        raise InvalidArgumentError(f"No {task} inputs found in SignatureDef: {signature.name}")
 
 
 def classification_result(outputs: Tensors, num_examples: int) -> Any:

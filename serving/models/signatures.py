@@ -83,20 +83,23 @@ class Signature:
             UnimplementedError: The signature takes sparse or composite tensors.
         """
         self.check_input_names(inputs)
-        for name, spec in self.inputs.items():
-            if not spec.tensor_name:
-                raise UnimplementedError(f"Input {name} is a sparse or composite tensor.")
-            array = inputs[name]
-            if array.dtype != spec.numpy_dtype:
-                raise InvalidArgumentError(
-                    f"Input {name} has type {type_name_of(array)}; "
-                    f"the signature expects {spec.type_name}."
-                )
-            if not spec.accepts(array.shape):
-                raise InvalidArgumentError(
-                    f"Input {name} has shape {_shape_text(array.shape)}; the signature "
-                    f"expects {_shape_text(spec.shape or ())}."
-                )
+        for name in self.inputs:
+            self.check_input(name, _dtype_of(inputs[name]), inputs[name].shape)
+
+    def check_input(self, name: str, dtype: tf.DType, shape: tuple[int, ...]) -> None:
+        """Raises unless a tensor of that type and shape fits one of the inputs."""
+        spec = self.inputs[name]
+        if not spec.tensor_name:
+            raise UnimplementedError(f"Input {name} is a sparse or composite tensor.")
+        if dtype != spec.dtype:
+            raise InvalidArgumentError(
+                f"Input {name} has type {type_name(dtype)}; the signature expects {spec.type_name}."
+            )
+        if not spec.accepts(shape):
+            raise InvalidArgumentError(
+                f"Input {name} has shape {_shape_text(shape)}; the signature "
+                f"expects {_shape_text(spec.shape or ())}."
+            )
 
     def check_input_names(self, names: Collection[str]) -> None:
         """Raises `InvalidArgumentError` unless the names are those of the inputs."""
@@ -125,7 +128,11 @@ def type_name(dtype: tf.DType) -> str:
 
 def type_name_of(array: Array) -> str:
     """The same for the type of an array."""
-    return type_name(tf.string if array.dtype == object else tf.as_dtype(array.dtype))
+    return type_name(_dtype_of(array))
+
+
+def _dtype_of(array: Array) -> tf.DType:
+    return tf.string if array.dtype == object else tf.as_dtype(array.dtype)
 
 
 def as_strings(values: list[bytes], shape: tuple[int, ...]) -> Array:

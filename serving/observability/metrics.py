@@ -8,6 +8,7 @@ REQUEST_COUNT = ":tensorflow:serving:request_count"
 REQUEST_LATENCY = ":tensorflow:serving:request_latency"
 BATCH_SIZE = "lsp_keras_serving_batch_size"
 PENDING = "lsp_keras_serving_pending_requests"
+MEMORY = "lsp_keras_serving_request_memory_bytes"
 VERSIONS = "lsp_keras_serving_available_version"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import re
-import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from lsp_keras.serving.authentication import Token
+from lsp_keras.serving.codecs.json_document import json_cost
 from lsp_keras.serving.codecs.json_encode import encode_error
 from lsp_keras.serving.codecs.json_examples import (
     decode_examples,
@@ -22,14 +23,18 @@ from lsp_keras.serving.codecs.json_examples import (
 from lsp_keras.serving.codecs.json_protos import encode_metadata, encode_status
 from lsp_keras.serving.errors import (
     DeadlineExceededError,
+    FailedPreconditionError,
     InternalError,
     InvalidArgumentError,
     NotFoundError,
-    RequestTooLargeError,
     ServingError,
 )
+from lsp_keras.serving.execution.calls import SMALL_BYTES, Call, Offload
+from lsp_keras.serving.execution.memory import MemoryBudget
 from lsp_keras.serving.models.manager import ModelSpec
+from lsp_keras.serving.models.versions import version_number
 from lsp_keras.serving.observability.requests import Observation, Observer
+from lsp_keras.serving.rest.bodies import BodyReader
 from lsp_keras.serving.services.inference import InferenceService, fill_spec
 from lsp_keras.serving.services.management import ManagementService
 
@@ -38,7 +43,10 @@ logger = logging.getLogger(__name__)
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _PREDICTION_URL = re.compile(_MODEL + ":(?P<method>classify|regress|predict)", re.ASCII | re.I)
 _STATUS_URL = re.compile(_MODEL + "(?P<metadata>/metadata)?", re.ASCII | re.I)
-_LARGEST_VERSION = 2**63 - 1
+_NAMELESS_URL = re.compile(
+    r"/v1/models(/versions/\d+|/labels/[^/:]+)?(/metadata)?", re.ASCII | re.I
+)
+_METHODS = ("predict", "classify", "regress")
 MAX_BODY_BYTES = 100 * 1024 * 1024
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
@@ -52,7 +60,7 @@ class RestOptions:
     """Limits of the REST handlers.
 
     Attributes:
-        timeout: Seconds for a request.
+        timeout: Seconds for a request, its body included.
         max_request_bytes: Largest body, before and after it is inflated.
         cors: Whether pages of other sites may call.
     """
@@ -70,6 +78,8 @@ class RestHandlers:
         management: Answers status and metadata.
         observer: Told of each request.
         token: What clients must send.
+        budget: Memory for all requests.
+        offload: Where large bodies are inflated and decoded.
         options: Limits.
     """
 
@@ -79,18 +89,21 @@ class RestHandlers:
         management: ManagementService,
         observer: Observer,
         token: Token,
+        budget: MemoryBudget,
+        offload: Offload,
         options: RestOptions,
     ) -> None:
         self._inference = inference
         self._management = management
         self._observer = observer
         self._token = token
+        self._budget = budget
+        self._offload = offload
         self._options = options
+        self._bodies = BodyReader(offload, options.max_request_bytes)
 
     async def answer(self, request: Request) -> Response:
         """Answer to any request; errors become a status and a JSON body."""
-        if self._options.cors and request.method == "OPTIONS":
-            return Response(headers=_CORS_HEADERS)
         response = await respond(lambda: self._dispatch(request))
         if self._options.cors:
             response.headers.update(_CORS_HEADERS)
@@ -100,74 +113,54 @@ class RestHandlers:
         path = full_path(request)
         if not path.lower().startswith("/v1/"):
             raise NotFoundError(f"Not found: {path}")
+        if request.method == "OPTIONS":
+            return _preflight(request.headers.get("origin", ""))
         match = _match(request.method, request.scope["query_string"], path)
         groups = match.groupdict()
-        method, metadata = groups.get("method"), groups.get("metadata")
+        method, metadata = groups.get("method"), groups.get("metadata") == "/metadata"
         api = method or ("metadata" if metadata else "status")
-        with self._observer.request("REST", api.lower()) as observation:
+        with self._observer.request("REST", api) as observation:
             observation.model = unquote(match["name"])
             self._token.check(request.headers.get("authorization"))
             spec = _model_spec(match)
             if method:
-                return await self._infer(method.lower(), spec, request, observation)
-            return self._describe(spec, metadata=bool(metadata))
+                return await self._infer(method, spec, request, observation)
+            return self._describe(spec, metadata=metadata)
 
     async def _infer(
         self, method: str, spec: ModelSpec, request: Request, observation: Observation
     ) -> bytes:
-        body = await self._body(request)
-        observation.request_bytes = len(body)
         timeout = self._options.timeout
         async with asyncio.timeout(timeout):
-            if method == "predict":
-                return await self._inference.predict_json(spec, body, timeout)
-            return await self._infer_examples(method, spec, body)
+            with self._budget.lease() as lease:
+                call = Call.within(lease, timeout)
+                body = await self._bodies.read(request.headers, request.stream(), call)
+                observation.request_bytes = call.size
+                if method == "predict":
+                    return await self._inference.predict_json(spec, body, call)
+                return await self._infer_examples(method, spec, body, call)
 
-    async def _infer_examples(self, method: str, spec: ModelSpec, body: bytes) -> bytes:
-        signature, examples = decode_examples(body)
-        timeout = self._options.timeout
+    async def _infer_examples(self, method: str, spec: ModelSpec, body: bytes, call: Call) -> bytes:
+        def decode() -> tuple[str, Any]:
+            if len(body) > SMALL_BYTES:
+                call.lease.grow(json_cost(body))
+            return decode_examples(body, call.deadline)
+
+        signature, examples = await self._offload.run(call, call.size, decode)
         if method == "classify":
             classification = classification_pb2.ClassificationRequest(input=examples)
             fill_spec(classification.model_spec, spec, signature)
-            classified = await self._inference.classify(classification, timeout)
+            classified = await self._inference.classify(classification, call)
             return encode_classification(classified.result)
         regression = regression_pb2.RegressionRequest(input=examples)
         fill_spec(regression.model_spec, spec, signature)
-        regressed = await self._inference.regress(regression, timeout)
+        regressed = await self._inference.regress(regression, call)
         return encode_regression(regressed.result)
 
     def _describe(self, spec: ModelSpec, *, metadata: bool) -> bytes:
         if metadata:
             return encode_metadata(self._management.metadata(spec, ["signature_def"]))
         return encode_status(self._management.status(spec))
-
-    async def _body(self, request: Request) -> bytes:
-        """The body, inflated if it is compressed."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._options.max_request_bytes:
-                raise self._too_large()
-        if request.headers.get("content-encoding", "").lower() != "gzip":
-            return bytes(body)
-        return self._inflate(bytes(body))
-
-    def _inflate(self, body: bytes) -> bytes:
-        inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            inflated = inflater.decompress(body, self._options.max_request_bytes)
-        except zlib.error:
-            raise InvalidArgumentError("The body could not be inflated as gzip.") from None
-        if inflater.unconsumed_tail:
-            raise self._too_large()
-        if not inflater.eof:
-            raise InvalidArgumentError("The gzip body is cut short.")
-        return inflated
-
-    def _too_large(self) -> RequestTooLargeError:
-        return RequestTooLargeError(
-            f"The request body is larger than {self._options.max_request_bytes} bytes."
-        )
 
 
 async def respond(call: Callable[[], Awaitable[bytes]]) -> Response:
@@ -183,6 +176,17 @@ async def respond(call: Callable[[], Awaitable[bytes]]) -> Response:
     except Exception:
         logger.exception("request failed")
         return json_response(encode_error(InternalError("Internal server error.")), 500)
+
+
+def _preflight(origin: str) -> bytes:
+    """Answer to a browser's question whether a page may call, as TensorFlow Serving gives it.
+
+    Raises:
+        FailedPreconditionError: It comes from no browser.
+    """
+    if not re.search("https?://", origin):
+        raise FailedPreconditionError("Origin header is missing in CORS preflight")
+    return b""
 
 
 def json_response(body: bytes, status: int) -> Response:
@@ -205,16 +209,17 @@ def _match(method: str, query: bytes, path: str) -> "re.Match[str]":
     """
     pattern = {"POST": _PREDICTION_URL, "GET": _STATUS_URL}.get(method)
     match = pattern.fullmatch(path) if pattern and not query else None
-    if match:
+    # In any case of letters TensorFlow Serving's pattern takes a method, but it knows only these.
+    if match and match.groupdict().get("method", "predict") in _METHODS:
         return match
-    if method == "GET" and path.lower() in ("/v1/models", "/v1/models/metadata"):
+    if method == "GET" and not query and _NAMELESS_URL.fullmatch(path):
         raise InvalidArgumentError("Missing model name in request.")
     raise InvalidArgumentError(f"Malformed request: {method} {path}")
 
 
 def _model_spec(match: "re.Match[str]") -> ModelSpec:
-    version = int(match["version"]) if match["version"] else None
-    if version is not None and version > _LARGEST_VERSION:
+    version = version_number(match["version"]) if match["version"] else None
+    if match["version"] and version is None:
         raise InvalidArgumentError(f"Failed to convert version: {match['version']} to numeric.")
     label = unquote(match["label"]) if match["label"] else None
     return ModelSpec(unquote(match["name"]), version, label)

@@ -1,7 +1,6 @@
 """What a server answers, apart from how requests reach it."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tensorflow_serving.apis import (
@@ -11,9 +10,16 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from lsp_keras.serving.codecs.json_decode import JsonRequest, decode_predict
+from lsp_keras.serving.codecs.json_decode import JsonRequest, decode_predict, signature_name
+from lsp_keras.serving.codecs.json_document import json_cost, parse_document
 from lsp_keras.serving.codecs.json_encode import encode_predict
-from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
+from lsp_keras.serving.codecs.tensor_proto import (
+    MAX_REPEATED_BYTES,
+    MAX_TENSOR_BYTES,
+    TensorForm,
+    decode_tensor,
+    encode_tensor,
+)
 from lsp_keras.serving.codecs.tf_examples import (
     INPUTS,
     check_classify,
@@ -23,22 +29,19 @@ from lsp_keras.serving.codecs.tf_examples import (
     serialized_examples,
 )
 from lsp_keras.serving.errors import (
-    DeadlineExceededError,
     FailedPreconditionError,
     InvalidArgumentError,
     UnimplementedError,
 )
+from lsp_keras.serving.execution.calls import SMALL_BYTES, Call, Offload
 from lsp_keras.serving.execution.executor import Executor
 from lsp_keras.serving.models.manager import ModelSpec
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.models.served_model import ServableHandle
-from lsp_keras.serving.models.signatures import DEFAULT_SIGNATURE, Signature, Tensors
+from lsp_keras.serving.models.signatures import DEFAULT_SIGNATURE, Array, Signature, Tensors
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
-# Bodies up to this size are parsed on the event loop, for a thread would cost more.
-_SMALL_BODY = 32 * 1024
-_SMALL_OUTPUT = 4096
 
 
 class Models(Protocol):
@@ -54,25 +57,46 @@ class InferenceService:
     Args:
         models: Holds the models.
         executor: Runs them.
+        offload: Where large requests are decoded and large answers encoded.
     """
 
-    def __init__(self, models: Models, executor: Executor) -> None:
+    def __init__(self, models: Models, executor: Executor, offload: Offload) -> None:
         self._models = models
         self._executor = executor
+        self._offload = offload
 
-    async def predict_json(self, spec: ModelSpec, body: bytes, timeout: float | None) -> bytes:
+    async def predict_json(self, spec: ModelSpec, body: bytes, call: Call) -> bytes:
         """Answer to a predict request in JSON.
 
         Raises:
             ServingError: With the status and in the words of TensorFlow Serving.
         """
-        with self._models.handle(spec) as handle:
-            request = await _decode(handle.servable, body)
+        handle, request = await self._read_json(spec, body, call)
+        with handle:
             request.signature.check_inputs(request.inputs)
-            outputs = await self._run(handle, request.signature, request.inputs, timeout)
-            return await _encode(request, outputs)
+            outputs = await self._run(handle, request.signature, request.inputs, call)
+        return await self._offload.run(
+            call,
+            _size(outputs),
+            lambda: encode_predict(request.signature, outputs, by_rows=request.by_rows),
+        )
 
-    async def predict(self, request: Any, timeout: float | None) -> Any:
+    async def _read_json(
+        self, spec: ModelSpec, body: bytes, call: Call
+    ) -> tuple[ServableHandle, JsonRequest]:
+        """The servable, to be released, and the request, of which only its tensors are left."""
+        # A body that is no JSON is said to be none before its model is looked for.
+        document = await self._offload.run(call, call.size, lambda: _parse(body, call))
+        handle = self._models.handle(spec)
+        try:
+            return handle, await self._offload.run(
+                call, call.size, lambda: _decode(handle.servable, document)
+            )
+        except BaseException:
+            handle.release()
+            raise
+
+    async def predict(self, request: Any, call: Call) -> Any:
         """`PredictResponse` to a `PredictRequest`.
 
         Raises:
@@ -84,69 +108,88 @@ class InferenceService:
             names = list(request.output_filter)
             signature.check_output_filter(names)
             signature.check_input_names(request.inputs)
-            inputs = {name: decode_tensor(request.inputs[name], name) for name in request.inputs}
-            signature.check_inputs(inputs)
-            outputs = await self._run(handle, signature, inputs, timeout)
-        response = predict_pb2.PredictResponse()
-        for name in names or outputs:
-            response.outputs[name].CopyFrom(encode_tensor(outputs[name]))
+            inputs = await self._offload.run(
+                call, call.size, lambda: _decode_inputs(request.inputs, signature, call)
+            )
+            outputs = await self._run(handle, signature, inputs, call)
+        chosen = {name: outputs[name] for name in names or outputs}
+        response = await self._offload.run(call, _size(chosen), lambda: _predict_response(chosen))
         _fill_spec(response.model_spec, request.model_spec.name, signature.name, handle.number)
         return response
 
-    async def classify(self, request: Any, timeout: float | None) -> Any:
+    async def classify(self, request: Any, call: Call) -> Any:
         """`ClassificationResponse` to a `ClassificationRequest`."""
         response = classification_pb2.ClassificationResponse()
         with self._models.handle(model_spec(request)) as handle:
             signature = _task_signature(handle.servable, request.model_spec.signature_name)
             check_classify(signature)
-            outputs, count = await self._run_examples(handle, signature, request.input, timeout)
-        response.result.CopyFrom(classification_result(outputs, count))
+            examples = await self._examples(request.input, call)
+            response.result.CopyFrom(await self._classify(handle, signature, examples, call))
         _fill_spec(response.model_spec, request.model_spec.name, signature.name, handle.number)
         return response
 
-    async def regress(self, request: Any, timeout: float | None) -> Any:
+    async def regress(self, request: Any, call: Call) -> Any:
         """`RegressionResponse` to a `RegressionRequest`."""
         response = regression_pb2.RegressionResponse()
         with self._models.handle(model_spec(request)) as handle:
             signature = _task_signature(handle.servable, request.model_spec.signature_name)
             check_regress(signature)
-            outputs, count = await self._run_examples(handle, signature, request.input, timeout)
-        response.result.CopyFrom(regression_result(outputs, count))
+            examples = await self._examples(request.input, call)
+            response.result.CopyFrom(await self._regress(handle, signature, examples, call))
         _fill_spec(response.model_spec, request.model_spec.name, signature.name, handle.number)
         return response
 
-    async def multi_inference(self, request: Any, timeout: float | None) -> Any:
+    async def multi_inference(self, request: Any, call: Call) -> Any:
         """`MultiInferenceResponse`: several classify and regress signatures on one input."""
         _check_tasks(request.tasks)
         response = inference_pb2.MultiInferenceResponse()
         with self._models.handle(_spec(request.tasks[0].model_spec)) as handle:
-            for task in request.tasks:
-                signature = _task_signature(handle.servable, task.model_spec.signature_name)
-                classify = task.method_name == CLASSIFY_METHOD
-                (check_classify if classify else check_regress)(signature)
-                outputs, count = await self._run_examples(handle, signature, request.input, timeout)
+            signatures = [_check_task(handle.servable, task) for task in request.tasks]
+            examples = await self._examples(request.input, call)
+            for task, signature in zip(request.tasks, signatures, strict=True):
                 result = response.results.add()
-                if classify:
-                    result.classification_result.CopyFrom(classification_result(outputs, count))
+                if task.method_name == CLASSIFY_METHOD:
+                    classified = await self._classify(handle, signature, examples, call)
+                    result.classification_result.CopyFrom(classified)
                 else:
-                    result.regression_result.CopyFrom(regression_result(outputs, count))
+                    regressed = await self._regress(handle, signature, examples, call)
+                    result.regression_result.CopyFrom(regressed)
                 _fill_spec(result.model_spec, task.model_spec.name, signature.name, handle.number)
         return response
 
+    async def _examples(self, proto: Any, call: Call) -> Tensors:
+        return await self._offload.run(
+            call, call.size, lambda: {INPUTS: serialized_examples(proto)}
+        )
+
+    async def _classify(
+        self, handle: ServableHandle, signature: Signature, examples: Tensors, call: Call
+    ) -> Any:
+        outputs = await self._run_examples(handle, signature, examples, call)
+        count = len(examples[INPUTS])
+        return await self._offload.run(
+            call, _size(outputs), lambda: classification_result(outputs, count)
+        )
+
+    async def _regress(
+        self, handle: ServableHandle, signature: Signature, examples: Tensors, call: Call
+    ) -> Any:
+        outputs = await self._run_examples(handle, signature, examples, call)
+        count = len(examples[INPUTS])
+        return await self._offload.run(
+            call, _size(outputs), lambda: regression_result(outputs, count)
+        )
+
     async def _run_examples(
-        self, handle: ServableHandle, signature: Signature, proto: Any, timeout: float | None
-    ) -> tuple[Tensors, int]:
-        examples = serialized_examples(proto)
-        inputs = {INPUTS: examples}
-        signature.check_inputs(inputs)
-        return await self._run(handle, signature, inputs, timeout), len(examples)
+        self, handle: ServableHandle, signature: Signature, examples: Tensors, call: Call
+    ) -> Tensors:
+        signature.check_inputs(examples)
+        return await self._run(handle, signature, examples, call)
 
     async def _run(
-        self, handle: ServableHandle, signature: Signature, inputs: Tensors, timeout: float | None
+        self, handle: ServableHandle, signature: Signature, inputs: Tensors, call: Call
     ) -> Tensors:
-        if timeout is not None and timeout <= 0:
-            raise DeadlineExceededError("Timed out.")
-        return await self._executor.run(handle, signature, inputs, timeout)
+        return await self._executor.run(handle, signature, inputs, call.remaining())
 
 
 def model_spec(request: Any) -> ModelSpec:
@@ -209,19 +252,52 @@ def _task_signature(servable: Servable, name: str) -> Signature:
         ) from None
 
 
-async def _decode(servable: Servable, body: bytes) -> JsonRequest:
-    def decode() -> JsonRequest:
-        return decode_predict(body, lambda name: _json_signature(servable, name))
+def _parse(body: bytes, call: Call) -> dict[str, Any]:
+    if len(body) > SMALL_BYTES:
+        call.lease.grow(json_cost(body))
+    document = parse_document(body, call.deadline)
+    # Wrong whatever the model is.
+    signature_name(document)
+    return document
 
-    return decode() if len(body) <= _SMALL_BODY else await asyncio.to_thread(decode)
+
+def _decode(servable: Servable, document: dict[str, Any]) -> JsonRequest:
+    return decode_predict(document, lambda name: _json_signature(servable, name))
 
 
-async def _encode(request: JsonRequest, outputs: Tensors) -> bytes:
-    def encode() -> bytes:
-        return encode_predict(request.signature, outputs, by_rows=request.by_rows)
+def _decode_inputs(protos: Mapping[str, Any], signature: Signature, call: Call) -> Tensors:
+    """Tensors of a request, each checked before memory is taken for it."""
 
-    size = sum(array.size for array in outputs.values())
-    return encode() if size <= _SMALL_OUTPUT else await asyncio.to_thread(encode)
+    def decode(name: str) -> Array:
+        def check(form: TensorForm) -> None:
+            signature.check_input(name, form.dtype, form.shape)
+            call.lease.grow(form.num_bytes)
+
+        return decode_tensor(protos[name], name, check, max_repeated_bytes=max_repeated)
+
+    max_repeated = MAX_TENSOR_BYTES if call.is_own else MAX_REPEATED_BYTES
+    return {name: decode(name) for name in protos}
+
+
+def _predict_response(outputs: Tensors) -> Any:
+    response = predict_pb2.PredictResponse()
+    for name, array in outputs.items():
+        response.outputs[name].CopyFrom(encode_tensor(array))
+    return response
+
+
+def _size(outputs: Tensors) -> int:
+    """Bytes of the outputs as text or in messages, roughly."""
+    return 8 * sum(array.size for array in outputs.values())
+
+
+def _check_task(servable: Servable, task: Any) -> Signature:
+    name = task.model_spec.signature_name or DEFAULT_SIGNATURE
+    if name not in servable.signatures:
+        raise InvalidArgumentError(f"Requested signature not found in model graph: {name}")
+    signature = servable.signatures[name]
+    (check_classify if task.method_name == CLASSIFY_METHOD else check_regress)(signature)
+    return signature
 
 
 def _check_tasks(tasks: Sequence[Any]) -> None:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from lsp_keras.serving.errors import InvalidArgumentError, ServingError, UnimplementedError
+from lsp_keras.serving.execution.calls import Offload, own_call
 from lsp_keras.serving.models.manager import ModelSpec
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.models.served_model import ServableHandle, Version
@@ -59,7 +60,7 @@ def warm_up(servable: Servable, *, iterations: int = 1) -> int:
     if not path.is_file():
         return 0
     records = _read(path)
-    service = InferenceService(_OnlyServable(servable), _InlineExecutor())
+    service = InferenceService(_OnlyServable(servable), _InlineExecutor(), Offload(None))
     for number, record in enumerate(records):
         try:
             for _ in range(iterations):
@@ -86,12 +87,12 @@ def _read(path: Path) -> list[Any]:
 async def _replay(service: InferenceService, record: Any) -> None:
     kind = record.WhichOneof("log_type")
     if kind == "predict_log":
-        await service.predict(record.predict_log.request, None)
+        await service.predict(record.predict_log.request, own_call())
     elif kind == "classify_log":
-        await service.classify(record.classify_log.request, None)
+        await service.classify(record.classify_log.request, own_call())
     elif kind == "regress_log":
-        await service.regress(record.regress_log.request, None)
+        await service.regress(record.regress_log.request, own_call())
     elif kind == "multi_inference_log":
-        await service.multi_inference(record.multi_inference_log.request, None)
+        await service.multi_inference(record.multi_inference_log.request, own_call())
     else:
         raise UnimplementedError(f"Unsupported log_type for warmup: {kind}")

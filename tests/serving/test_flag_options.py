@@ -13,7 +13,7 @@ from lsp_keras.serving.flags import FLAGS
 from lsp_keras.serving.models.config_watcher import ConfigWatcher
 from lsp_keras.serving.models.manager import ModelManager
 from lsp_keras.serving.models.served_model import LoadPolicy
-from lsp_keras.serving.options import ServerOptions
+from lsp_keras.serving.options import DEFAULT_CONNECTIONS, ServerOptions, possible_connections
 from lsp_keras.validation import InputError
 
 
@@ -44,6 +44,31 @@ def test_flags_in_upstreams_units(tmp_path) -> None:
     assert (options.load.retry_seconds, options.load.tags) == (2.0, ("serve", "gpu"))
     assert options.batching == BatchingOptions(max_batch_size=4)
     assert options.token == "secret"
+
+
+@pytest.mark.parametrize("contents", ["Größe", "two words", "a\x00b", "a\x7fb", "one\ntwo"])
+def test_a_token_that_not_every_client_can_send_is_refused(tmp_path, contents: str) -> None:
+    token = tmp_path / "token"
+    token.write_text(contents)
+    with pytest.raises(InputError, match="one word of visible ASCII characters"):
+        server_options(flags(token_file=token))
+
+
+@pytest.mark.parametrize(("mode", "is_said"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_token_file_that_others_can_read_is_said(tmp_path, caplog, mode, is_said) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    token.chmod(mode)
+    assert server_options(flags(token_file=token)).token == "secret"
+    assert ("others can read the token file" in caplog.text) == is_said
+
+
+def test_more_connections_than_files_are_refused() -> None:
+    possible = possible_connections()
+    assert ServerOptions(max_connections=possible).connections() == possible
+    assert ServerOptions().connections() == min(DEFAULT_CONNECTIONS, possible)
+    with pytest.raises(InputError, match=f"`max_connections` may be {possible} at most"):
+        ServerOptions(max_connections=possible + 1)
 
 
 @pytest.mark.parametrize(

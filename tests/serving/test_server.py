@@ -195,7 +195,8 @@ def test_tls_for_rest_and_grpc(affine_folder, certificate) -> None:
 
 def test_cors_by_option(affine_folder) -> None:
     with start(affine_folder, cors=True) as server:
-        preflight = requests.options(url(server), timeout=10)
+        origin = {"Origin": "http://localhost:3000"}
+        preflight = requests.options(url(server), headers=origin, timeout=10)
         assert preflight.status_code == 200
         answer = requests.post(url(server), json=ZERO, timeout=10)
         for headers in (preflight.headers, answer.headers):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsp_keras.serving.codecs.json_decode import decode_base64, decode_predict, to_tensor
+from lsp_keras.serving.codecs.json_document import parse_document
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 from lsp_keras.serving.models.signatures import Signature, TensorSpec
 
@@ -20,7 +21,8 @@ def spec(dtype: tf.DType) -> TensorSpec:
 
 def decode(body: str, **dtypes: tf.DType):
     inputs = {name: spec(dtype) for name, dtype in dtypes.items()}
-    return decode_predict(body.encode(), lambda _: Signature("s", "", inputs, {})).inputs
+    signature = Signature("s", "", inputs, {})
+    return decode_predict(parse_document(body.encode()), lambda _: signature).inputs
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_trailing_zero_bytes_survive() -> None:
 def test_parse_errors_say_what_and_where(body: bytes, message: str) -> None:
     signature = Signature("s", "", {"a": spec(tf.string)}, {})
     with pytest.raises(InvalidArgumentError) as raised:
-        decode_predict(body, lambda _: signature)
+        decode_predict(parse_document(body), lambda _: signature)
     assert raised.value.message.startswith("JSON Parse error: ")
     assert message in raised.value.message
 

@@ -1,12 +1,22 @@
 """gRPC tensors, against TensorFlow's own conversion."""
 
+import tracemalloc
+
 import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 
-from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
+from lsp_keras.serving.codecs.tensor_proto import (
+    MAX_REPEATED_BYTES,
+    TensorForm,
+    decode_tensor,
+    encode_tensor,
+)
 from lsp_keras.serving.errors import InvalidArgumentError
 from lsp_keras.serving.models.signatures import as_strings
 
@@ -51,6 +61,64 @@ def test_what_tensorflow_writes_is_read(array) -> None:
     np.testing.assert_array_equal(decoded, array)
 
 
+def test_the_form_is_told_before_memory_is_taken() -> None:
+    forms = []
+
+    def refuse(form) -> None:
+        forms.append(form)
+        raise InvalidArgumentError("another shape is expected")
+
+    with pytest.raises(InvalidArgumentError, match="another shape"):
+        decode_tensor(proto(tf.float64, 300, 400, double_val=[0.5] * 119_990), "x", refuse)
+    assert forms == [TensorForm(tf.float64, (300, 400), 960_000)]
+
+
+def test_one_value_fills_up_to_the_limit() -> None:
+    count = MAX_REPEATED_BYTES // 4 + 1
+    decoded = decode_tensor(proto(tf.float32, count, float_val=[2.5]), "x")
+    assert decoded.shape == (count,)
+    assert set(decoded.tolist()) == {2.5}
+
+
+sizes = st.integers(0, 9) | st.integers(0, 2**62) | st.sampled_from([2**16, 2**18, 2**20, 2**28])
+claims = st.builds(
+    lambda dtype, shape, floats, integers, strings, content: tensor_pb2.TensorProto(
+        dtype=dtype,
+        tensor_shape={"dim": [{"size": size} for size in shape]},
+        float_val=floats,
+        double_val=floats,
+        int_val=[integer % 2**31 for integer in integers],
+        int64_val=integers,
+        half_val=[integer % 2**16 for integer in integers],
+        bool_val=[integer % 2 == 0 for integer in integers],
+        string_val=strings,
+        scomplex_val=floats,
+        tensor_content=content,
+    ),
+    st.integers(0, 30),
+    st.lists(sizes, max_size=5),
+    st.lists(st.floats(width=32), max_size=20),
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=10),
+    st.lists(st.binary(max_size=100), max_size=5),
+    st.just(b"") | st.binary(max_size=100),
+)
+raw_claims = st.binary(max_size=1024)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(claims | raw_claims)
+def test_no_message_of_a_kilobyte_costs_more_than_16_megabytes(claim) -> None:
+    tracemalloc.start()
+    try:
+        message = tensor_pb2.TensorProto.FromString(claim) if isinstance(claim, bytes) else claim
+        decode_tensor(message, "x")
+    except (InvalidArgumentError, DecodeError):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
 def proto(dtype: tf.DType, *shape: int, **fields: object) -> tensor_pb2.TensorProto:
     message = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, **fields)
     for size in shape:
@@ -71,6 +139,12 @@ def test_short_lists_repeat_their_last_value_and_empty_ones_are_zero() -> None:
     [
         proto(tf.float32, -1),
         proto(tf.float32, 2**31, 2**31, float_val=[1.0]),
+        proto(tf.float32, 100_000_000, float_val=[1.0]),
+        proto(tf.float32, MAX_REPEATED_BYTES // 4 + 2, float_val=[1.0]),
+        proto(tf.string, 30_000_000),
+        proto(tf.string, 20_000, string_val=[b"x" * 100]),
+        proto(tf.float32, 0, 2**40),
+        proto(tf.float32, *[1] * 65, float_val=[1.0]),
         proto(tf.uint8, 1, int_val=[300]),
         proto(tf.int8, 1, int_val=[-129]),
         proto(tf.float32, 2, tensor_content=b"123"),

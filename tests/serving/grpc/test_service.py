@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -22,6 +24,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
     regression_pb2,
 )
+
+from lsp_keras.serving.grpc.service import HEALTH_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -218,11 +222,74 @@ def test_multi_inference(stub) -> None:
     assert "must access the same model name" in error_of(stub.MultiInference, message)[1]
 
 
+def test_a_model_needs_a_name(stub, models) -> None:
+    message = request(x=np.zeros((1, 3), "f4"))
+    message.model_spec.name = ""
+    expected = ("INVALID_ARGUMENT", "ModelSpec has no name specified.")
+    assert error_of(stub.Predict, message) == expected
+    assert error_of(stub.Classify, classification_message("")) == expected
+
+
+def classification_message(name: str) -> classification_pb2.ClassificationRequest:
+    message = classification_pb2.ClassificationRequest()
+    message.model_spec.name = name
+    return message
+
+
+def test_bytes_that_are_no_message_are_refused(channel) -> None:
+    call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    assert error_of(call, b"\xff\xff") == ("INVALID_ARGUMENT", "The message cannot be parsed.")
+
+
+def claim(dtype: tf.DType, *shape: int, **values: object) -> predict_pb2.PredictRequest:
+    """A request of forty bytes for a tensor of any size."""
+    message = request()
+    message.model_spec.signature_name = "echo"
+    message.inputs["floats"].CopyFrom(
+        tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, **values)
+    )
+    for size in shape:
+        message.inputs["floats"].tensor_shape.dim.add(size=size)
+    message.inputs["integers"].CopyFrom(tf.make_tensor_proto(np.int64(1)))
+    message.inputs["text"].CopyFrom(tf.make_tensor_proto("a"))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "details"),
+    [
+        (claim(tf.float32, 100_000_000, float_val=[1.0]), "1 values for 100000000 places"),
+        (claim(tf.float32, 10_000, 10_000), "0 values for 100000000 places"),
+        (claim(tf.string, 30_000_000), "0 values for 30000000 places"),
+        (claim(tf.string, 1000, string_val=[b"x"]), "has type string; the signature expects"),
+        (claim(tf.float32, *[2**30] * 60, float_val=[1.0]), "tensor parsing error: floats"),
+    ],
+)
+def test_small_messages_with_large_claims_are_refused_at_once(stub, message, details) -> None:
+    before = resident_bytes()
+    for _ in range(20):
+        code, text = error_of(stub.Predict, message)
+        assert code == "INVALID_ARGUMENT"
+        assert details in text
+    assert resident_bytes() - before < 32 << 20
+
+
+def resident_bytes() -> int:
+    return psutil.Process().memory_info().rss
+
+
+def test_a_large_message_is_counted_and_given_back(stub, server) -> None:
+    x = np.arange(900_000, dtype=np.float32).reshape(-1, 3)
+    response = stub.Predict(request(x=x), timeout=30)
+    np.testing.assert_array_equal(tf.make_ndarray(response.outputs["y"]), 2 * x + 0.5)
+    assert server._budget.used == 0
+
+
 def test_tasks_on_signatures_of_another_form(stub) -> None:
     message = classification_pb2.ClassificationRequest()
     message.model_spec.name = "affine"
     assert error_of(stub.Classify, message) == (
-        "FAILED_PRECONDITION",
+        "INVALID_ARGUMENT",
         "No classification inputs found in SignatureDef: serving_default",
     )
     message.model_spec.signature_name = "classify"
@@ -279,7 +346,10 @@ def test_reload_of_a_wrong_configuration_changes_nothing(models, stub) -> None:
 
 def test_health_and_reflection(channel) -> None:
     check = health_pb2_grpc.HealthStub(channel).Check
-    assert check(health_pb2.HealthCheckRequest(), timeout=10).status == 1
+    for name in ("", *HEALTH_NAMES):
+        assert check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == 1
+    code, _ = error_of(check, health_pb2.HealthCheckRequest(service="other"))
+    assert code == "NOT_FOUND"
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) >= {
         "tensorflow.serving.PredictionService",
