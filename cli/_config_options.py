@@ -1,44 +1,94 @@
 """Options made from the settings of a training run, and their merging with a recipe."""
 
-import types
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from lsp_keras import registry
+from lsp_keras.cli._sections import SectionedCommand, SettingOption, number_or_fraction
 from lsp_keras.runs import FitConfig, find_recipe
-from lsp_keras.runs.config import config_from, settings
+from lsp_keras.runs.config import config_from_layers, run_settings, unit_flags
+from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag
+from lsp_keras.runs.resolve import BUDGET, INHERITED
+from lsp_keras.runs.settings import plain_types
+from lsp_keras.signatures import Argument
 from lsp_keras.validation import InputError
 
-_OF_METHOD = ("adv", "method", "beta", "gamma", "helper", "helper_epochs")
-# What switches on the settings whose names start with it.
-_SWITCHES = {"lsp": "--lsp", "lfr": "--lfr", "adr": "--adr", "lfrc": "--lfrc", "awp": "--awp"}
+# Where each group of the run's own settings begins.
+_GROUPS = {
+    "data_dir": "Data",
+    "num_neighbors": "Neighbors",
+    "epochs": "Training",
+    "validation_epsilon": "The epoch that is kept, and the end of the run",
+    "tensorboard": "Run",
+}
+_SECTION_TITLES = {
+    "dataset": "Data",
+    "augmentation": "Augmentation",
+    "model": "Model",
+    "method": "Method",
+    "attack": "Attack in training",
+}
+OTHERS = "Settings of what is not chosen here"
+# The order in which the groups are shown.
+TITLES = (
+    "Method",
+    "Attack in training",
+    "Regularizers",
+    "Model",
+    "Data",
+    "Augmentation",
+    "Neighbors",
+    "Training",
+    "The epoch that is kept, and the end of the run",
+    "Run",
+    OTHERS,
+)
+
+
+class FitCommand(SectionedCommand):
+    """Shows the settings of the method, attack and model that the command line chooses."""
+
+    titles = TITLES
+    others = OTHERS
+
+    def chosen(self, arguments: list[str]) -> dict[str, str]:
+        """As the options before `--help` and the recipe say; without them, the defaults."""
+        units = _config_so_far(arguments).units()
+        chosen = {section: unit.name for section, unit in units.items()}
+        return chosen | {name: name for name in registry.names("regularizer")}
+
+
+def _config_so_far(arguments: list[str]) -> FitConfig:
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    follows = dict(pairwise(words))
+    typed: dict[str, Any] = {
+        section: follows[f"--{section}"] for section in SECTIONS if f"--{section}" in follows
+    }
+    if "--adv" in words and "method" not in typed:
+        typed["method"] = "at"
+    recipe = follows.get("--recipe")
+    try:
+        return config_from_layers({"recipe": find_recipe(recipe) if recipe else {}, "typed": typed})
+    except InputError:
+        return FitConfig()
 
 
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds one option for each setting of `FitConfig`, and `--recipe`."""
-    for name, (annotation, default, text) in reversed(settings().items()):
-        command = _option(name, annotation, default, text)(command)
+    """Adds one option for each setting of a run and its units, and `--recipe`."""
+    options = [*map(_unit_option, unit_flags()), _adv_option(), *_run_options()]
+    for option in reversed(options):
+        command = option(command)
     return click.option(
         "--recipe",
         metavar="NAME|FILE",
         help="Start from a published setting or a TOML file; other options override it.",
     )(command)
-
-
-def _option(name: str, annotation: Any, default: Any, text: str) -> Callable[..., Any]:
-    flag = f"--{name.replace('_', '-')}"
-    if annotation is bool:
-        return click.option(
-            f"{flag}/--no-{flag[2:]}", default=default, show_default=True, help=text
-        )
-    kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
-    kind = kinds[0] if kinds else annotation
-    return click.option(
-        flag, type=kind, default=default, show_default=default is not None, help=text
-    )
 
 
 def config_from_options(
@@ -54,34 +104,124 @@ def config_from_options(
         for name, value in options.items()
         if ctx.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
     }
-    values = {} if recipe is None else _less_other_method(find_recipe(recipe), typed)
-    source = "the command line" if recipe is None else f"recipe {recipe}"
-    config = config_from(values | typed, source=source)
+    layers: dict[str, dict[str, Any]] = {}
+    if recipe is not None:
+        layers[f"recipe {recipe}"] = find_recipe(recipe, note=_note_old_names)
+    config = config_from_layers({**layers, "the command line": typed})
     _refuse_idle(config, typed)
     return config
 
 
-def _less_other_method(recipe: dict[str, Any], typed: dict[str, Any]) -> dict[str, Any]:
-    """The recipe, without its method and that method's numbers where another one was typed."""
-    method = _method(typed)
-    if method is None or method == _method(recipe):
-        return recipe
-    return {name: value for name, value in recipe.items() if name not in _OF_METHOD}
+def _unit_option(flag: Flag) -> Callable[..., Any]:
+    argument = flag.argument
+    title = _SECTION_TITLES.get(flag.section, "Regularizers")
+    if flag.place == (REGULARIZERS, flag.section):
+        names = [f"--{flag.section}/--no-{flag.section}"]
+        text = f"Add the regularizer {flag.section}."
+    else:
+        names = [_names(name, argument.kinds) for name in (flag.name, *flag.hidden)]
+        text = argument.help
+    return click.option(
+        *names,
+        flag.name,
+        cls=SettingOption,
+        type=_click_type(argument.kinds, argument.choices or _registered(argument.registered)),
+        default=None,
+        help=text,
+        title=title,
+        section=flag.section,
+        help_by_unit={unit: _help(item, flag.section) for unit, item in flag.units.items()},
+    )
 
 
-def _method(values: dict[str, Any]) -> str | None:
-    """The method that settings name, by itself or by `adv`."""
-    method: str | None = values.get("method")
-    if method is None and "adv" in values:
-        return "at" if values["adv"] else "standard"
-    return method
+def _help(argument: Argument, section: str) -> str:
+    """An argument's text with its default."""
+    if argument.name in BUDGET and section != "attack":
+        return f"{argument.help}  [default: the attack's]"
+    if argument.name in INHERITED and section != "attack":
+        return f"{argument.help}  [default: the run's]"
+    value = argument.default
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    known = isinstance(value, int | float | str)
+    return f"{argument.help}  [default: {value}]" if known else argument.help
+
+
+def _adv_option() -> Callable[..., Any]:
+    return click.option(
+        "--adv/--no-adv",
+        cls=SettingOption,
+        default=None,
+        help="Short for --method at: train on adversarial images, LSP+ instead of LSP.",
+        title="Method",
+        section="method",
+    )
+
+
+def _run_options() -> list[Callable[..., Any]]:
+    title, options = "", []
+    for name, (annotation, default, text) in run_settings().items():
+        title = _GROUPS.get(name, title)
+        kinds, choices = plain_types(annotation)
+        plain = tuple(kind for kind in kinds if kind is not NoneType)
+        options.append(
+            click.option(
+                _names(name, plain),
+                name,
+                cls=SettingOption,
+                type=_click_type(plain, choices),
+                default=default,
+                show_default=default is not None,
+                help=text,
+                title=title,
+            )
+        )
+    return options
+
+
+def _names(name: str, kinds: Sequence[type]) -> str:
+    flag = name.replace("_", "-")
+    return f"--{flag}/--no-{flag}" if tuple(kinds) == (bool,) else f"--{flag}"
+
+
+def _click_type(kinds: Sequence[type], choices: Sequence[str]) -> Any:
+    if choices:
+        return click.Choice(list(choices))
+    if tuple(kinds) == (bool,):
+        return None
+    return number_or_fraction if {float, str} <= set(kinds) else kinds[0]
+
+
+def _registered(kind: str | None) -> list[str]:
+    return [] if kind is None else registry.names(kind)
+
+
+def _note_old_names(path: Path, old: Mapping[str, tuple[str, ...]]) -> None:
+    places = ", ".join(f"{name} is {_spelled(place)}" for name, place in old.items())
+    click.echo(
+        f"Note: {path} has settings outside of their sections, which the next version will not "
+        f"read: {places}.",
+        err=True,
+    )
+
+
+def _spelled(place: tuple[str, ...]) -> str:
+    """`[method] beta`; a switch is a section of its own."""
+    if len(place) == 2 and place[0] == REGULARIZERS:
+        return f"[{'.'.join(place)}]"
+    return f"[{'.'.join(place[:-1])}] {place[-1]}"
 
 
 def _refuse_idle(config: FitConfig, typed: dict[str, Any]) -> None:
     """Raises `InputError` for a typed option of something that is switched off."""
+    places = {flag.name: flag.place for flag in unit_flags()}
     for name in typed:
-        switch, separator, _ = name.partition("_")
-        if separator and switch in _SWITCHES and not getattr(config, switch):
-            raise InputError(
-                f"--{name.replace('_', '-')} does nothing without {_SWITCHES[switch]}."
-            )
+        place = places.get(name, ())
+        if len(place) > 2 and place[0] == REGULARIZERS and place[1] not in config.regularizers:
+            raise InputError(f"{_dashed(name)} does nothing without --{place[1]}.")
+    if "awp_warmup" in typed and not config.awp:
+        raise InputError("--awp-warmup does nothing without --awp.")
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

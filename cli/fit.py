@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsp_keras.cli._config_options import config_from_options, config_options
+from lsp_keras.cli._config_options import (
+    FitCommand,
+    config_from_options,
+    config_options,
+)
 from lsp_keras.cli._options import cache_option
 
 if TYPE_CHECKING:
     from lsp_keras.runs.fit import FitResult
 
 
-@click.command()
+@click.command(cls=FitCommand)
 @config_options
-@click.option("--name", help="Of the run.  [default: dataset and method, numbered]")
+@click.option("--name", help="Name of the run.  [default: dataset and method, numbered]")
 @click.option(
     "--runs-dir",
     type=click.Path(file_okay=False, path_type=Path),

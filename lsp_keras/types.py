@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,29 @@ Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Norm = Literal["linf", "l2", "l1"]
+# Choices of units whose files `--help` must not import.
+ScheduleName = Literal["one_cycle", "step", "cosine", "cyclic", "constant"]
+NeighborBatchNorm = Literal["separate", "separate_update", "joint", "inference"]
+FlatnessForm = Literal["finite_difference", "double_backprop"]
+ObjectiveName = Literal["cross_entropy", "margin", "dlr", "kl"]
+StartName = Literal["uniform", "gaussian"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 # The radii that published results use, as text.
 DEFAULT_EPSILONS: Mapping[str, str] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
+
+
+class Registered(NamedTuple):
+    """Marks the type of an argument whose value chooses a registered unit.
+
+    Attributes:
+        kind: As the registry names it.
+    """
+
+    kind: str
+
+
+# A unit's name, or a mapping of `name` and of arguments of its own.
+DivergenceChoice = Annotated[str | Mapping[str, Any], Registered("divergence")]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lsp_keras import registry
 from lsp_keras.datasets._base import Folders, OpenSource, Source
@@ -31,6 +32,7 @@ def load(
     validation_size: int | None = None,
     seed: int = 0,
     memory_limit: int = MEMORY_LIMIT,
+    settings: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Loads a dataset, with a validation split cut from its training images.
 
@@ -48,6 +50,7 @@ def load(
         seed: Of the validation cut and of the choice where images are limited. The same seed
             gives the same images, and fewer of them are a subset of more.
         memory_limit: Bytes. Images that take more are kept in memory-mapped files in the cache.
+        settings: Arguments of the dataset's own, for a registered one that has some.
 
     Returns:
         uint8 images and int64 labels; mean and std are those of the training images.
@@ -61,7 +64,7 @@ def load(
         (500, 16, 16, 3)
     """
     check_positive("seed", seed, allow_zero=True)
-    source, size = find_source(name)
+    source, size = find_source(name, settings)
     folders = Folders(Path(data_dir) if data_dir else None, find_cache_dir(cache_dir), download)
     opened = source.open(folders, size)
     counts = Counts(num_train, validation_size, num_test)
@@ -75,8 +78,12 @@ def load(
     return Dataset(_info(name, source, opened, mean, std), train, validation, test)
 
 
-def find_source(name: str) -> tuple[Source, int | None]:
+def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[Source, int | None]:
     """The source that a name stands for, and the size after its `@`.
+
+    Args:
+        name: See `load`.
+        settings: Likewise.
 
     Raises:
         InputError: There is none.
@@ -86,11 +93,12 @@ def find_source(name: str) -> tuple[Source, int | None]:
     if scheme in SCHEMES and rest:
         return SCHEMES[scheme](rest), size
     try:
-        return registry.get("dataset", base), size
+        source = registry.get("dataset", base)
     except InputError as error:
         raise InputError(
             f"{error} Or tfds:NAME for any TFDS dataset, or folder:PATH for a folder of images."
         ) from None
+    return (source(**(settings or {})) if isinstance(source, type) else source), size
 
 
 def _split_size(name: str) -> tuple[str, int | None]:

@@ -1,8 +1,9 @@
 """Pure formulas that return one value per example."""
 
-from lsp_keras.losses.compactness import global_compactness, local_compactness
 from lsp_keras.losses.flatness import flatness_loss
+from lsp_keras.losses.global_compactness import global_compactness
 from lsp_keras.losses.hat import hat_loss
+from lsp_keras.losses.local_compactness import local_compactness
 from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.losses.mart import mart_loss
 from lsp_keras.losses.nuat import nuat_loss

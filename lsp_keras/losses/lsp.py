@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from lsp_keras.ops import divergences
 from lsp_keras.ops.distances import neighbor_distances, shares, unit_length
+from lsp_keras.types import DivergenceChoice
 
 __all__ = ["lsp_loss"]
 
@@ -16,7 +17,7 @@ def lsp_loss(
     anchor_logits: tf.Tensor,
     neighbor_logits: tf.Tensor,
     *,
-    divergence: str = "l2",
+    divergence: DivergenceChoice = "l2",
     normalize_logits: bool = False,
 ) -> tf.Tensor:
     """Divergence between the neighbors' shares of distance in feature and in logit space.
@@ -27,8 +28,8 @@ def lsp_loss(
         anchor_logits: float `(batch, classes)`, of the images for LSP, of the adversarial images
             for LSP+.
         neighbor_logits: float `(batch, m, classes)`, of the clean neighbors.
-        divergence: `"kl"`, `"cosine"`, `"l1"`, `"l2"` (un-squared norm), `"sum_of_squares"` or
-            `"mean_of_squares"`.
+        divergence: Name of a registered divergence, such as `"kl"` or `"l2"` (the un-squared
+            norm); or a mapping of its `name` and arguments of its own.
         normalize_logits: Whether logits are scaled to length one before their distances.
 
     Returns:

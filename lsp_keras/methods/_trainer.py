@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.classifiers import trainable
-from lsp_keras.losses.label_smoothing import smoothed_cross_entropy
+from lsp_keras.losses.smoothed_cross_entropy import smoothed_cross_entropy
 from lsp_keras.methods._averaging import WeightAverage
 from lsp_keras.methods._awp import descend_nearby
 from lsp_keras.methods._batches import check_logits, checked_labels, clear_checks, unpack

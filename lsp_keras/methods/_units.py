@@ -16,8 +16,8 @@ def serialize_unit(kind: str, unit: Any) -> dict[str, Any]:
     Raises:
         InputError: It is not one of the registered ones.
     """
-    name = type(unit).__module__.rpartition(".")[2]
-    if name not in registry.names(kind) or registry.get(kind, name) is not type(unit):
+    name = registry.name_of(kind, type(unit))
+    if name is None:
         raise InputError(
             f"A trainer with an own {kind} ({type(unit).__name__}) cannot be saved. "
             "Save `trainer.classifier`, which holds all weights."

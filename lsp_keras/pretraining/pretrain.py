@@ -252,10 +252,11 @@ def _steps_per_epoch(settings: PretrainSettings, num_images: int) -> int:
 
 
 def _backbone(dataset: Dataset, settings: PretrainSettings) -> keras.Model:
+    has_width = "width" in registry.arguments("model", settings.model)
     return registry.get("model", settings.model)(
         dataset.info.num_classes,
         input_shape=dataset.info.image_shape,
-        width=settings.width,
+        **({"width": settings.width} if has_width else {}),
         mean=dataset.info.mean,
         std=dataset.info.std,
         seed=settings.seed,

@@ -88,7 +88,7 @@ class Regularizer(abc.ABC):
     keeps each as an attribute of the same name; `name` is one of them.
 
     Args:
-        name: Tells two regularizers of one kind apart; the terms are logged under it.
+        name: Name that tells two regularizers of one kind apart; the terms are logged under it.
 
     Attributes:
         uses_features: Whether the method's passes must return the classifier's features too.

@@ -7,12 +7,10 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.losses.compactness import (
-    confidence,
-    global_compactness,
-    local_compactness,
-    smoothness,
-)
+from lsp_keras.losses.confidence import confidence
+from lsp_keras.losses.global_compactness import global_compactness
+from lsp_keras.losses.local_compactness import local_compactness
+from lsp_keras.losses.smoothness import smoothness
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers._base import Batch, Regularizer, Step
 from lsp_keras.regularizers._passes import feature_model, separate_pass

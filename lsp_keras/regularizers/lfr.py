@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import get_args
 
 import keras
 import tensorflow as tf
 
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.losses.flatness import flatness_by_differences, flatness_loss
+from lsp_keras.losses.flatness import flatness_loss
+from lsp_keras.losses.flatness_by_differences import flatness_by_differences
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers._base import Batch, Regularizer, Step
 from lsp_keras.regularizers._passes import separate_pass
+from lsp_keras.types import FlatnessForm
 from lsp_keras.validation import InputError, check_choice, check_positive, parse_fraction
 
 __all__ = ["LFR"]
@@ -45,7 +48,7 @@ class LFR(Regularizer):
     Args:
         weight: Lambda; 0 only measures.
         warmup_steps: Training steps over which the weight rises from 0; 0 starts at once.
-        form: `"finite_difference"` (default) or `"double_backprop"`.
+        form: How the norm of the gradient is written, see above.
         difference_step: Half the distance of the two points in every pixel, on the [0, 1] scale,
             a number or text; they may leave the pixel box by as much. Larger steps miss the
             curvature, much smaller ones see rounding (bfloat16) or single kinks.
@@ -75,7 +78,7 @@ class LFR(Regularizer):
         *,
         weight: float = 0.03,
         warmup_steps: int = 0,
-        form: str = "finite_difference",
+        form: FlatnessForm = "finite_difference",
         difference_step: float | str = 0.001,
         epsilon: float | str = "8/255",
         step_size: float | str | None = None,
@@ -87,7 +90,7 @@ class LFR(Regularizer):
         check_positive("warmup_steps", warmup_steps, allow_zero=True)
         self.weight = weight
         self.warmup_steps = warmup_steps
-        self.form = check_choice("form", form, _FORMS)
+        self.form = check_choice("form", form, get_args(FlatnessForm))
         self.difference_step = parse_fraction(difference_step)
         check_positive("difference_step", self.difference_step)
         self._attack = PGD(

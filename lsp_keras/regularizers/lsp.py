@@ -1,7 +1,7 @@
 """Local Structure Preserving: keep each image's distances to its neighbors in logit space."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,6 @@ from lsp_keras.ops.distances import unit_length
 from lsp_keras.regularizers._base import FEATURES, NEIGHBORS, Batch, Outputs, Regularizer, Step
 from lsp_keras.regularizers._in_batch import (
     CONTROLS,
-    NO_CONTROL,
     RANDOM,
     SHUFFLED,
     UNIFORM,
@@ -22,6 +21,7 @@ from lsp_keras.regularizers._in_batch import (
     nearest,
 )
 from lsp_keras.regularizers._passes import PASSES, feature_model
+from lsp_keras.types import DivergenceChoice, NeighborBatchNorm
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 __all__ = ["LSP"]
@@ -71,15 +71,15 @@ class LSP(Regularizer):
 
     Args:
         weight: Lambda of Eq. 7 and 11; 0 only measures.
-        neighbors: `"fresh"` or `"batch"`.
+        neighbors: Where neighbors come from, see above.
         num_neighbors: Number of neighbors in the batch, m; fresh ones are as many as come.
-        target: `"shares"`, `"ranks"` or `"kernel"`; `"kernel"` needs neighbors in the batch.
+        target: What the logits' distances are held to; `"kernel"` needs neighbors in the batch.
         perplexity: Effective number of neighbors of `"kernel"`.
         layer: What is compared of the network: `"logits"`, or the `"features"` they are made of.
-        control: `"none"`, `"uniform"`, `"shuffled"` or `"random"`.
-        divergence: As in `lsp_keras.losses.lsp.lsp_loss`; `"kernel"` always takes KL.
-        neighbor_batch_norm: `"separate"` (default), `"separate_update"`, `"joint"` or
-            `"inference"`.
+        control: What is left out as a control, see above.
+        divergence: D(P, Q), by its name or as in `lsp_keras.losses.lsp.lsp_loss`; `"kernel"`
+            always takes KL.
+        neighbor_batch_norm: How neighbors pass BatchNorm, see above.
         neighbor_gradient: Whether the gradient flows into the neighbors' logits too.
         normalize_logits: Whether logits are scaled to length one before their distances.
         name: The term's name in the logs.
@@ -103,14 +103,14 @@ class LSP(Regularizer):
         self,
         *,
         weight: float = 1.0,
-        neighbors: str = FRESH,
+        neighbors: Literal["fresh", "batch"] = "fresh",
         num_neighbors: int = 8,
-        target: str = SHARES,
+        target: Literal["shares", "ranks", "kernel"] = "shares",
         perplexity: float = 8.0,
-        layer: str = LOGITS,
-        control: str = NO_CONTROL,
-        divergence: str = "l2",
-        neighbor_batch_norm: str = "separate",
+        layer: Literal["logits", "features"] = "logits",
+        control: Literal["none", "uniform", "shuffled", "random"] = "none",
+        divergence: DivergenceChoice = "l2",
+        neighbor_batch_norm: NeighborBatchNorm = "separate",
         neighbor_gradient: bool = True,
         normalize_logits: bool = False,
         name: str = "lsp",
@@ -128,7 +128,7 @@ class LSP(Regularizer):
         self.control = check_choice("control", control, CONTROLS)
         self.divergence = divergence
         self.neighbor_batch_norm = check_choice(
-            "neighbor_batch_norm", neighbor_batch_norm, [*PASSES, JOINT]
+            "neighbor_batch_norm", neighbor_batch_norm, get_args(NeighborBatchNorm)
         )
         self.neighbor_gradient = neighbor_gradient
         self.normalize_logits = normalize_logits

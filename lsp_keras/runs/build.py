@@ -1,46 +1,26 @@
 """From the settings of a run to the objects that carry it out."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from lsp_keras import datasets, registry
+from lsp_keras.attacks import Attack
 from lsp_keras.methods import RobustTrainer, StepOptions
-from lsp_keras.regularizers import ADR, LFR, LFRC, LSP, Regularizer
 from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.methods import attacks, method_arguments, remembers, resolve_method
+from lsp_keras.runs.resolve import helped, in_force
+from lsp_keras.runs.units import Unit
 from lsp_keras.training import CoupledSGD, schedule
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError
-
-PAPER_STANDARD_EPSILON = "2/255"
-
-
-def resolve(config: FitConfig) -> FitConfig:
-    """The settings with every default that depends on another setting filled in.
-
-    Without adversarial training the epoch with the best robust accuracy may be an untrained
-    one: a model that gives every image the same class is robust at the share of that class.
-
-    Raises:
-        InputError: A setting is given that the method has not.
-    """
-    config = resolve_method(config)
-    validation_epsilon = config.epsilon if attacks(config) else PAPER_STANDARD_EPSILON
-    return replace(
-        config,
-        attack_step_size=config.attack_step_size or _quarter(config.epsilon),
-        validation_epsilon=config.validation_epsilon or validation_epsilon,
-        select_by=config.select_by or ("robust" if attacks(config) else "clean"),
-    )
 
 
 def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
     """The run's images."""
     return datasets.load(
-        config.dataset,
+        config.dataset.name,
+        settings=config.dataset.given,
         data_dir=config.data_dir,
         cache_dir=cache_dir,
         num_train=config.num_train,
@@ -56,15 +36,16 @@ def build_classifier(config: FitConfig, info: DatasetInfo) -> keras.Model:
     Raises:
         InputError: Keras has no such activation.
     """
-    _check_activation(config.activation)
-    return registry.get("model", config.model)(
+    settings = config.model.with_defaults().given
+    if "activation" in settings:
+        _check_activation(settings["activation"])
+    return registry.get("model", config.model.name)(
         info.num_classes,
         input_shape=info.image_shape,
-        width=config.width,
         mean=info.mean,
         std=info.std,
-        activation=config.activation,
         seed=config.seed,
+        **settings,
     )
 
 
@@ -85,14 +66,20 @@ def build_trainer(
         num_images: Training images, for a method that remembers something of each.
         helper: For a method that has one.
     """
-    arguments = method_arguments(config)
-    if helper is not None:
+    full = in_force(config)
+    arguments = _arguments(full.method, steps_per_epoch)
+    if "attack" in registry.arguments("method", full.method.name):
+        arguments["attack"] = build_attack(full)
+    if helped(config):
         arguments["helper"] = helper
-    if remembers(config):
+    if "num_images" in registry.arguments("method", full.method.name):
         arguments["num_images"] = num_images
-    trainer: RobustTrainer = registry.get("method", config.resolved_method)(
+    trainer: RobustTrainer = registry.get("method", full.method.name)(
         classifier,
-        regularizers=_regularizers(config, steps_per_epoch),
+        regularizers=[
+            registry.get("regularizer", name)(**_arguments(unit, steps_per_epoch))
+            for name, unit in full.regularizers.items()
+        ],
         seed=config.seed,
         **arguments,
     )
@@ -116,67 +103,41 @@ def build_trainer(
 
 def build_augmentation(config: FitConfig, info: DatasetInfo) -> Any:
     """The augmentation asked for, else the one that suits the dataset; or `None`."""
-    name = config.augmentation or info.augmentation or "none"
-    return None if name == "none" else registry.get("augmentation", name)()
+    unit = config.augmentation or Unit("augmentation", info.augmentation or "none")
+    return None if unit.name == "none" else registry.get("augmentation", unit.name)(**unit.given)
 
 
-def _regularizers(config: FitConfig, steps_per_epoch: int) -> list[Regularizer]:
-    regularizers: list[Regularizer] = []
-    if config.lsp:
-        regularizers.append(_lsp(config))
-    if config.lfr:
-        regularizers.append(_lfr(config, steps_per_epoch))
-    if config.adr:
-        regularizers.append(_adr(config))
-    if config.lfrc:
-        regularizers.append(_lfrc(config))
-    return regularizers
+def build_attack(config: FitConfig) -> Attack:
+    """The attack in training."""
+    attack = in_force(config).attack
+    built: Attack = registry.get("attack", attack.name)(**attack.given)
+    return built
 
 
-def _lsp(config: FitConfig) -> LSP:
-    return LSP(
-        weight=config.lsp_weight,
-        neighbors=config.lsp_neighbors,
-        num_neighbors=config.num_neighbors,
-        target=config.lsp_target,
-        perplexity=config.lsp_perplexity,
-        layer=config.lsp_layer,
-        control=config.lsp_control,
-        divergence=config.divergence,
-        neighbor_batch_norm=config.neighbor_batch_norm,
-        neighbor_gradient=config.neighbor_gradient,
-        normalize_logits=config.normalize_logits,
+def check_numbers(config: FitConfig) -> None:
+    """Builds everything once, small, so that a wrong number is told before any work is done.
+
+    Raises:
+        InputError: A unit does not take one of its settings.
+    """
+    trial = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.GlobalAveragePooling2D(name="features"),
+            keras.layers.Dense(2, name="logits"),
+        ]
     )
+    helper = keras.models.clone_model(trial) if helped(config) else None
+    build_attack(config)
+    build_trainer(config, trial, steps_per_epoch=1, num_images=1, helper=helper)
 
 
-def _lfr(config: FitConfig, steps_per_epoch: int) -> LFR:
-    return LFR(
-        weight=config.lfr_weight,
-        warmup_steps=config.lfr_warmup * steps_per_epoch,
-        form=config.lfr_form,
-        epsilon=config.epsilon,
-        step_size=config.attack_step_size,
-        num_steps=config.attack_steps,
-    )
-
-
-def _adr(config: FitConfig) -> ADR:
-    return ADR(
-        weight=config.adr_weight,
-        counterpart_share=config.adr_counterpart_share,
-        epsilon=config.epsilon,
-        step_size=config.attack_step_size,
-        num_steps=config.attack_steps,
-    )
-
-
-def _lfrc(config: FitConfig) -> LFRC:
-    return LFRC(
-        weight=config.lfrc_weight,
-        epsilon=config.epsilon,
-        step_size=config.attack_step_size,
-        num_steps=config.attack_steps,
-    )
+def _arguments(unit: Unit, steps_per_epoch: int) -> dict[str, Any]:
+    """The constructor's arguments, less those that are made of a run's settings."""
+    arguments = {k: v for k, v in unit.given.items() if k not in ("helper", "helper_epochs")}
+    if "warmup_epochs" in arguments:
+        arguments["warmup_steps"] = arguments.pop("warmup_epochs") * steps_per_epoch
+    return arguments
 
 
 def _check_activation(name: str) -> None:
@@ -187,9 +148,3 @@ def _check_activation(name: str) -> None:
             f"`activation` must be a Keras activation, such as relu, silu, gelu or softplus. "
             f"Received: {name!r}."
         ) from error
-
-
-def _quarter(epsilon: str) -> str:
-    """A quarter of a fraction, as text: `"8/255"` becomes `"2/255"`."""
-    numerator, separator, denominator = epsilon.partition("/")
-    return f"{float(numerator) / 4:g}{separator}{denominator}"

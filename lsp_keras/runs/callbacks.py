@@ -9,6 +9,7 @@ from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.resolve import attacks, in_force
 from lsp_keras.training import (
     BestAndLast,
     BestAverage,
@@ -20,7 +21,7 @@ from lsp_keras.training import (
     TensorBoardScalars,
     ThroughputProgress,
 )
-from lsp_keras.types import Split
+from lsp_keras.types import Norm, Split
 from lsp_keras.validation import parse_fraction
 
 # With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
@@ -91,12 +92,17 @@ def _metric(config: FitConfig, prefix: str) -> str:
 
 
 def _validation(config: FitConfig, validation: Split) -> RobustValidation:
-    return _validation_at(config.validation_epsilon or config.epsilon, config, validation)
+    return _validation_at(in_force(config).validation_epsilon or "", config, validation)
 
 
 def _validation_at(epsilon: str, config: FitConfig, validation: Split) -> RobustValidation:
+    full = in_force(config)
+    norm: Norm = full.attack["norm"] if attacks(full) else "linf"
     attack = PGD(
-        epsilon=epsilon, step_size=parse_fraction(epsilon) / 2, num_steps=_VALIDATION_STEPS
+        epsilon=epsilon,
+        norm=norm,
+        step_size=parse_fraction(epsilon) / 2,
+        num_steps=_VALIDATION_STEPS,
     )
     return RobustValidation(validation, attack, batch_size=config.batch_size, seed=config.seed)
 
@@ -105,9 +111,10 @@ def _overfitting_guard(
     config: FitConfig, measured: RobustValidation, announce: Callable[[str], None]
 ) -> list[OverfittingGuard]:
     """One for methods whose attack can be outwitted, at the radius that they train for."""
-    method = registry.get("method", config.resolved_method)
+    method = registry.get("method", config.method.name)
     if not (config.overfitting_guard and method.needs_guard):
         return []
-    same = parse_fraction(config.epsilon) == measured.attack.epsilon
-    threat = None if same else _validation_at(config.epsilon, config, measured.split)
+    epsilon = str(in_force(config).method["epsilon"])
+    same = parse_fraction(epsilon) == measured.attack.epsilon
+    threat = None if same else _validation_at(epsilon, config, measured.split)
     return [OverfittingGuard(measured, threat=threat, announce=announce)]

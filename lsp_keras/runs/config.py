@@ -3,40 +3,59 @@
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from lsp_keras import registry
+from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
+from lsp_keras.runs.layers import SWITCHES, Tree, flat_names, merge, to_tree
 from lsp_keras.runs.settings import (
     check_settings,
-    one_of,
-    positive_fraction,
     radius,
-    registered,
+    section,
     setting,
     share,
     zero_or_more,
 )
+from lsp_keras.runs.units import Unit, nested
 from lsp_keras.storage import atomic_path
-from lsp_keras.validation import InputError, check_positive, nearest
+from lsp_keras.types import ScheduleName, ThreatModel
+from lsp_keras.validation import InputError, check_positive, parse_fraction
 
-_REGULARIZERS = ("lsp", "lfr", "adr", "lfrc")
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
+_SWITCHED_ON = ("lsp",)
+
+
+def _default_regularizers() -> dict[str, Unit]:
+    return {name: Unit("regularizer", name) for name in _SWITCHED_ON}
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Settings of one training run; the names are those of `lsp-keras fit`'s options.
+    """Settings of one training run: those of the run itself, and its units with their own.
 
-    Perturbation sizes are kept as written (`"8/255"`), on the [0, 1] pixel scale.
+    `FitConfig.of` takes all of them by the names of `lsp-keras fit`'s options. Perturbation sizes
+    are kept as written (`"8/255"`), on the [0, 1] pixel scale.
+
+    Attributes:
+        dataset: Whose images are trained on.
+        augmentation: How they are changed; `None` is what suits the dataset.
+        model: The classifier.
+        attack: The attack in training; its budget is that of regularizers too.
+        method: How the classifier is trained.
+        regularizers: Terms added to the method's, by name.
 
     Raises:
         InputError: A value is out of its range, or two settings contradict each other.
     """
 
-    dataset: str = setting(
-        "digits", "A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH."
-    )
+    dataset: Unit = section("dataset")
+    augmentation: Unit | None = section("augmentation")
+    model: Unit = section("model")
+    attack: Unit = section("attack")
+    method: Unit = section("method")
+    regularizers: Mapping[str, Unit] = field(default_factory=_default_regularizers)
     data_dir: str | None = setting(
         None, "Where TFDS keeps its data. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets."
     )
@@ -47,123 +66,35 @@ class FitConfig:
         "Training images held out to choose the epoch. Default: a tenth, at most 1,000.",
         check_positive,
     )
-    augmentation: str | None = setting(
-        None,
-        "crop, crop_flip or none. Default: what suits the dataset.",
-        one_of("crop", "crop_flip", "none"),
-    )
-    model: str = setting("resnet18", "A name from `lsp-keras list models`.", registered("model"))
-    width: int = setting(
-        64, "Filters of the first stage; 16 is 14 times cheaper than 64.", check_positive
-    )
-    activation: str = setting(
-        "relu", "A Keras activation; smooth ones, such as silu, have second derivatives."
-    )
-    adv: bool = setting(False, "Train on PGD adversarial images: LSP+ instead of LSP.")
-    method: str | None = setting(
-        None,
-        "A name from `lsp-keras list methods`. Default: at with --adv, else standard.",
-        registered("method"),
-    )
-    beta: float | None = setting(
-        None,
-        "Weight of the robust term of trades, mart and hat. Default: the method's own.",
-        zero_or_more,
-    )
-    gamma: float | None = setting(
-        None, "Weight of hat's helper term. Default: the method's own.", zero_or_more
-    )
-    helper: str | None = setting(
-        None, "hat's helper: a run or a .keras file. Default: trained first, and cached."
-    )
-    helper_epochs: int | None = setting(
-        None, "Of that helper's training. Default: epochs.", check_positive
-    )
-    lsp: bool = setting(True, "Add Local Structure Preserving regularization.")
-    lsp_weight: float = setting(1.0, "Lambda of the LSP loss; 0 only measures it.", zero_or_more)
-    lsp_neighbors: str = setting(
-        "fresh",
-        "Where LSP's neighbors come from: fresh (more images for each step) or batch (the nearest "
-        "of the images in it).",
-        one_of("fresh", "batch"),
-    )
-    lsp_target: str = setting(
-        "shares",
-        "What LSP holds the logits' distances to: shares (Eq. 2), ranks or kernel.",
-        one_of("shares", "ranks", "kernel"),
-    )
-    lsp_perplexity: float = setting(8.0, "Effective number of the kernel's neighbors.")
-    lsp_layer: str = setting(
-        "logits", "What LSP compares: logits or features.", one_of("logits", "features")
-    )
-    lsp_control: str = setting(
-        "none",
-        "A control in LSP's place: uniform, shuffled or random.",
-        one_of("none", "uniform", "shuffled", "random"),
-    )
     group_size: int | None = setting(
         None,
         "Shuffle images in groups of so many neighbors, such as 32. Default: one by one.",
         check_positive,
     )
     num_neighbors: int = setting(8, "Neighbors of each image.", check_positive)
-    divergence: str = setting(
-        "l2", "LSP's D(P, Q): kl, cosine, l1, l2, sum_of_squares or mean_of_squares."
-    )
-    neighbor_batch_norm: str = setting(
-        "separate",
-        "How neighbors pass BatchNorm: joint, separate, separate_update or inference.",
-    )
-    neighbor_gradient: bool = setting(True, "Let gradients flow into the neighbors' logits.")
-    normalize_logits: bool = setting(False, "L2-normalize logits before their distances.")
     augment_neighbors: bool = setting(False, "Augment neighbor images like training images.")
-    features: str = setting(
+    features: Literal["moco", "pixels"] = setting(
         "moco",
         "Where neighbors are looked for: moco (an encoder trained on these images first, or "
         "found in the cache) or pixels.",
-        one_of("moco", "pixels"),
     )
-    encoder_width: int | None = setting(None, "Of that encoder. Default: width.", check_positive)
-    encoder_epochs: int = setting(200, "Of that encoder's training.", check_positive)
+    encoder_width: int | None = setting(
+        None, "Filters of that encoder. Default: width.", check_positive
+    )
+    encoder_epochs: int = setting(200, "Epochs of that encoder's training.", check_positive)
     encoder: str | None = setting(None, "Your own .keras encoder instead.")
     embeddings: str | None = setting(
         None, "Your own features: an .npy file, one row for each image of the training split."
     )
     normalize_features: bool = setting(True, "Divide features by their length before mining.")
     neighbors: str | None = setting(None, "A neighbor table made by `lsp-keras mine`.")
-    space: str = setting(
-        "local",
-        "local: nearest images; global: random ones (Table 3).",
-        one_of("local", "global"),
-    )
-    lfr: bool = setting(False, "Add local flatness regularization.")
-    lfr_weight: float = setting(0.03, "Lambda of the LFR loss; 0 only measures it.", zero_or_more)
-    lfr_form: str = setting(
-        "finite_difference",
-        "How LFR gets its gradient's gradient: finite_difference or double_backprop.",
-        one_of("finite_difference", "double_backprop"),
-    )
-    lfr_warmup: int = setting(0, "Epochs over which LFR's weight grows.", zero_or_more)
-    adr: bool = setting(False, "Add local and global compactness regularization.")
-    adr_weight: float = setting(
-        1.0, "Factor of all of ADR's terms; 0 only measures them.", zero_or_more
-    )
-    adr_counterpart_share: float = setting(
-        0.0, "0.5 with standard or at: ADR's published mean of clean and adversarial loss."
-    )
-    lfrc: bool = setting(False, "Add latent feature relation consistency.")
-    lfrc_weight: float = setting(
-        100.0, "Factor of the LFRC loss; 0 only measures it.", zero_or_more
-    )
-    epsilon: str = setting("8/255", "L-inf radius of the attack in training.", radius)
-    attack_steps: int = setting(10, "PGD steps of the attack in training.", check_positive)
-    attack_step_size: str | None = setting(
-        None, "Default: a quarter of epsilon.", positive_fraction
+    space: Literal["local", "global"] = setting(
+        "local", "local: nearest images; global: random ones (Table 3)."
     )
     epochs: int = setting(30, "Passes over the training images.", check_positive)
     batch_size: int = setting(128, "Images in a training step.", check_positive)
     learning_rate: float = setting(0.1, "The schedule's highest learning rate.", check_positive)
-    schedule: str = setting("one_cycle", "one_cycle, step, cosine, cyclic or constant.")
+    schedule: ScheduleName = setting("one_cycle", "How the learning rate changes over the run.")
     momentum: float = setting(0.9, "Nesterov momentum of SGD.", share)
     weight_decay: float = setting(5e-4, "L2 penalty, as in PyTorch's SGD.", zero_or_more)
     clip_norm: float | None = setting(
@@ -193,11 +124,10 @@ class FitConfig:
         "2/255.",
         radius,
     )
-    select_by: str | None = setting(
+    select_by: Literal["robust", "clean"] | None = setting(
         None,
         "Keep the epoch with the best robust or clean accuracy on held-out images. "
         "Default: robust for methods that attack, else clean.",
-        one_of("robust", "clean"),
     )
     early_stopping: int | None = setting(
         None,
@@ -211,7 +141,7 @@ class FitConfig:
         "learned the attack's step instead of robustness.",
     )
     tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
-    seed: int = setting(0, "Of weights, batches, augmentation and attacks.")
+    seed: int = setting(0, "Seed of weights, batches, augmentation and attacks.")
     deterministic: bool = setting(
         True,
         "Use deterministic operations only, so that the same seed gives the same weights; without "
@@ -219,13 +149,9 @@ class FitConfig:
     )
 
     def __post_init__(self) -> None:
-        check_settings(self)
-        if self.adv and self.method not in (None, "at"):
-            raise InputError(
-                f"--adv is short for --method at. Received both --adv and --method {self.method}; "
-                "leave one out."
-            )
-        if self.helper is not None and self.helper_epochs is not None:
+        check_settings(self, run_settings())
+        _check_budget(self.attack)
+        if None not in (self.method.get("helper"), self.method.get("helper_epochs")):
             raise InputError(
                 "`helper_epochs` is for a helper that is trained first, and `helper` names a "
                 "trained one. Leave one out."
@@ -234,43 +160,148 @@ class FitConfig:
         if len(given) > 1:
             raise InputError(f"Neighbors have one source. Received: {', '.join(given)}.")
 
-    @property
-    def resolved_method(self) -> str:
-        """Name of the training method."""
-        return self.method or ("at" if self.adv else "standard")
+    @classmethod
+    def of(cls, **settings: Any) -> "FitConfig":
+        """The record of some settings, by the names of options or by section.
+
+        Args:
+            settings: Such as `epochs=3`, `width=16`, `lsp=False` or
+                `method={"name": "trades", "beta": 3.0}`; those left out keep their defaults.
+
+        Raises:
+            InputError: A name is unknown, or a value is wrong.
+
+        Example:
+            >>> FitConfig.of(dataset="digits", method="trades", beta=3.0).method["beta"]
+            3.0
+        """
+        return config_from(settings, source="the settings")
+
+    def changed(self, **settings: Any) -> "FitConfig":
+        """The record with some settings changed; arguments as of `of`."""
+        changes = to_tree(settings, run_names(), source="the settings")
+        return _built(merge(to_tree(self.to_dict(), run_names(), source="the record"), changes))
+
+    def units(self) -> dict[str, Unit]:
+        """The chosen unit of each section that has one; regularizers are none of them."""
+        chosen = {name: getattr(self, name) for name in SECTIONS}
+        return {name: unit for name, unit in chosen.items() if unit is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting that has a value, as TOML holds it."""
+        own = {name: getattr(self, name) for name in run_names()}
+        values: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+        values |= {name: unit.to_plain() for name, unit in self.units().items()}
+        off = {name: False for name in _SWITCHED_ON if name not in self.regularizers}
+        added = {name: dict(unit.given) for name, unit in self.regularizers.items()}
+        return values | ({REGULARIZERS: off | added} if off or added else {})
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting that is given or of the run itself, by the name of its option."""
+        names = {flag.place: flag.name for flag in unit_flags()}
+        values: dict[str, Any] = {}
+        for section_name, unit in self.units().items():
+            values[section_name] = unit.name
+            values |= {names[section_name, key]: value for key, value in unit.given.items()}
+        for name in registry.names("regularizer"):
+            values[name] = name in self.regularizers
+        for name, unit in self.regularizers.items():
+            values |= {names[REGULARIZERS, name, key]: v for key, v in unit.given.items()}
+        return values | {name: getattr(self, name) for name in run_names()}
 
     @property
     def label(self) -> str:
         """Short name of dataset, method and regularizers, such as `svhn-at+lsp`."""
-        dataset = Path(self.dataset).name.replace(":", "-")
-        added = [f"+{name}" for name in _REGULARIZERS if getattr(self, name)]
-        return f"{dataset}-{self.resolved_method}{''.join(added)}"
+        dataset = Path(self.dataset.name).name.replace(":", "-")
+        return f"{dataset}-{self.method.name}{''.join(f'+{name}' for name in self.regularizers)}"
 
 
-def settings() -> dict[str, tuple[Any, Any, str]]:
-    """`{name: (type, default, help)}` of every setting, in order."""
+def _check_budget(attack: Unit) -> None:
+    ThreatModel.parse(attack["epsilon"], attack["norm"])
+    step_size = attack.get("step_size")
+    if step_size is not None:
+        check_positive("step_size", parse_fraction(step_size))
+
+
+def run_settings() -> dict[str, tuple[Any, Any, str]]:
+    """`{name: (type, default, help)}` of the run's own settings, in order."""
     hints = typing.get_type_hints(FitConfig)
     return {
         item.name: (hints[item.name], item.default, item.metadata["help"])
         for item in fields(FitConfig)
+        if "help" in item.metadata
     }
+
+
+def run_names() -> tuple[str, ...]:
+    """Names of the run's own settings."""
+    return tuple(item.name for item in fields(FitConfig) if "help" in item.metadata)
+
+
+def unit_flags() -> tuple[Flag, ...]:
+    """The settings of all units as options."""
+    return flags(run_names())
 
 
 def config_from(values: Mapping[str, Any], *, source: str) -> FitConfig:
     """Record from a mapping.
 
     Args:
-        values: Settings by name; those left out keep their defaults.
+        values: Settings by section or by their options' names; those left out keep their
+            defaults.
         source: Where the values come from, for error messages.
 
     Raises:
         InputError: A name is unknown, or a value is wrong.
     """
-    known = [item.name for item in fields(FitConfig)]
-    for name in values:
-        if name not in known:
-            raise InputError(f"Unknown setting {name!r} in {source}.{nearest(name, known)}")
-    return replace(FitConfig(), **values)
+    return _built(to_tree(values, run_names(), source=source))
+
+
+def config_from_layers(layers: Mapping[str, Mapping[str, Any]]) -> FitConfig:
+    """Record from several mappings, each over the ones before.
+
+    Args:
+        layers: By where they come from, for error messages.
+    """
+    tree: Tree = {}
+    for source, values in layers.items():
+        tree = merge(tree, to_tree(values, run_names(), source=source))
+    return _built(tree)
+
+
+def old_names(values: Mapping[str, Any]) -> dict[str, Place]:
+    """Settings of a file that stand outside of the section where they belong now."""
+    return flat_names(values, run_names())
+
+
+def _built(tree: Mapping[str, Any]) -> FitConfig:
+    """The record that a tree stands for."""
+    own = {name: value for name, value in tree.items() if name in run_names()}
+    units: dict[str, Any] = {name: _unit(name, tree.get(name, {})) for name in SECTIONS}
+    switches = dict.fromkeys(_SWITCHED_ON, True) | tree.get(SWITCHES, {})
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise InputError(f"`{name}` must be of type bool. Received: {switch!r}.")
+    given = tree.get(REGULARIZERS, {})
+    # The order of the terms in the sum, which the last digits of a loss depend on.
+    on = sorted((name for name, switch in switches.items() if switch), reverse=True)
+    regularizers = {
+        name: Unit("regularizer", name, nested("regularizer", name, given.get(name, {})))
+        for name in on
+    }
+    return FitConfig(**units, regularizers=regularizers, **own)
+
+
+def _unit(section: str, node: Mapping[str, Any]) -> Unit | None:
+    given = {key: value for key, value in node.items() if key != "name" and value is not None}
+    name = node.get("name", SECTIONS[section])
+    if name is None:
+        if given:
+            raise InputError(f"Name the {section} whose {', '.join(given)} is set.")
+        return None
+    if not isinstance(name, str):
+        raise InputError(f"The {section}'s name must be of type str. Received: {name!r}.")
+    return Unit(section, name, nested(section, name, given))
 
 
 def read_config(path: Path | str) -> dict[str, Any]:
@@ -291,6 +322,5 @@ def write_config(path: Path, config: FitConfig) -> None:
     """Writes every setting that has a value, so that the file is a recipe itself."""
     import tomli_w
 
-    values = {name: value for name, value in asdict(config).items() if value is not None}
     with atomic_path(path) as temporary:
-        temporary.write_text(tomli_w.dumps(values), encoding="utf-8")
+        temporary.write_text(tomli_w.dumps(config.to_dict()), encoding="utf-8")

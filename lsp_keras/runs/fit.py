@@ -13,15 +13,15 @@ from lsp_keras.runs.build import (
     build_augmentation,
     build_classifier,
     build_trainer,
+    check_numbers,
     load_dataset,
-    resolve,
 )
 from lsp_keras.runs.callbacks import build_callbacks, build_keepers
 from lsp_keras.runs.config import FitConfig, write_config
 from lsp_keras.runs.folder import RunFolder, existing_run, new_run
 from lsp_keras.runs.helper_model import find_helper
-from lsp_keras.runs.methods import helped
 from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors
+from lsp_keras.runs.resolve import helped, resolve
 from lsp_keras.storage import fingerprint, write_json
 from lsp_keras.training import make_deterministic, run_training
 from lsp_keras.types import Dataset
@@ -98,11 +98,12 @@ def fit(
 
     Example:
         >>> from lsp_keras.runs import FitConfig, fit
-        >>> config = FitConfig(dataset="digits", lsp=False, width=4, epochs=1)
+        >>> config = FitConfig.of(dataset="digits", lsp=False, width=4, epochs=1)
         >>> fit(config, name="example").best_epoch  # doctest: +SKIP
         1
     """
     config = resolve(config)
+    check_numbers(config)
     # Looked for before any work is done, so that a wrong name is told at once.
     folder = (existing_run if resume else new_run)(Path(runs_dir), name, config)
     cache = None if cache_dir is None else Path(cache_dir)

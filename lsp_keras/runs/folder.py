@@ -1,11 +1,13 @@
 """The folder of a run: where its files lie, and which run a command means."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 from lsp_keras.runs.config import FitConfig, config_from, read_config
+from lsp_keras.runs.resolve import in_force
 from lsp_keras.validation import InputError
 
 # What may change when a run goes on: where data lie, how it is watched, what is tested later.
@@ -113,10 +115,15 @@ def _numbered(runs_dir: Path, config: FitConfig) -> Iterator[Path]:
 
 def _differences(folder: RunFolder, config: FitConfig) -> list[str]:
     """`name (theirs, not ours)` for each setting that is not the same."""
-    theirs = asdict(config_from(read_config(folder.config), source=str(folder.config)))
-    ours = asdict(config)
+    theirs = _flat(config_from(read_config(folder.config), source=str(folder.config)))
+    ours = _flat(config)
     return [
-        f"{name} ({theirs[name]}, not {ours[name]})"
-        for name in ours
-        if name not in NOT_COMPARED and theirs[name] != ours[name]
+        f"{name} ({theirs.get(name)}, not {ours.get(name)})"
+        for name in dict.fromkeys([*ours, *theirs])
+        if name not in NOT_COMPARED and theirs.get(name) != ours.get(name)
     ]
+
+
+def _flat(config: FitConfig) -> dict[str, Any]:
+    """Every setting in force by the name of its option."""
+    return {name: value for name, value in in_force(config).flat().items() if value is not None}

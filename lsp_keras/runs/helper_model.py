@@ -2,15 +2,15 @@
 
 import csv
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import keras
 
 from lsp_keras.classifiers import load_classifier
-from lsp_keras.runs.build import resolve
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
+from lsp_keras.runs.resolve import resolve
+from lsp_keras.runs.units import Unit, settings_of
 from lsp_keras.storage import cache_dir, fingerprint
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError
@@ -27,8 +27,6 @@ _SHARED = (
     "validation_size",
     "augmentation",
     "model",
-    "width",
-    "activation",
     "batch_size",
     "learning_rate",
     "schedule",
@@ -38,6 +36,9 @@ _SHARED = (
     "mixed_precision",
     "seed",
 )
+
+
+_ALWAYS_TOLD = ("width", "activation")
 
 
 def find_helper(
@@ -60,9 +61,10 @@ def find_helper(
     Raises:
         InputError: The named model is missing, or is none for these images.
     """
-    if config.helper is not None:
-        model: keras.Model = load_classifier(config.helper).model
-        _check_images(model, config.helper, dataset.info)
+    if config.method["helper"] is not None:
+        path = str(config.method["helper"])
+        model: keras.Model = load_classifier(path).model
+        _check_images(model, path, dataset.info)
         return model
     own = helper_config(config)
     folder = _folder(own, dataset, cache)
@@ -81,18 +83,28 @@ def find_helper(
 def helper_config(config: FitConfig) -> FitConfig:
     """Settings of the helper's own run: the same images and optimizer, plainly trained."""
     shared = {name: getattr(config, name) for name in _SHARED}
-    epochs = config.helper_epochs or config.epochs
-    return resolve(replace(FitConfig(), method="standard", lsp=False, epochs=epochs, **shared))
+    epochs = config.method["helper_epochs"] or config.epochs
+    return resolve(FitConfig(regularizers={}, epochs=epochs, **shared))
 
 
 def _folder(own: FitConfig, dataset: Dataset, cache: Path | None) -> RunFolder:
-    settings = {
-        name: getattr(own, name) for name in (*_SHARED, "epochs") if name not in NOT_COMPARED
-    }
+    """Named by what the helper depends on; the keys are those of helpers cached earlier."""
+    names = [name for name in (*_SHARED, "epochs") if name not in NOT_COMPARED]
+    settings: dict[str, object] = {}
+    for name in names:
+        value = getattr(own, name)
+        settings |= _of_unit(name, value) if isinstance(value, Unit) else {name: value}
     splits = (dataset.train, dataset.validation)
     images = [array for split in splits for array in (split.images, split.labels)]
     name = f"{own.label}-{fingerprint(settings, *images)}"
     return RunFolder(cache_dir(cache) / "helpers" / name)
+
+
+def _of_unit(name: str, unit: Unit) -> dict[str, object]:
+    """A unit's name and settings, less defaults that helpers cached earlier did not know."""
+    known = settings_of(unit.kind, unit.name)
+    told = {k: v for k, v in unit.given.items() if k in _ALWAYS_TOLD or v != known[k].default}
+    return {name: unit.name, **told}
 
 
 def _epochs_done(folder: RunFolder) -> int:

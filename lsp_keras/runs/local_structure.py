@@ -42,7 +42,8 @@ def structure_of(
         trained with LSP.
     """
     config = config_from(values, source="config.toml")
-    if not config.lsp or config.lsp_weight == 0:
+    lsp = config.regularizers.get("lsp")
+    if lsp is None or lsp["weight"] == 0:
         return None, "the model was not trained with LSP"
     source, remark = _features(config, dataset, cache_dir)
     pool = _pool(config, len(dataset.train))
@@ -56,9 +57,9 @@ def structure_of(
     structure = LocalStructure(
         neighbor_images=dataset.train.images[pool][rows],
         neighbor_distances=distances,
-        weight=config.lsp_weight,
-        divergence=config.divergence,
-        normalize_logits=config.normalize_logits,
+        weight=lsp["weight"],
+        divergence=lsp["divergence"],
+        normalize_logits=lsp["normalize_logits"],
     )
     which = "random" if config.space == "global" else "nearest"
     return structure, f"{which} training images, distances of {source.name}, {remark}"

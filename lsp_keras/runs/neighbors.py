@@ -135,7 +135,7 @@ class _Miner:
             return {"source": {"features": self._config.neighbors}}
         return {
             "source": {
-                "dataset": self._config.dataset,
+                "dataset": self._config.dataset.name,
                 "split": "train",
                 "features": self._source.name,
                 "features_fingerprint": self._source.fingerprint,
@@ -151,7 +151,7 @@ class _Miner:
             self._images,
             self._settings(num_neighbors),
             self._source,
-            source={"dataset": self._config.dataset, "split": "train"},
+            source={"dataset": self._config.dataset.name, "split": "train"},
             **self._where,
         )
 
@@ -232,8 +232,8 @@ def _distances_in_batches(config: FitConfig, lsp: LSP, neighbors: RunNeighbors) 
 def encoder_settings(config: FitConfig) -> PretrainSettings:
     """How the encoder of a run without one of its own is trained."""
     return PretrainSettings(
-        model=config.model,
-        width=config.encoder_width or config.width,
+        model=config.model.name,
+        width=config.encoder_width or config.model.get("width", PretrainSettings.width),
         epochs=config.encoder_epochs,
         seed=config.seed,
     )

@@ -1,13 +1,14 @@
 """Published settings as files, and the accuracies that were published with them."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lsp_keras import registry
-from lsp_keras.runs.config import read_config
+from lsp_keras.runs.config import old_names, read_config, run_names
+from lsp_keras.runs.flags import Place
+from lsp_keras.runs.layers import Tree, merge, to_tree
 from lsp_keras.validation import InputError
 
 _FOLDER = Path(__file__).parents[1] / "recipes"
@@ -37,16 +38,28 @@ class Expected:
     accuracy_percent: Mapping[str, float]
 
 
-def find_recipe(name_or_file: str | Path) -> dict[str, Any]:
+def find_recipe(
+    name_or_file: str | Path,
+    *,
+    note: Callable[[Path, Mapping[str, Place]], None] | None = None,
+) -> Tree:
     """Settings of a published recipe by its name, or of the user's own TOML file.
 
     A file may say `extends = "cifar10_at"`, a recipe's name or a path beside it: it starts from
     the settings there and changes those that it names itself.
 
+    Args:
+        name_or_file: Name of a recipe, or path of a file.
+        note: Called with each file that has settings outside of the sections where they belong
+            now, and with these places.
+
+    Returns:
+        The settings by section, as `config_from` takes them.
+
     Raises:
         InputError: It is neither a recipe nor a file, or it extends itself.
     """
-    return _with_base(_recipe_path(str(name_or_file), Path()), seen=())
+    return _with_base(_recipe_path(str(name_or_file), Path()), seen=(), note=note)
 
 
 def recipe_summary(name: str) -> str:
@@ -79,16 +92,24 @@ def _recipe_path(name_or_file: str, folder: Path) -> Path:
     return _FOLDER / f"{registry.check('recipe', name_or_file)}.toml"
 
 
-def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _with_base(
+    path: Path,
+    seen: tuple[Path, ...],
+    note: Callable[[Path, Mapping[str, Place]], None] | None,
+) -> Tree:
     """A file's settings over those of the recipe that it extends."""
     if path in seen:
         raise InputError(f"{path} extends itself.")
     values = read_config(path)
     base = values.pop(_EXTENDS, None)
+    old = old_names(values)
+    if old and note is not None:
+        note(path, old)
+    own = to_tree(values, run_names(), source=f"recipe {path}")
     if base is None:
-        return values
+        return own
     if not isinstance(base, str):
         raise InputError(
             f"`{_EXTENDS}` must be a recipe's name or a file. Received: {base!r} in {path}."
         )
-    return _with_base(_recipe_path(base, path.parent), (*seen, path)) | values
+    return merge(_with_base(_recipe_path(base, path.parent), (*seen, path), note), own)

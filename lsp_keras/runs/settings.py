@@ -2,13 +2,14 @@
 
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from typing import Any
 
-from lsp_keras import registry
+from lsp_keras.runs.flags import SECTIONS
+from lsp_keras.runs.units import Unit
 from lsp_keras.types import ThreatModel
-from lsp_keras.validation import InputError, check_choice, check_positive, parse_fraction
+from lsp_keras.validation import InputError, check_choice, check_positive
 
 Check = Callable[[str, Any], object]
 
@@ -24,12 +25,28 @@ def setting(default: Any, text: str, check: Check | None = None) -> Any:
     return field(default=default, metadata={"help": text, "check": check})
 
 
-def check_settings(record: Any) -> None:
-    """Raises `InputError` for the first setting of the wrong type or with a wrong value."""
-    hints = typing.get_type_hints(type(record))
+def section(name: str) -> Any:
+    """Field of a record that holds a section's unit, by default the one of `SECTIONS`."""
+
+    def build() -> Unit | None:
+        unit = SECTIONS[name]
+        return None if unit is None else Unit(name, unit)
+
+    return field(default_factory=build)
+
+
+def check_settings(record: Any, settings: Mapping[str, tuple[Any, Any, str]]) -> None:
+    """Raises `InputError` for the first setting of the wrong type or with a wrong value.
+
+    Args:
+        record: A dataclass.
+        settings: Type, default and help of its fields that are settings.
+    """
     for item in fields(record):
+        if item.name not in settings:
+            continue
         value = getattr(record, item.name)
-        _check_type(item.name, value, hints[item.name])
+        check_type(item.name, value, settings[item.name][0])
         if item.metadata["check"] is not None and value is not None:
             item.metadata["check"](item.name, value)
 
@@ -45,11 +62,6 @@ def share(name: str, value: float) -> None:
         raise InputError(f"`{name}` must be in [0, 1). Received: {name}={value!r}.")
 
 
-def positive_fraction(name: str, value: str) -> None:
-    """A positive number, also written as a fraction."""
-    check_positive(name, parse_fraction(value))
-
-
 def radius(name: str, value: str) -> None:
     """An L-inf radius on the [0, 1] scale."""
     ThreatModel.parse(value)
@@ -60,17 +72,28 @@ def one_of(*choices: str) -> Check:
     return lambda name, value: check_choice(name, value, choices)
 
 
-def registered(kind: str) -> Check:
-    """A name that the registry knows."""
-    return lambda name, value: registry.check(kind, value)
+def plain_types(annotation: Any) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The plain types that an annotation allows, `NoneType` among them, and its choices."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        parts = [plain_types(part) for part in typing.get_args(annotation)]
+        return tuple(k for kinds, _ in parts for k in kinds), tuple(
+            c for _, cs in parts for c in cs
+        )
+    if typing.get_origin(annotation) is typing.Literal:
+        return (str,), typing.get_args(annotation)
+    return (annotation,), ()
 
 
-def _check_type(name: str, value: Any, annotation: Any) -> None:
-    """An int passes for a float, a bool for nothing but itself."""
-    allowed = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ()
-    allowed = allowed or (annotation,)
-    if float in allowed:
-        allowed = (*allowed, int)
+def check_type(name: str, value: Any, annotation: Any) -> None:
+    """An int passes for a float, a bool for nothing but itself.
+
+    Raises:
+        InputError: The value is of another type, or none of the choices.
+    """
+    kinds, choices = plain_types(annotation)
+    allowed = (*kinds, int) if float in kinds else kinds
     if type(value) not in allowed:
-        expected = " or ".join(kind.__name__ for kind in allowed if kind is not types.NoneType)
+        expected = " or ".join(kind.__name__ for kind in kinds if kind is not types.NoneType)
         raise InputError(f"`{name}` must be of type {expected}. Received: {value!r}.")
+    if choices and value is not None:
+        check_choice(name, value, choices)

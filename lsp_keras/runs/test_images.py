@@ -42,20 +42,25 @@ def load_images(
     """
     from lsp_keras.datasets import load
     from lsp_keras.runs import read_config
+    from lsp_keras.runs.config import config_from
 
-    config = read_config(run / "config.toml") if run is not None else {}
-    name = dataset or config.get("dataset")
-    if name is None:
-        raise InputError("The model does not lie in a run's folder: name its --dataset.")
-    own = config if name == config.get("dataset") else {}
+    values = read_config(run / "config.toml") if run is not None else {}
+    config = config_from(values, source="config.toml") if "dataset" in values else None
+    if config is None:
+        if dataset is None:
+            raise InputError("The model does not lie in a run's folder: name its --dataset.")
+        return load(dataset, data_dir=data_dir, cache_dir=cache_dir)
+    name = dataset or config.dataset.name
+    own = config if name == config.dataset.name else None
     return load(
         name,
-        data_dir=data_dir or config.get("data_dir"),
+        settings=own.dataset.given if own is not None else None,
+        data_dir=data_dir or config.data_dir,
         cache_dir=cache_dir,
-        num_train=own.get("num_train"),
-        num_test=config.get("num_test"),
-        validation_size=own.get("validation_size"),
-        seed=config.get("seed", 0),
+        num_train=own.num_train if own is not None else None,
+        num_test=config.num_test,
+        validation_size=own.validation_size if own is not None else None,
+        seed=config.seed,
     )
 
 

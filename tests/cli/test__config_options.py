@@ -1,6 +1,5 @@
 """A recipe's settings under the options that a user types."""
 
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -34,19 +33,19 @@ def recipe(name: str) -> FitConfig:
 
 
 def test_without_a_recipe_defaults_hold() -> None:
-    assert parse("--beta", "3", "--method", "trades") == FitConfig(method="trades", beta=3.0)
+    assert parse("--beta", "3", "--method", "trades") == FitConfig.of(method="trades", beta=3.0)
 
 
 def test_options_override_a_recipe() -> None:
-    expected = replace(recipe("cifar10_trades"), width=16, beta=3.0)
+    expected = recipe("cifar10_trades").changed(width=16, beta=3.0)
     assert parse("--recipe", "cifar10_trades", "--width", "16", "--beta", "3") == expected
 
 
 def test_another_method_leaves_the_recipes_method_and_its_numbers() -> None:
-    plain = replace(recipe("cifar10_at"), method=None)
-    assert parse("--recipe", "cifar10_hat", "--method", "mart") == replace(plain, method="mart")
-    assert parse("--recipe", "cifar10_hat", "--adv") == replace(plain, adv=True)
-    assert parse("--recipe", "cifar10_at", "--no-adv") == replace(plain, adv=False)
+    plain = recipe("cifar10_at")
+    assert parse("--recipe", "cifar10_hat", "--method", "mart") == plain.changed(method="mart")
+    assert parse("--recipe", "cifar10_hat", "--adv") == plain.changed(adv=True)
+    assert parse("--recipe", "cifar10_at", "--no-adv") == plain.changed(adv=False)
 
 
 @pytest.mark.parametrize("option", [("--method", "trades"), ("--no-lsp",)])

@@ -76,17 +76,17 @@ def test_a_method_with_all_regularizers_is_one_command(tmp_path: Path, monkeypat
     [
         (["--epsilon", "8"], "did you mean 8/255"),
         (["--dataset", "cifar"], "Did you mean 'cifar10'"),
-        (["--model", "resnet"], "Did you mean 'resnet18'"),
+        (["--model", "resnet"], "'resnet' is not one of 'preact_resnet18', 'resnet18', "),
         (["--recipe", "cifar10_lps"], "Did you mean 'cifar10_lsp'"),
         (["--resume"], "Leave out --resume to start it"),
-        (["--schedule", "linear"], "`schedule` must be one of"),
-        (["--divergence", "l3"], "`divergence` must be one of"),
+        (["--schedule", "linear"], "'--schedule': 'linear' is not one of"),
+        (["--divergence", "l3"], "'l3' is not one of"),
         (["--epohcs", "3"], "No such option"),
         (["--encoder", "absent.keras"], "There is no encoder at absent.keras"),
         (["--adv", "--beta", "2"], "`beta` is no setting of the method at"),
         (["--method", "mart", "--label-smoothing", "0.1"], "has no label smoothing"),
         (["--method", "hat", "--helper", "absent.keras"], "absent.keras is not there"),
-        (["--lfr-warmup", "3"], "--lfr-warmup does nothing without --lfr"),
+        (["--lfr-warmup", "3"], "--lfr-warmup-epochs does nothing without --lfr"),
     ],
 )
 def test_wrong_settings_exit_with_2_and_leave_nothing(

@@ -41,10 +41,6 @@ def test_parameters_are_the_published_ones(name: str, arguments: dict, count: in
     assert sum(weight.value.shape.num_elements() for weight in weights) == count
 
 
-def test_every_model_has_a_published_count() -> None:
-    assert {name for name, _, _ in PUBLISHED_PARAMETERS} == set(NAMES)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_images_may_be_gray_and_wider_than_high(name: str) -> None:
     model = registry.get("model", name)(3, input_shape=(16, 24, 1), width=4)

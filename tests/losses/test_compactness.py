@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.losses.compactness import (
-    confidence,
-    global_compactness,
-    local_compactness,
-    smoothness,
-)
+from lsp_keras.losses.confidence import confidence
+from lsp_keras.losses.global_compactness import global_compactness
+from lsp_keras.losses.local_compactness import local_compactness
+from lsp_keras.losses.smoothness import smoothness
 
 FEATURES = tf.constant([[0.0, 0.0], [2.0, 4.0]])
 ADVERSARIAL = tf.constant([[1.0, -1.0], [2.0, 2.0]])

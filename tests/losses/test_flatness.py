@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.losses.flatness import flatness_by_differences, flatness_loss
+from lsp_keras.losses.flatness import flatness_loss
+from lsp_keras.losses.flatness_by_differences import flatness_by_differences
 
 
 def test_norm_of_the_gradient_by_hand() -> None:

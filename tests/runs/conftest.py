@@ -39,7 +39,7 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
                 keras.Input(info.image_shape),
                 keras.layers.Conv2D(4, 3, 2),
                 keras.layers.BatchNormalization(),
-                keras.layers.Activation(config.activation),
+                keras.layers.Activation(config.model["activation"]),
                 keras.layers.GlobalAveragePooling2D(name="features"),
                 keras.layers.Dense(info.num_classes, name="logits"),
             ]

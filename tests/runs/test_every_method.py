@@ -9,6 +9,7 @@ import pytest
 
 from lsp_keras import registry
 from lsp_keras.runs import FitConfig, fit, read_config
+from lsp_keras.runs.config import config_from
 
 pytestmark = pytest.mark.usefixtures("small_network")
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("small_network")
 def test_a_run_trains_and_says_how(
     method: str, lsp: bool, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
-    config = FitConfig(method=method, lsp=lsp, **tiny)
+    config = FitConfig.of(method=method, lsp=lsp, **tiny)
     run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
     assert run.path.name == f"digits-{method}{'+lsp' if lsp else ''}"
     assert ("lsp" in run.history[-1]) == lsp
@@ -27,13 +28,13 @@ def test_a_run_trains_and_says_how(
     assert written["select_by"] == ("robust" if attacked else "clean")
     assert written["validation_epsilon"] == ("8/255" if attacked else "2/255")
     betas = {"trades": 6.0, "mart": 5.0, "hat": 2.5, "nuat": 4.0, "fgsm_pgi": 10.0}
-    assert written.get("beta") == betas.get(method)
+    assert config_from(written, source="test").method.get("beta") == betas.get(method)
     keras.saving.load_model(run.path / "model.keras", safe_mode=True)
     assert fit(config, runs_dir=tmp_path, cache_dir=tmp_path, resume=True) == run
 
 
 def test_everything_at_once(tiny: dict[str, Any], tmp_path: Path) -> None:
-    config = FitConfig(
+    config = FitConfig.of(
         method="trades",
         activation="silu",
         lfr=True,

@@ -1,6 +1,5 @@
 """Which folder a run gets."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from lsp_keras.runs.config import FitConfig, write_config
 from lsp_keras.runs.folder import existing_run, new_run
 from lsp_keras.validation import InputError
 
-CONFIG = FitConfig(dataset="digits", adv=True)
+CONFIG = FitConfig.of(dataset="digits", adv=True)
 
 
 def start(runs: Path, name: str | None, config: FitConfig) -> Path:
@@ -32,16 +31,16 @@ def test_a_taken_name_is_refused(tmp_path: Path) -> None:
 def test_resume_finds_the_newest_run_with_the_same_settings(tmp_path: Path) -> None:
     start(tmp_path, None, CONFIG)
     second = start(tmp_path, None, CONFIG)
-    start(tmp_path, None, replace(CONFIG, epochs=3))
+    start(tmp_path, None, CONFIG.changed(epochs=3))
     assert existing_run(tmp_path, None, CONFIG).path == second
-    moved = replace(CONFIG, data_dir="elsewhere", num_test=5)
+    moved = CONFIG.changed(data_dir="elsewhere", num_test=5)
     assert existing_run(tmp_path, None, moved).path == second
 
 
 def test_resume_says_what_differs(tmp_path: Path) -> None:
     start(tmp_path, "mine", CONFIG)
     with pytest.raises(InputError, match=r"width \(64, not 16\), epochs \(30, not 3\)"):
-        existing_run(tmp_path, "mine", replace(CONFIG, width=16, epochs=3))
+        existing_run(tmp_path, "mine", CONFIG.changed(width=16, epochs=3))
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
@@ -53,7 +52,7 @@ def test_a_run_from_before_a_setting_existed_is_found(tmp_path: Path) -> None:
     run = tmp_path / "digits-at+lsp"
     run.mkdir()
     (run / "config.toml").write_text('adv = true\nmethod = "at"\nselect_by = "robust"\n')
-    config = FitConfig(adv=True, method="at", select_by="robust", tensorboard=True)
+    config = FitConfig.of(adv=True, method="at", select_by="robust", tensorboard=True)
     assert existing_run(tmp_path, None, config).path == run
     with pytest.raises(InputError, match=r"awp \(0.0, not 0.01\)"):
-        existing_run(tmp_path, None, replace(config, awp=0.01))
+        existing_run(tmp_path, None, config.changed(awp=0.01))

@@ -1,6 +1,5 @@
 """HAT's helper: made once, kept, gone on with, or the user's own."""
 
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 
 from lsp_keras.runs import FitConfig, FitResult, fit, read_config
-from lsp_keras.runs.build import resolve
 from lsp_keras.runs.helper_model import helper_config
+from lsp_keras.runs.resolve import resolve
 from lsp_keras.validation import InputError
 
 # The module; the package's own `fit` is the function.
@@ -43,13 +42,13 @@ class Interruption(keras.callbacks.Callback):
 
 def test_a_helper_is_made_once_and_serves_other_runs(tiny: dict[str, Any], tmp_path: Path) -> None:
     said: list[str] = []
-    config = FitConfig(method="hat", lsp=False, helper_epochs=2, **tiny)
+    config = FitConfig.of(method="hat", lsp=False, helper_epochs=2, **tiny)
 
     def run(config: FitConfig) -> FitResult:
         return fit(config, runs_dir=tmp_path / "runs", cache_dir=tmp_path, announce=said.append)
 
     first, second = run(config), run(config)
-    run(replace(config, beta=4.0))
+    run(config.changed(beta=4.0))
     helper = only(tmp_path / "helpers")
     told = [text for text in said if text.startswith("Helper:")]
     assert "2 epochs of standard training" in told[0]
@@ -57,13 +56,14 @@ def test_a_helper_is_made_once_and_serves_other_runs(tiny: dict[str, Any], tmp_p
     # Whether the helper was just trained does not show in the run.
     assert timeless(first.history) == timeless(second.history)
     settings = read_config(helper / "config.toml")
-    assert (settings["method"], settings["epochs"], settings["lsp"]) == ("standard", 2, False)
+    assert (settings["method"], settings["epochs"]) == ("standard", 2)
+    assert settings["regularizers"] == {"lsp": False}
 
 
 def test_an_interrupted_helper_goes_on(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = FitConfig(method="hat", lsp=False, helper_epochs=2, **tiny)
+    config = FitConfig.of(method="hat", lsp=False, helper_epochs=2, **tiny)
     fit(config, runs_dir=tmp_path / "whole", cache_dir=tmp_path / "whole")
     build = _run.build_callbacks
     with monkeypatch.context() as patch:
@@ -79,22 +79,22 @@ def test_an_interrupted_helper_goes_on(
 
 
 def test_helpers_are_told_apart_by_what_they_depend_on() -> None:
-    config = resolve(FitConfig(method="hat", epochs=3))
+    config = resolve(FitConfig.of(method="hat", epochs=3))
     same = [{"beta": 1.0}, {"lfr": True}, {"attack_steps": 2}, {"awp": 0.1}, {"ema_decay": 0.9}]
     other = [{"seed": 1}, {"width": 8}, {"epochs": 4}, {"num_train": 5}, {"learning_rate": 0.2}]
     plain = helper_config(config)
     for change in same:
-        assert helper_config(resolve(replace(config, **change))) == plain
+        assert helper_config(resolve(config.changed(**change))) == plain
     for change in other:
-        assert helper_config(replace(config, helper_epochs=None, **change)) != plain
+        assert helper_config(config.changed(helper_epochs=None, **change)) != plain
 
 
 def test_the_users_own_helper(tiny: dict[str, Any], tmp_path: Path) -> None:
-    plain = fit(FitConfig(lsp=False, **tiny), runs_dir=tmp_path)
+    plain = fit(FitConfig.of(lsp=False, **tiny), runs_dir=tmp_path)
     for helper in (plain.path, plain.path / "last.keras"):
-        config = FitConfig(method="hat", lsp=False, helper=str(helper), **tiny)
+        config = FitConfig.of(method="hat", lsp=False, helper=str(helper), **tiny)
         run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
-        assert read_config(run.path / "config.toml")["helper"] == str(helper)
+        assert read_config(run.path / "config.toml")["method"]["helper"] == str(helper)
     assert not (tmp_path / "helpers").exists()
 
 
@@ -103,9 +103,9 @@ def test_a_helper_that_does_not_fit_is_told(tiny: dict[str, Any], tmp_path: Path
         [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
     model.save(tmp_path / "three.keras")
-    config = FitConfig(method="hat", lsp=False, helper=str(tmp_path / "three.keras"), **tiny)
+    config = FitConfig.of(method="hat", lsp=False, helper=str(tmp_path / "three.keras"), **tiny)
     with pytest.raises(InputError, match=r"to 3 classes; digits has images .* of 10 classes"):
         fit(config, runs_dir=tmp_path / "runs")
     with pytest.raises(InputError, match=r"absent\.keras is not there"):
-        fit(replace(config, helper="absent.keras"), runs_dir=tmp_path / "runs")
+        fit(config.changed(helper="absent.keras"), runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -36,7 +36,7 @@ def batches_seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_neighbors_in_the_batch_need_features_and_no_neighbor_images(
     target: str, tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    config = FitConfig(**tiny, **BATCH, lsp_target=target)
+    config = FitConfig.of(**tiny, **BATCH, lsp_target=target)
     run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
     (seen,) = batches_seen
     assert seen["neighbors"] is None
@@ -50,7 +50,7 @@ def test_neighbors_in_the_batch_need_features_and_no_neighbor_images(
 def test_fresh_neighbors_at_ranks_come_from_a_longer_table(
     tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    config = FitConfig(**{**tiny, "num_neighbors": 4}, lsp_target="ranks")
+    config = FitConfig.of(**{**tiny, "num_neighbors": 4}, lsp_target="ranks")
     fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
     table, images = batches_seen[0]["neighbors"], batches_seen[0]["split"].images
     pixels = images.reshape(48, -1) / 255
@@ -65,7 +65,7 @@ def test_fresh_neighbors_at_ranks_come_from_a_longer_table(
 def test_a_grouped_run_resumes_bit_for_bit(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = FitConfig(**{**tiny, "epochs": 3}, **BATCH)
+    config = FitConfig.of(**{**tiny, "epochs": 3}, **BATCH)
     whole = fit(config, runs_dir=tmp_path, name="whole", cache_dir=tmp_path)
     make = _run.make_batches
 
@@ -89,9 +89,9 @@ def test_measuring_neighbors_in_the_batch_does_not_change_training(
     adv: bool, tiny: dict[str, Any], tmp_path: Path
 ) -> None:
     options = {**tiny, "adv": adv}
-    plain = fit(FitConfig(**options, lsp=False), runs_dir=tmp_path)
+    plain = fit(FitConfig.of(**options, lsp=False), runs_dir=tmp_path)
     measured = fit(
-        FitConfig(**options, lsp_neighbors="batch", lsp_weight=0.0, lfrc=True, lfrc_weight=0.0),
+        FitConfig.of(**options, lsp_neighbors="batch", lsp_weight=0.0, lfrc=True, lfrc_weight=0.0),
         runs_dir=tmp_path,
         cache_dir=tmp_path,
     )
@@ -102,7 +102,7 @@ def test_measuring_neighbors_in_the_batch_does_not_change_training(
 @pytest.mark.usefixtures("small_network")
 def test_says_contrast_and_price(tiny: dict[str, Any], tmp_path: Path) -> None:
     said: list[str] = []
-    fit(FitConfig(**tiny, **BATCH), runs_dir=tmp_path, cache_dir=tmp_path, announce=said.append)
+    fit(FitConfig.of(**tiny, **BATCH), runs_dir=tmp_path, cache_dir=tmp_path, announce=said.append)
     price, contrast = said[:2]
     assert price.startswith("Groups of 4: ")
     assert "of an image's 2 neighbors are in its batch" in price
@@ -115,7 +115,9 @@ def test_groups_serve_a_run_without_lsp(
     tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     run = fit(
-        FitConfig(**tiny, lsp=False, group_size=4), runs_dir=tmp_path, cache_dir=tmp_path / "cache"
+        FitConfig.of(**tiny, lsp=False, group_size=4),
+        runs_dir=tmp_path,
+        cache_dir=tmp_path / "cache",
     )
     order = batches_seen[0]["order"](0)
     np.testing.assert_array_equal(np.sort(order), np.arange(48))
@@ -127,9 +129,9 @@ def test_groups_serve_a_run_without_lsp(
 def test_the_users_table_brings_its_features(
     tiny: dict[str, Any], batches_seen: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    fit(FitConfig(**tiny), runs_dir=tmp_path, cache_dir=tmp_path / "cache")
+    fit(FitConfig.of(**tiny), runs_dir=tmp_path, cache_dir=tmp_path / "cache")
     (table,) = (tmp_path / "cache" / "neighbors").glob("*.npz")
-    config = FitConfig(**tiny, lsp_neighbors="batch", neighbors=str(table))
+    config = FitConfig.of(**tiny, lsp_neighbors="batch", neighbors=str(table))
     with pytest.raises(InputError, match="no stored features"):
         fit(config, runs_dir=tmp_path, name="without")
     features = np.random.default_rng(0).normal(size=(48, 3)).astype(np.float32)
@@ -141,4 +143,4 @@ def test_the_users_table_brings_its_features(
 @pytest.mark.usefixtures("small_network")
 def test_random_tables_are_for_fresh_neighbors(tiny: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="`lsp_control='random'`"):
-        fit(FitConfig(**tiny, lsp_neighbors="batch", space="global"), runs_dir=tmp_path)
+        fit(FitConfig.of(**tiny, lsp_neighbors="batch", space="global"), runs_dir=tmp_path)

@@ -21,6 +21,8 @@ TABLE_2 = product(("cifar10", "svhn", "tiny_imagenet"), ("at", "trades", "mart",
 ROWS = [f"{dataset}_{method}" for dataset, method in (*TABLE_1, *TABLE_2)]
 OWN = ("cifar10_robust", "cifar10_robust_cpu", "digits_demo", "svhn_robust")
 EXPECTED = expected_accuracies()
+# What a recipe's own name says.
+FREE = ("#", "extends", "dataset", "method", "lsp")
 
 
 def load(name: str) -> FitConfig:
@@ -41,11 +43,11 @@ def test_every_published_row_has_one_recipe_and_one_expectation() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_a_recipe_is_the_row_it_is_named_for(name: str) -> None:
     config = load(name)
-    method = name.removeprefix(f"{config.dataset}_")
-    assert config.lsp == (method in ("lsp", "lsp_plus"))
-    assert config.method == {"lsp": "standard", "lsp_plus": "at"}.get(method, method)
-    preact = config.dataset == "tiny_imagenet"
-    assert config.model == ("preact_resnet18" if preact else "resnet18")
+    method = name.removeprefix(f"{config.dataset.name}_")
+    assert ("lsp" in config.regularizers) == (method in ("lsp", "lsp_plus"))
+    assert config.method.name == {"lsp": "standard", "lsp_plus": "at"}.get(method, method)
+    preact = config.dataset.name == "tiny_imagenet"
+    assert config.model.name == ("preact_resnet18" if preact else "resnet18")
     table = 2 if method in ("at", "trades", "mart", "hat", "lsp_plus") else 1
     assert EXPECTED[name].source.endswith(f"Table {table}")
     # The paper selects and attacks at the same radius.
@@ -56,20 +58,23 @@ def test_a_recipe_is_the_row_it_is_named_for(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in OWN if name.endswith(("robust", "cpu"))])
 def test_robust_recipes_train_cheaply_on_all_images_and_average(name: str) -> None:
     config = load(name)
-    assert (config.epsilon, config.num_train, config.lsp) == ("8/255", None, False)
+    assert (config.attack["epsilon"], config.num_train) == ("8/255", None)
+    assert not config.regularizers
     assert config.ema_decay is not None
     assert config.label_smoothing > 0
-    passes = 1 if config.method == "fast_at" else config.attack_steps
+    passes = 1 if config.method.name == "fast_at" else config.attack["num_steps"]
     assert passes <= 3
     # A sixteenth of the filters' products, or a GPU.
-    assert (config.width == 64) == config.xla
+    assert (config.model["width"] == 64) == config.xla
 
 
 def test_rows_of_a_table_differ_in_what_the_paper_says() -> None:
-    assert [load(f"cifar10_{name}").beta for name in ("trades", "mart", "hat")] == [6, 5, 2.5]
-    assert load("svhn_hat").gamma == 0.5
+    betas = [load(f"cifar10_{name}").method["beta"] for name in ("trades", "mart", "hat")]
+    assert betas == [6, 5, 2.5]
+    assert load("svhn_hat").method["gamma"] == 0.5
     assert load("stl10_lsp").num_neighbors == 8
-    assert load("svhn_trades").attack_step_size == load("svhn_lsp_plus").attack_step_size
+    assert load("svhn_trades").attack["step_size"] == "1/255"
+    assert load("svhn_lsp_plus").attack == load("svhn_at").attack
 
 
 def test_expected_accuracies_are_the_papers() -> None:
@@ -99,17 +104,37 @@ def test_expected_accuracies_stand_in_one_place(name: str) -> None:
 def test_every_value_has_its_source() -> None:
     for name in ROWS:
         for line in (FOLDER / f"{name}.toml").read_text().splitlines():
-            setting = line.partition(" ")[0]
-            if setting not in ("#", "extends", "dataset", "method", "lsp"):
+            setting, section = line.partition(" ")[0], line.startswith("[")
+            named = line.startswith("name = ")
+            if line and not (section or named) and setting not in FREE:
                 assert re.search(r"# (Section \d|HAT's setting|our choice)", line), line
 
 
 def test_a_users_file_extends_a_recipe_or_another_file(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text('extends = "svhn_trades"\nwidth = 16\n')
+    (tmp_path / "mine.toml").write_text('extends = "svhn_trades"\n[model]\nwidth = 16\n')
     (tmp_path / "longer.toml").write_text('extends = "mine.toml"\nepochs = 70\n')
-    values = find_recipe(tmp_path / "longer.toml")
-    assert values == find_recipe("svhn_trades") | {"width": 16, "epochs": 70}
-    assert "extends" not in values
+    mine = config_from(find_recipe(tmp_path / "longer.toml"), source="mine")
+    assert mine == load("svhn_trades").changed(width=16, epochs=70)
+
+
+def test_a_file_from_before_sections_is_read_and_noted(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(
+        'extends = "cifar10_at"\nadv = true\nwidth = 8\nlfr = true\nlfr_warmup = 2\n'
+    )
+    noted = {}
+    values = find_recipe(tmp_path / "old.toml", note=lambda path, old: noted.update({path: old}))
+    expected = load("cifar10_at").changed(width=8, regularizers={"lfr": {"warmup_epochs": 2}})
+    assert config_from(values, source="old") == expected
+    assert noted == {
+        tmp_path / "old.toml": {
+            "adv": ("method", "name"),
+            "width": ("model", "width"),
+            "lfr": ("regularizers", "lfr"),
+            "lfr_warmup": ("regularizers", "lfr", "warmup_epochs"),
+        }
+    }
+    for name in RECIPES:
+        find_recipe(name, note=lambda path, old: pytest.fail(f"{path}: {old}"))
 
 
 @pytest.mark.parametrize(

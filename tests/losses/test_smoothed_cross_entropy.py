@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.losses.label_smoothing import smoothed_cross_entropy
+from lsp_keras.losses.smoothed_cross_entropy import smoothed_cross_entropy
 from lsp_keras.ops.objectives import cross_entropy
 
 LOGITS = np.asarray([[2.0, -1.0, 0.5, 0.0], [0.0, 0.0, 3.0, 1.0]], np.float32)

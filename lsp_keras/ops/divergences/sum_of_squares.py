@@ -1,0 +1,18 @@
+"""Sum of squared differences."""
+
+import tensorflow as tf
+
+__all__ = ["sum_of_squares"]
+
+
+def sum_of_squares(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
+    """Sum of squared differences.
+
+    Args:
+        target: `(batch, m)`.
+        estimate: `(batch, m)`.
+
+    Returns:
+        `(batch,)`.
+    """
+    return tf.reduce_sum(tf.math.squared_difference(target, estimate), axis=1)
