@@ -110,15 +110,24 @@ class Experiment:
         return accuracies
 
     def _lsp_keras(self, *arguments: str) -> Any:
-        """Runs a command and returns what it prints as JSON; progress goes to the terminal."""
-        print(f"$ lsp-keras {' '.join(arguments)}", file=sys.stderr, flush=True)
-        environment = dict(os.environ, PYTHONPATH=str(_REPOSITORY))
-        if self.jobs > 1:
-            threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
-            environment |= {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
-        command = [sys.executable, "-m", "lsp_keras", *arguments, "--json"]
-        found = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
-        return json.loads(found.stdout)
+        return lsp_keras(*arguments, jobs=self.jobs)
+
+
+def lsp_keras(*arguments: str, jobs: int = 1) -> Any:
+    """Runs a command and returns what it prints as JSON; progress goes to the terminal.
+
+    Args:
+        arguments: Command and options.
+        jobs: Commands that run at a time and share the cores.
+    """
+    print(f"$ lsp-keras {' '.join(arguments)}", file=sys.stderr, flush=True)
+    environment = dict(os.environ, PYTHONPATH=str(_REPOSITORY))
+    if jobs > 1:
+        threads = str(max(1, (os.cpu_count() or 1) // jobs))
+        environment |= {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads}
+    command = [sys.executable, "-m", "lsp_keras", *arguments, "--json"]
+    found = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
+    return json.loads(found.stdout)
 
 
 def read_experiment(description: str, *, epsilons: str, runs_dir: str) -> Experiment:

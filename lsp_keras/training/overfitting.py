@@ -1,5 +1,6 @@
 """A guard against catastrophic overfitting: a run that learned its attack goes back."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from lsp_keras.training.stopping import Announce, to_stderr
 from lsp_keras.validation import check_positive
 
 _GAP = 0.1
+# Standard errors that few held-out images may add to it.
+_CLEAR = 2.0
 
 
 class OverfittingGuard(StatefulCallback):
@@ -34,7 +37,8 @@ class OverfittingGuard(StatefulCallback):
         validation: The callback that measures held-out images, placed before this one.
         threat: Measures robust accuracy at the radius of training, where `validation` has
             another one.
-        gap: Difference of the two accuracies from which they have parted, in (0, 1).
+        gap: Difference of the two accuracies from which they have parted, in (0, 1); two of its
+            standard errors are added, since it may come from a few images.
         announce: Gets one sentence when the run goes back; default a line on stderr.
 
     Attributes:
@@ -68,7 +72,7 @@ class OverfittingGuard(StatefulCallback):
         logs = {} if logs is None else logs
         own, robust = self._own_accuracy(), self._robust_accuracy(logs)
         logs.update(val_train_attack_accuracy=own, attack_gap=own - robust)
-        if own - robust > self.gap:
+        if own - robust > self.gap + _CLEAR * self._standard_error(own, robust):
             self._go_back()
             stronger = self.model.strengthen_attack()
             self.validation.on_epoch_end(epoch, logs)
@@ -90,6 +94,11 @@ class OverfittingGuard(StatefulCallback):
         if self.threat is None:
             return logs["val_robust_accuracy"]
         return self.threat.measure(self.model.classifier)[1]
+
+    def _standard_error(self, own: float, robust: float) -> float:
+        """Of the difference, if the two were measured on different images: it is less."""
+        variances = own * (1.0 - own) + robust * (1.0 - robust)
+        return math.sqrt(variances / len(self.validation.split))
 
     def _own_accuracy(self) -> float:
         """On the images that the training attack makes of held-out ones, in inference mode."""

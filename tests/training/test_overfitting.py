@@ -141,6 +141,32 @@ def test_goes_back_to_the_last_good_state_with_a_stronger_attack(
     assert said[1].endswith("goes on with 1.5 times the noise and 2 steps.")
 
 
+@pytest.mark.parametrize(("num_images", "parts"), [(40, False), (4000, True)])
+def test_few_images_must_differ_by_more(
+    num_images: int,
+    parts: bool,
+    build_classifier: Build,
+    toy: Toy,
+    held_out: Split,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """0.5 against 0.35: the standard error is 0.109 with 40 images, and 0.011 with 4,000."""
+    repeats = num_images // 40
+    split = Split(
+        np.tile(held_out.images, (repeats, 1, 1, 1)),
+        np.tile(held_out.labels, repeats),
+        np.arange(num_images),
+    )
+    validation, guard = make_callbacks(split, said := [], 0.1)
+    validation.batch_size = 1000
+    for callback in (validation, guard):
+        callback.set_model(make_trainer(build_classifier))
+    monkeypatch.setattr(guard, "_own_accuracy", lambda: 0.5)
+    guard.on_train_begin()
+    guard.on_epoch_end(0, {"val_robust_accuracy": 0.35})
+    assert bool(said) == parts
+
+
 def test_first_epoch_goes_back_to_the_start(
     build_classifier: Build, held_out: Split, make_batches: Batches
 ) -> None:
