@@ -1,10 +1,15 @@
 """Options that several commands share."""
 
+import contextlib
+import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from lsp_keras.runs.config import READING
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,6 +29,55 @@ def train_options(command: Command) -> Command:
         help="Training images held out.  [default: a tenth, at most 1,000]",
     )
     return dataset(num_train(validation_size(command)))
+
+
+def image_options(command: Command) -> Command:
+    """Adds options for how images are read: the command gets them as `reading`, a dictionary.
+
+    They are arguments of `lsp_keras.datasets.load`.
+    """
+
+    @functools.wraps(command)
+    def packed(*args: Any, **values: Any) -> Any:
+        reading = {name: values.pop(name) for name in READING}
+        return command(*args, reading=reading, **values)
+
+    options = (
+        click.option(
+            "--image-size",
+            metavar="HEIGHTxWIDTH",
+            help="Of all images.  [default: the source's; of a folder that of most images]",
+        ),
+        click.option(
+            "--resize",
+            type=click.Choice(["crop", "pad", "stretch"]),
+            default="crop",
+            show_default=True,
+            help="How images of another size are brought to it.",
+        ),
+        click.option(
+            "--channels", type=int, help="3 for RGB, 1 for gray.  [default: the source's]"
+        ),
+        click.option("--split-train", help="Split or folder to train on.  [default: the usual]"),
+        click.option("--split-test", help="Split or folder to test on.  [default: the usual]"),
+    )
+    for option in reversed(options):
+        packed = option(packed)
+    return cast(Command, packed)
+
+
+def quiet_option(command: Command) -> Command:
+    """Adds `--quiet`, under which the command writes its results and errors and nothing else."""
+
+    @functools.wraps(command)
+    def silenced(*args: Any, quiet: bool, **values: Any) -> Any:
+        if not quiet:
+            return command(*args, **values)
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
+            return command(*args, **values)
+
+    option = click.option("--quiet", is_flag=True, help="No header and no progress.")
+    return cast(Command, option(silenced))
 
 
 def weights_option(command: Command) -> Command:

@@ -1,7 +1,38 @@
-"""Progress on the terminal."""
+"""Progress on the terminal, or as plain lines where there is none."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+# Between plain lines of one stage.
+_LINE_SECONDS = 30.0
+
+
+class _Lines:
+    """Says on stderr how far a job is: at once, then every half minute, and at its end."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def __call__(self, name: str, share: float, what: str) -> None:
+        """Says it, if it is time to.
+
+        Args:
+            name: Name of the job.
+            share: Share of it that is done.
+            what: What is to be said beside the share.
+        """
+        now = time.monotonic()
+        started = self._started.setdefault(name, now)
+        done = share >= 1
+        if self._said.get(name, -_LINE_SECONDS) + _LINE_SECONDS > now and not done:
+            return
+        self._said[name] = now
+        spent = now - started
+        left = f", {spent / share * (1 - share):.0f} s left" if 0 < share < 1 and spent > 0 else ""
+        print(f"{name}: {share:.0%}, {what}, {spent:.0f} s{left}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -11,6 +42,12 @@ def attack_progress() -> Iterator[Callable[[str, float, int, int], None]]:
     Yields:
         The callback that `lsp_keras.evaluation.evaluate` takes as `progress`.
     """
+    if not sys.stderr.isatty():
+        say = _Lines()
+        yield lambda name, share, images, standing: say(
+            name, share, f"{standing:,} of {images:,} standing"
+        )
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -48,6 +85,10 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
     Yields:
         A callback that takes the stage's name, what is done and the total.
     """
+    if not sys.stderr.isatty():
+        say = _Lines()
+        yield lambda stage, done, total: say(stage, done / max(total, 1), f"{done:,} of {total:,}")
+        return
     from rich.console import Console
     from rich.progress import Progress
 
@@ -69,6 +110,10 @@ def step_progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
     Yields:
         A callback that takes the description, the step's number and the number of steps.
     """
+    if not sys.stderr.isatty():
+        say = _Lines()
+        yield lambda what, count, total: say(title, count / max(total, 1), what)
+        return
     from rich.console import Console
     from rich.progress import Progress
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli import _threads
-from lsp_keras.cli._options import attack_options
+from lsp_keras.cli._options import attack_options, quiet_option
 from lsp_keras.validation import InputError
 
 # The names of `lsp_keras.evaluation.SUITES`, which `--help` must not wait for.
@@ -48,6 +48,7 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the attacked images: an .npz and a PNG sheet for each attack.",
 )
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
 def command(
     model: Path | None,
@@ -89,6 +90,7 @@ def command(
     from lsp_keras.cli._progress import attack_progress
     from lsp_keras.cli._report_table import print_report
     from lsp_keras.cli._target import open_target
+    from lsp_keras.runs.header import describe_test
     from lsp_keras.runs.test_images import describe, load_test_images
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
@@ -117,6 +119,8 @@ def command(
         open_target(model, url, weights, load_images, attacks, reading) as (classifier, test),
         attack_progress() as progress,
     ):
+        header = describe_test(test.info, len(test.split), test.source_size)
+        click.echo(f"{header}\nAttacks: {', '.join(attacks)}.", err=True)
         report = evaluation.evaluate(
             classifier,
             test.split.images,

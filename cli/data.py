@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsp_keras.cli._options import data_options
+from lsp_keras.cli._options import data_options, image_options
 from lsp_keras.cli.list import command as list_choices
 
 if TYPE_CHECKING:
@@ -34,16 +34,20 @@ def list_datasets(ctx: click.Context, as_json: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="PNG of some images of each class.  [default: NAME_sheet.png in the current folder]",
 )
+@image_options
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as a JSON object.")
 def show_dataset(
     name: str,
     sheet: Path | None,
+    reading: dict[str, Any],
     data_dir: Path | None,
     cache_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Show counts, classes and pixel statistics of dataset NAME, and draw a contact sheet.
+    """Show what is used of dataset NAME and what is not, its classes and pixel statistics.
+
+    A contact sheet is drawn too.
 
     NAME is one of `lsp-keras data list`, tfds:NAME or folder:PATH; @SIZE at its end, as in
     stl10@32, resizes the images.
@@ -52,7 +56,7 @@ def show_dataset(
     from lsp_keras.plots.contact_sheet import contact_sheet
     from lsp_keras.storage import atomic_path
 
-    dataset = load(name, data_dir=data_dir, cache_dir=cache_dir)
+    dataset = load(name, data_dir=data_dir, cache_dir=cache_dir, **reading)
     path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}_sheet.png")
     with atomic_path(path) as temporary:
         contact_sheet(dataset.train, dataset.info.class_names).save(temporary, format="PNG")
@@ -83,6 +87,9 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
         "mean": list(info.mean),
         "std": list(info.std),
         "augmentation": info.augmentation,
+        "resize": info.resize,
+        "left_out": dict(info.left_out),
+        "notes": list(info.notes),
         "classes": [
             {"name": name} | {split: counts[split][label] for split in splits}
             for label, name in enumerate(info.class_names)
@@ -107,6 +114,8 @@ def _print(facts: dict[str, Any]) -> None:
     click.echo(f"{facts['name']}: {facts['num_classes']} classes")
     for title, text in rows.items():
         click.echo(f"  {title:<20}{text}")
+    for note in facts["notes"]:
+        click.echo(f"  {note}")
     table = Table("Class", *facts["splits"])
     for column in table.columns[1:]:
         column.justify = "right"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli import _threads
-from lsp_keras.cli._options import attack_options
+from lsp_keras.cli._options import attack_options, quiet_option
 from lsp_keras.validation import InputError
 
 
@@ -54,6 +54,7 @@ from lsp_keras.validation import InputError
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for record and plots.  [default: RUN/diagnosis]",
 )
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of text.")
 def command(
     model: Path,
@@ -92,6 +93,7 @@ def command(
     _threads.one_for_each_operator()
 
     from lsp_keras.classifiers import load_classifier
+    from lsp_keras.runs.header import describe_test
     from lsp_keras.runs.subject import load_rival, load_subject
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
@@ -108,6 +110,9 @@ def command(
     subjects = [load_subject(model, num_examples=num_examples, **options)]
     if against is not None:
         subjects.append(load_rival(subjects[0], against, **options))
+    tested = subjects[0]
+    num_tested, num_test = len(tested.test), len(tested.dataset.test)
+    click.echo(describe_test(tested.dataset.info, num_tested, num_test), err=True)
     findings = [
         _measure(
             subject,

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lsp_keras.cli._options import data_options, reading_options, weights_option
 from lsp_keras.validation import InputError
+
+if TYPE_CHECKING:
+    from lsp_keras.export import Agreement
 
 
 @click.command()
@@ -35,6 +38,16 @@ from lsp_keras.validation import InputError
 @click.option("--float16", is_flag=True, help="Half precision: half the size, for GPUs.")
 @click.option("--xla", is_flag=True, help="Compile the classifier with XLA.")
 @click.option("--max-batch-size", type=int, help="More images in a request are an error.")
+@click.option(
+    "--resize",
+    type=click.Choice(["crop", "pad", "stretch"]),
+    help="How image files of another size are resized.  [default: as for training, else crop]",
+)
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="Send test files of a run on an image folder to the model and compare what it sees.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     source: Path,
@@ -50,6 +63,8 @@ def command(
     float16: bool,
     xla: bool,
     max_batch_size: int | None,
+    resize: str | None,
+    check: bool,
     as_json: bool,
 ) -> None:
     """Write a SavedModel that TensorFlow Serving and `lsp-keras serve` load.
@@ -79,12 +94,21 @@ def command(
         base_path,
         class_names=names or [],
         version=version,
-        options=ExportOptions(float16=float16, xla=xla, max_batch_size=max_batch_size),
+        options=ExportOptions(
+            float16=float16,
+            xla=xla,
+            max_batch_size=max_batch_size,
+            resize=resize or _trained_with(classifier.run),
+        ),
         card=_card(classifier, names or []),
         images=images,
     )
+    agreement = _agreement(classifier.run, folder) if check and classifier.run else None
     if as_json:
-        click.echo(json.dumps({"path": str(folder), "version": int(folder.name)}))
+        record: dict[str, Any] = {"path": str(folder), "version": int(folder.name)}
+        if agreement is not None:
+            record["files"] = agreement._asdict()
+        click.echo(json.dumps(record))
     else:
         for finding in classifier.findings:
             click.echo(finding, err=True)
@@ -120,6 +144,31 @@ def _class_names(folder: Path, given: str | None) -> list[str]:
             "for example: --class-names cat,dog."
         )
     return [str(name) for name in _read(record)["class_names"]]
+
+
+def _trained_with(run: Path | None) -> str:
+    """How the run's images were resized."""
+    record = run / "dataset.json" if run else None
+    return str(_read(record).get("resize", "crop")) if record and record.is_file() else "crop"
+
+
+def _agreement(run: Path, folder: Path) -> "Agreement | None":
+    """What the model answers to test files of the run, beside what it should; says so."""
+    from lsp_keras.runs.served_files import check_files
+
+    try:
+        agreement = check_files(run, folder)
+    except InputError as error:
+        click.echo(f"Not compared on the run's test files: {error}", err=True)
+        return None
+    if agreement is not None:
+        click.echo(
+            f"Sent {agreement.num_files} of the run's test files to it: logits differ by at most "
+            f"{agreement.largest_difference:.2g} from those of the pixels that training saw; "
+            f"{agreement.same_classes} get the same class.",
+            err=True,
+        )
+    return agreement
 
 
 def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lsp_keras.cli._config_options import (
     config_from_options,
     config_options,
 )
-from lsp_keras.cli._options import cache_option
+from lsp_keras.cli._options import cache_option, quiet_option
 
 if TYPE_CHECKING:
     from lsp_keras.runs.fit import FitResult
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @cache_option
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsp_keras.cli._options import data_options, train_options
+from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 
 @click.command()
 @train_options
+@image_options
 @click.option("--features", type=click.Choice(["pixels"]), help="Search among the pixels; default.")
 @click.option(
     "--encoder",
@@ -71,11 +72,13 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
     help="Draw queries with their neighbors and distances as PNG.",
 )
 @data_options
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
 def command(
     dataset: str,
     num_train: int | None,
     validation_size: int | None,
+    reading: dict[str, Any],
     data_dir: Path | None,
     cache_dir: Path | None,
     features: str | None,
@@ -99,6 +102,7 @@ def command(
     from lsp_keras.cli._progress import stage_progress
     from lsp_keras.neighbors import MiningSettings, diagnose, find_or_mine, save_table, table_path
     from lsp_keras.plots.neighbors import draw_sheet
+    from lsp_keras.runs.header import describe_data, describe_device
     from lsp_keras.storage import write_json
 
     images = datasets.load(
@@ -108,7 +112,9 @@ def command(
         num_train=num_train,
         validation_size=validation_size,
         seed=settings["seed"],
+        **reading,
     )
+    click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)
     train = images.train
     mining = MiningSettings(**settings)
     source = _feature_source(images, encoder, embeddings)

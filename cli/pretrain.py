@@ -6,14 +6,17 @@ from typing import Any
 
 import click
 
-from lsp_keras.cli._options import data_options, train_options
+from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
 
 
 @click.command()
 @train_options
+@image_options
 @click.option("--model", default="resnet18", show_default=True, help="Backbone of the encoder.")
 @click.option("--width", default=64, show_default=True, help="Filters of its first stage.")
-@click.option("--epochs", default=200, show_default=True, help="Passes over the training images.")
+@click.option(
+    "--epochs", type=int, help="Passes over the training images.  [default: by their number]"
+)
 @click.option("--batch-size", type=int, help="[default: 512, less where there are few images]")
 @click.option(
     "--learning-rate",
@@ -51,11 +54,13 @@ from lsp_keras.cli._options import data_options, train_options
     help="Copy the encoder and its record here.  [default: the cache folder only]",
 )
 @data_options
+@quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the encoder's record as JSON.")
 def command(
     dataset: str,
     num_train: int | None,
     validation_size: int | None,
+    reading: dict[str, Any],
     data_dir: Path | None,
     cache_dir: Path | None,
     seed: int,
@@ -75,6 +80,7 @@ def command(
     """
     from lsp_keras import datasets
     from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
+    from lsp_keras.runs.header import describe_data, describe_device
     from lsp_keras.training.progress import ThroughputProgress
 
     images = datasets.load(
@@ -84,7 +90,9 @@ def command(
         num_train=num_train,
         validation_size=validation_size,
         seed=seed,
+        **reading,
     )
+    click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)
     options = PretrainSettings(**settings, seed=seed)
     folder = encoder_folder(images, options, cache_dir)
     _say_what_is_there(folder, restart)

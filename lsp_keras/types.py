@@ -1,7 +1,7 @@
 """Records that packages hand to each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -51,6 +51,10 @@ class DatasetInfo:
         std: Likewise.
         augmentation: Name of the augmentation that suits the images, or `None`.
         citation: BibTeX or a plain reference.
+        resize: How images of another size were brought to `image_shape`, see
+            `lsp_keras.ops.resizing`.
+        left_out: Number of files or images of the source that are not used, by reason.
+        notes: Sentences on what was found, used and left out.
     """
 
     name: str
@@ -61,6 +65,9 @@ class DatasetInfo:
     std: tuple[float, ...]
     augmentation: str | None
     citation: str
+    resize: str = "crop"
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

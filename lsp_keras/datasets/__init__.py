@@ -1,6 +1,16 @@
 """Image datasets as arrays in memory, and the batches made from them."""
 
-from lsp_keras.datasets._load import load
+from lsp_keras.datasets._arrays import from_arrays
+from lsp_keras.datasets._attach import attach
+from lsp_keras.datasets._load import encoded_files, load, split_size
 from lsp_keras.datasets._pipeline import count_batches, make_batches
 
-__all__ = ["count_batches", "load", "make_batches"]
+__all__ = [
+    "attach",
+    "count_batches",
+    "encoded_files",
+    "from_arrays",
+    "load",
+    "make_batches",
+    "split_size",
+]

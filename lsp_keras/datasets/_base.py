@@ -2,10 +2,11 @@
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lsp_keras.types import Images, Integers
+from lsp_keras.validation import InputError
 
 Chunks = Iterator[tuple[Images, Integers]]
 
@@ -26,17 +27,46 @@ class Folders:
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """How a source is read.
+
+    Attributes:
+        size: Height and width of all images; `None` for what suits the source.
+        resize: How images of another size are brought to it, see `lsp_keras.ops.resizing`.
+        channels: 3 for RGB, 1 for gray; `None` for what suits the source.
+        split_train: Name of the split to train on; `None` for the usual one.
+        split_test: Name of the split to test on; `None` for the usual one.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: str = "crop"
+    channels: int | None = None
+    split_train: str | None = None
+    split_test: str | None = None
+
+    def refuse_splits(self, name: str) -> None:
+        """Raises `InputError` where splits are named for a source that has no names for them."""
+        if self.split_train is not None or self.split_test is not None:
+            raise InputError(f"{name} has no named splits: leave out --split-train, --split-test.")
+
+
+@dataclass(frozen=True)
 class SourceSplit:
     """Labeled images that have not been read yet.
 
     Attributes:
         positions: int64 `(n,)`, ascending: where in the source the images of this split are.
+        labels: int64 `(n,)`, their labels.
         read: Takes some of the positions, ascending, and yields uint8 images
             `(k, height, width, channels)` with their int64 labels `(k,)`, in that order.
+        encoded: Takes some of the positions, ascending, and yields the image files that they
+            come from; `None` where the images do not come from files.
     """
 
     positions: Integers
+    labels: Integers
     read: Callable[[Integers], Chunks]
+    encoded: Callable[[Integers], Iterator[bytes]] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +77,14 @@ class OpenSource:
         class_names: In label order.
         image_shape: `(height, width, channels)`.
         split_sizes: Number of images in every split, as the data's own info states it.
-        train: Images to train on; the validation split is cut from them.
+        train: Images to train on.
         test: Images to test on.
         version: Changes whenever the images may have changed.
         citation: BibTeX or a plain reference; empty where none is known.
+        validation: Images to choose an epoch by; `None` where they are cut from `train`.
+        resize: How images of another size were brought to `image_shape`.
+        left_out: Number of files or images that are not used, by reason.
+        notes: Sentences that users should read, such as which images were resized.
     """
 
     class_names: tuple[str, ...]
@@ -60,6 +94,10 @@ class OpenSource:
     test: SourceSplit
     version: str
     citation: str
+    validation: SourceSplit | None = None
+    resize: str = "crop"
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Source(abc.ABC):
@@ -72,12 +110,12 @@ class Source(abc.ABC):
     augmentation: str | None
 
     @abc.abstractmethod
-    def open(self, folders: Folders, size: int | None) -> OpenSource:
+    def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
         """Finds the data, without reading images.
 
         Args:
             folders: Where to look.
-            size: Height and width that images are resized to; `None` keeps the source's own.
+            options: How to read it.
 
         Raises:
             InputError: The data is missing, or it is not for image classification.

@@ -1,4 +1,4 @@
-"""Which images belong to which split: functions of counts, labels and a seed alone."""
+"""Which images belong to which split, and in which order: functions of labels and a seed."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from lsp_keras.validation import InputError
 _MAX_VALIDATION = 1000
 _TEST_SEED = 0
 # Tells the draws for different splits apart.
-_TRAIN_STREAM, _TEST_STREAM = 0, 1
+_TRAIN_STREAM, _TEST_STREAM, _VALIDATION_STREAM = 0, 1, 2
 
 
 class Rows(NamedTuple):
-    """Ascending rows of the source's own training and test images."""
+    """Rows of the source's splits, each part in a fair order."""
 
     train: Integers
     validation: Integers
@@ -29,39 +29,86 @@ class Counts(NamedTuple):
     test: int | None = None
 
 
-def choose_rows(num_train: int, num_test: int, counts: Counts, seed: int) -> Rows:
+def choose_rows(
+    train: Integers, test: Integers, counts: Counts, seed: int, validation: Integers | None = None
+) -> Rows:
     """Cuts the validation split from the training images, then limits train and test.
 
-    A smaller limit with the same seed chooses a subset of the images of a larger one, and the
-    validation split does not depend on the limits.
+    All parts are in a fair order, see `fair_order`. A smaller limit with the same seed gives the
+    head of a larger one, and the validation split does not depend on the limits.
 
     Args:
-        num_train: Training images of the source.
-        num_test: Test images of the source.
+        train: Labels of the source's training images.
+        test: Labels of its test images.
         counts: What the user asked for. The default validation size is a tenth of the training
-            images, at most 1,000.
-        seed: Of the permutations.
+            images, at most 1,000; of a validation split of the source's own, at most 1,000.
+        seed: Of the orders.
+        validation: Labels of the source's own validation images, where it has a split for them:
+            then none are cut from the training images.
 
     Raises:
         InputError: More is asked for than there is, or nothing is left to train on.
     """
-    validation = counts.validation
+    order = fair_order(train, seed, _TRAIN_STREAM)
     if validation is None:
-        validation = min(num_train // 10, _MAX_VALIDATION)
-    if not 0 <= validation < num_train:
+        count = _cut_size(len(train), counts.validation)
+        held_out, order = order[:count], order[count:]
+    else:
+        wanted = counts.validation
+        count = min(len(validation), _MAX_VALIDATION) if wanted is None else wanted
+        if not 0 <= count <= len(validation):
+            raise InputError(
+                f"`validation_size` must be in [0, {len(validation)}], the validation images "
+                f"there are. Received: validation_size={count}."
+            )
+        held_out = fair_order(validation, seed, _VALIDATION_STREAM)[:count]
+    _check_limit("num_train", counts.train, len(order))
+    _check_limit("num_test", counts.test, len(test))
+    return Rows(
+        train=order[: counts.train],
+        validation=held_out,
+        test=fair_order(test, seed, _TEST_STREAM)[: counts.test],
+    )
+
+
+def fair_order(labels: Integers, seed: int, stream: int = 0) -> Integers:
+    """A random order of which every head holds the classes in nearly their overall shares.
+
+    The k-th image of a class of n is due at (k + 1/2) / n, and images come as they are due. So
+    the first p images hold p s images of a class with the share s, to within 1/2 + s c / 2 for
+    c classes.
+
+    Args:
+        labels: int `(n,)`.
+        seed: Of the order of each class's images, and of the classes where they are due at once.
+        stream: Tells draws with the same seed apart.
+
+    Returns:
+        int64 `(n,)`, a permutation.
+
+    Example:
+        >>> labels = np.array([0, 0, 0, 0, 1, 1])
+        >>> labels[fair_order(labels, seed=0)].tolist()
+        [0, 1, 0, 0, 1, 0]
+    """
+    generator = np.random.default_rng([seed, stream])
+    shuffled = generator.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, starts, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
+    places = np.arange(len(labels)) - np.repeat(starts, counts)
+    due = (places + 0.5) / np.repeat(counts, counts)
+    return by_class[np.lexsort((generator.random(len(labels)), due))]
+
+
+def _cut_size(num_train: int, wanted: int | None) -> int:
+    if wanted is None:
+        return min(num_train // 10, _MAX_VALIDATION)
+    if not 0 <= wanted < num_train:
         raise InputError(
             f"`validation_size` must be in [0, {num_train}): it is cut from the {num_train} "
-            f"training images. Received: validation_size={validation}."
+            f"training images. Received: validation_size={wanted}."
         )
-    _check_limit("num_train", counts.train, num_train - validation)
-    _check_limit("num_test", counts.test, num_test)
-    train_order = np.random.default_rng([seed, _TRAIN_STREAM]).permutation(num_train)
-    test_order = np.random.default_rng([seed, _TEST_STREAM]).permutation(num_test)
-    return Rows(
-        train=np.sort(train_order[validation:][: counts.train]),
-        validation=np.sort(train_order[:validation]),
-        test=np.sort(test_order[: counts.test]),
-    )
+    return wanted
 
 
 def _check_limit(name: str, limit: int | None, available: int) -> None:

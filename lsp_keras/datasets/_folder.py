@@ -1,29 +1,47 @@
 """A folder of images with one folder per class."""
 
-import functools
-import os
-from concurrent.futures import ThreadPoolExecutor
+import collections
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from lsp_keras.datasets._base import Chunks, Folders, OpenSource, Source, SourceSplit
+from lsp_keras.datasets._base import (
+    Chunks,
+    Folders,
+    OpenSource,
+    ReadOptions,
+    Source,
+    SourceSplit,
+)
 from lsp_keras.datasets._cut import cut_test
-from lsp_keras.datasets._image_files import SUFFIXES, read_rgb, usual_side
+from lsp_keras.datasets._folder_files import (
+    Found,
+    Roots,
+    files_beside,
+    find_images,
+    find_roots,
+    subfolders,
+)
+from lsp_keras.datasets._image_files import (
+    SUFFIXES,
+    Header,
+    count_sizes,
+    read_images,
+    usual_size,
+)
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import Integers
 from lsp_keras.validation import InputError
 
-_CHUNK = 256
+_SIZES_NAMED = 3
 
 
 class FolderSource(Source):
-    """`PATH/CLASS/*.png`, or `PATH/train/CLASS/*.png` with `PATH/test/CLASS/*.png`.
+    """`PATH/CLASS/...`, or `PATH/train/CLASS/...` with `PATH/test/CLASS/...`, see docs/data.md.
 
-    Classes are numbered in the order of their names. Where there is no folder `test`, a fifth of
-    each class is cut off to test on. All images become RGB and are resized to one square, by
-    default with the side that most of them have; nothing is cut off.
+    Classes are numbered in the order of their names. Where there is no folder to test on, a
+    fifth of each class is cut off for it.
 
     Attributes:
         path: The folder.
@@ -35,103 +53,147 @@ class FolderSource(Source):
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser()
 
-    def open(self, folders: Folders, size: int | None) -> OpenSource:
+    def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
         """See the base class."""
-        roots = _split_folders(self.path)
-        class_names = _class_names(roots)
-        parts = [_list_files(root, class_names) for root in roots]
-        files = _Files(
-            [path for part in parts for path in part.paths],
-            np.concatenate([part.labels for part in parts]),
+        roots = find_roots(self.path, options)
+        names = _class_folders(roots)
+        parts = [find_images(root, names) for root in roots if root is not None]
+        _refuse_empty(roots.train, names, parts[0])
+        headers = [header for part in parts for header in part.headers]
+        files = _Files(parts, options)
+        train, validation, test = files.splits(roots)
+        left_out = files_beside(
+            self.path, [root / name for root in roots if root is not None for name in names]
         )
-        size = size or usual_side(files.paths)
-        if len(parts) == 2:
-            train, test = np.split(np.arange(len(files.paths)), [len(parts[0].paths)])
-        else:
-            train, test = cut_test(files.labels)
-        read = functools.partial(_read, files, size)
+        left_out = sum((part.left_out for part in parts), left_out)
+        splits = {"train": train, "validation": validation, "test": test}
         return OpenSource(
-            class_names=class_names,
-            image_shape=(size, size, 3),
-            split_sizes={"train": len(train), "test": len(test)},
-            train=SourceSplit(train, read),
-            test=SourceSplit(test, read),
-            version=_version(files.paths),
+            class_names=tuple(map(_one_line, names)),
+            image_shape=files.shape,
+            split_sizes={
+                name: len(split.labels) for name, split in splits.items() if split is not None
+            },
+            train=train,
+            test=test,
+            version=files.version,
             citation="",
+            validation=validation,
+            resize=options.resize,
+            left_out=dict(left_out),
+            notes=(*_split_notes(roots), *_shape_notes(headers, files.shape, options)),
         )
 
 
-class _Files(NamedTuple):
-    """Image files in a fixed order, with the number of each one's class."""
+class _Files:
+    """The image files of all splits, one after the other.
 
-    paths: list[Path]
-    labels: Integers
+    Args:
+        parts: Files of the splits: train, then validation and test where there are folders.
+        options: May name a size and channels.
 
+    Attributes:
+        shape: `(height, width, channels)` of all images.
+        version: Changes when a file is added, removed or replaced, or read otherwise.
+    """
 
-def _split_folders(folder: Path) -> list[Path]:
-    """The folders that hold the folders of the classes: train and test, or one."""
-    if not folder.is_dir():
-        raise InputError(
-            f"There is no folder {folder}. `folder:PATH` needs one with one folder per class."
+    def __init__(self, parts: Sequence[Found], options: ReadOptions) -> None:
+        headers = [header for part in parts for header in part.headers]
+        self.paths = [path for part in parts for path in part.paths]
+        self.labels = np.array([label for part in parts for label in part.labels], np.int64)
+        self.ends = np.cumsum([len(part.paths) for part in parts])
+        self.resize = options.resize
+        channels = options.channels or (1 if all(header.gray for header in headers) else 3)
+        self.shape = (*(options.size or usual_size(count_sizes(headers))), channels)
+        stats = [path.stat() for path in self.paths]
+        self.version = fingerprint(
+            [str(path.resolve()) for path in self.paths],
+            [[stat.st_size, stat.st_mtime_ns] for stat in stats],
+            [self.resize],
         )
-    names = _subfolders(folder)
-    if {"train", "test"} <= set(names):
-        return [folder / "train", folder / "test"]
-    # Among other folders, "train" is the name of a class.
-    return [folder / "train"] if names == ["train"] else [folder]
+
+    def splits(self, roots: Roots) -> tuple[SourceSplit, SourceSplit | None, SourceSplit]:
+        """Train, validation and test; those without a folder are cut from the first."""
+        rows = np.split(np.arange(len(self.paths)), self.ends[:-1])
+        if roots.test is None:
+            train, test = cut_test(self.labels)
+            return self._split(train), None, self._split(test)
+        validation = self._split(rows[1]) if roots.validation is not None else None
+        return self._split(rows[0]), validation, self._split(rows[-1])
+
+    def _split(self, rows: Integers) -> SourceSplit:
+        return SourceSplit(rows, self.labels[rows], self._read, self._encoded)
+
+    def _read(self, positions: Integers) -> Chunks:
+        start = 0
+        paths = [self.paths[position] for position in positions]
+        for images in read_images(paths, self.shape, self.resize):
+            yield images, self.labels[positions[start : start + len(images)]]
+            start += len(images)
+
+    def _encoded(self, positions: Integers) -> Iterator[bytes]:
+        return (self.paths[position].read_bytes() for position in positions)
 
 
-def _class_names(roots: list[Path]) -> tuple[str, ...]:
-    """Names of the folders to train on, in order."""
-    names, to_test = _subfolders(roots[0]), _subfolders(roots[-1])
+def _class_folders(roots: Roots) -> list[str]:
+    """Names of the folders to train on, in order; the other splits have no other classes."""
+    names = subfolders(roots.train)
     if len(names) < 2:
         raise InputError(
-            f"{roots[0]} must hold at least two folders of images, one per class. "
+            f"{roots.train} must hold at least two folders of images, one per class. "
             f"It holds {len(names)}."
         )
-    unknown = [name for name in to_test if name not in names]
-    if unknown:
-        raise InputError(f"{roots[-1]} has classes that {roots[0]} lacks: {', '.join(unknown)}.")
-    return tuple(names)
+    for root in roots[1:]:
+        unknown = [name for name in subfolders(root) if name not in names] if root else []
+        if unknown:
+            raise InputError(f"{root} has classes that {roots.train} lacks: {', '.join(unknown)}.")
+    counts = collections.Counter(map(_one_line, names))
+    name, count = counts.most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{count} folders in {roots.train} stand for the class {name!r}.")
+    return names
 
 
-def _list_files(root: Path, class_names: tuple[str, ...]) -> _Files:
-    """All images under the folders of the classes; other files are passed over."""
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(class_names):
-        if not (root / name).is_dir():
-            continue
-        found = sorted(path for path in (root / name).iterdir() if path.suffix.lower() in SUFFIXES)
-        if not found:
+def _refuse_empty(root: Path, names: Sequence[str], found: Found) -> None:
+    for label, name in enumerate(names):
+        if label not in found.labels:
             raise InputError(f"The folder {root / name} holds no images ({', '.join(SUFFIXES)}).")
-        paths += found
-        labels += [label] * len(found)
-    if not paths:
-        raise InputError(f"{root} holds no folders of images.")
-    return _Files(paths, np.array(labels, np.int64))
 
 
-def _subfolders(folder: Path) -> list[str]:
-    return sorted(
-        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+def _one_line(name: str) -> str:
+    """The name of a folder as the name of a class, which files hold one to a line."""
+    return " ".join(name.split())
 
 
-def _read(files: _Files, size: int, positions: Integers) -> Chunks:
-    """Decodes the files at these positions, several at a time."""
-    with ThreadPoolExecutor(os.cpu_count()) as executor:
-        for start in range(0, len(positions), _CHUNK):
-            chosen = positions[start : start + _CHUNK]
-            paths = [files.paths[position] for position in chosen]
-            images = executor.map(functools.partial(read_rgb, size=size), paths)
-            yield np.stack(list(images)), files.labels[chosen]
+def _split_notes(roots: Roots) -> Iterator[str]:
+    if roots.test is None:
+        yield "There is no folder of test images: a fifth of each class is tested on."
+    elif roots.test.name.lower().startswith(("val", "dev")):
+        yield f"There is no folder test: the folder {roots.test.name} is tested on."
 
 
-def _version(paths: list[Path]) -> str:
-    """Changes when a file is added, removed or replaced."""
-    stats = [path.stat() for path in paths]
-    return fingerprint(
-        [str(path.resolve()) for path in paths],
-        [[stat.st_size, stat.st_mtime_ns] for stat in stats],
-    )
+def _shape_notes(
+    headers: Sequence[Header], shape: tuple[int, int, int], options: ReadOptions
+) -> Iterator[str]:
+    """What was resized from what, and what lost or gained colors."""
+    size = shape[:2]
+    others = count_sizes([header for header in headers if header.size != size])
+    if others:
+        shown = [f"{count:,} of {_text(of)}" for of, count in others.most_common(_SIZES_NAMED)]
+        rest = len(others) - len(shown)
+        more = f" and {rest:,} more sizes" if rest else ""
+        yield (
+            f"Resized to {_text(size)} by {options.resize}: {sum(others.values()):,} of "
+            f"{len(headers):,} images ({', '.join(shown)}{more}). "
+            "--image-size and --resize choose otherwise."
+        )
+    gray = sum(header.gray for header in headers)
+    if shape[-1] == 1 and options.channels is None:
+        yield "All images are gray and keep their one channel; --channels 3 makes them RGB."
+    elif shape[-1] == 1 and gray < len(headers):
+        yield f"{len(headers) - gray:,} of {len(headers):,} images lose their colors."
+    elif shape[-1] == 3 and gray:
+        yield f"{gray:,} of {len(headers):,} images are gray and become RGB."
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

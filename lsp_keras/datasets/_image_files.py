@@ -1,60 +1,154 @@
-"""Reading image files, with errors that name the file."""
+"""Image files: what their headers say, and their pixels, with errors that name the file."""
 
 import collections
-import contextlib
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median_low
+from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
+import tensorflow as tf
+from PIL import ExifTags, Image
 
+from lsp_keras.ops.decoding import FORMATS, decode_pixels
+from lsp_keras.ops.resizing import fit_tensor
 from lsp_keras.types import Images
 from lsp_keras.validation import InputError
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png")
+# Images to everybody else; see `lsp_keras.ops.decoding` for why they are not read.
+OTHER_SUFFIXES = (
+    *(".avif", ".heic", ".heif", ".ico", ".jp2", ".pbm", ".pgm", ".pnm", ".ppm"),
+    *(".psd", ".svg", ".tga", ".tif", ".tiff", ".webp"),
+)
+_CHUNK = 256
+# Shorter sides between which the usual size of the files is taken as it is. Below, no model
+# takes them; above, training takes long, and who wants that says so.
+_SMALLEST, _LARGEST = 16, 64
+_SIDEWAYS = range(5, 9)
+_GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
+_ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
+
+Size = tuple[int, int]
 
 
-def read_rgb(path: Path, size: int) -> Images:
-    """One image as uint8 `(size, size, 3)`; stretched where it is not square.
+class Header(NamedTuple):
+    """What is known of a file without decoding it.
 
-    Raises:
-        InputError: The file is no image, is damaged, or has more than 8 bits per channel.
+    Attributes:
+        size: Height and width as the image is looked at, its EXIF orientation applied.
+        gray: Whether it has no colors.
+        problem: Why it cannot be read on both sides, or `None`.
     """
-    with _opened(path) as image:
-        if image.mode.startswith(("I", "F")):
-            raise InputError(
-                f"{path} has more than 8 bits per channel (mode {image.mode}). "
-                "Convert it to an 8-bit image."
-            )
-        picture = image.convert("RGB")
-    if picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+
+    size: Size
+    gray: bool
+    problem: str | None
 
 
-def usual_side(paths: Sequence[Path]) -> int:
-    """The shorter side that most images have; the smaller one where two are as frequent.
+def read_headers(paths: Sequence[Path]) -> list[Header]:
+    """Headers of files, several at a time.
 
     Raises:
         InputError: A file is no image.
     """
-    counts: collections.Counter[int] = collections.Counter()
-    for path in paths:
-        # Only the header is read.
-        with _opened(path) as image:
-            counts[min(image.size)] += 1
-    return max(counts, key=lambda side: (counts[side], -side))
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        return list(executor.map(_read_header, paths))
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def usual_size(counts: Mapping[Size, int]) -> Size:
+    """The size that suits images of these sizes.
+
+    It is the size that at least half of the images have, else a square with the median of the
+    shorter sides; where the shorter side is below 16 or above 64, it is brought there.
+
+    Args:
+        counts: Number of images of each `(height, width)`.
+    """
+    size = max(counts, key=lambda size: (counts[size], size))
+    if 2 * counts[size] < sum(counts.values()):
+        sides = sorted(min(size) for size, count in counts.items() for _ in range(count))
+        size = (median_low(sides), median_low(sides))
+    shorter = min(size)
+    wanted = min(max(shorter, _SMALLEST), _LARGEST)
+    height, width = (max(1, round(side * wanted / shorter)) for side in size)
+    return height, width
+
+
+def read_images(
+    paths: Sequence[Path], shape: tuple[int, int, int], resize: str
+) -> Iterator[Images]:
+    """Decoded images of one shape, in chunks.
+
+    Args:
+        paths: Files.
+        shape: `(height, width, channels)` of the results.
+        resize: How images of another size are brought to it, see `lsp_keras.ops.resizing`.
+
+    Yields:
+        uint8 `(k, height, width, channels)`.
+
+    Raises:
+        InputError: A file is damaged; the message names it.
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def decode(path: tf.Tensor) -> tf.Tensor:
+        pixels = decode_pixels(tf.io.read_file(path), shape[-1])
+        return fit_tensor(pixels, shape[:2], resize)
+
+    names = tf.constant([str(path) for path in paths], tf.string)
+    dataset = tf.data.Dataset.from_tensor_slices(names)
+    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    done = 0
+    try:
+        for images in dataset.batch(_CHUNK).as_numpy_iterator():
+            yield images
+            done += len(images)
+    except tf.errors.OpError as error:
+        raise _named(paths[done : done + _CHUNK]) or error from error
+
+
+def count_sizes(headers: Sequence[Header]) -> collections.Counter[Size]:
+    """Number of images of each size."""
+    return collections.Counter(header.size for header in headers)
+
+
+def _read_header(path: Path) -> Header:
     try:
         with Image.open(path) as image:
-            yield image
+            size = image.height, image.width
+            if image.format in ("JPEG", "MPO"):
+                orientation = image.getexif().get(ExifTags.Base.Orientation)
+                size = size[::-1] if orientation in _SIDEWAYS else size
+            return Header(size, image.mode in _GRAY_MODES, _problem(image))
     # Pillow's PNG reader raises SyntaxError for some damaged files.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} cannot be read as an image ({error}). Mend or remove it."
-        ) from error
+        raise _unreadable(path, str(error)) from error
+
+
+def _problem(image: Image.Image) -> str | None:
+    # Phones write several pictures into one JPEG, and Pillow then calls it MPO.
+    if image.format not in (*FORMATS, "MPO"):
+        return f"{image.format}, which a server cannot decode (convert them to PNG)"
+    if image.format == "BMP" and image.mode not in ("RGB", "RGBA"):
+        return "BMP with a palette (convert them to PNG)"
+    return None
+
+
+def _named(paths: Sequence[Path]) -> InputError | None:
+    """The error of the first file that cannot be decoded."""
+    for path in paths:
+        try:
+            decode_pixels(tf.io.read_file(str(path)))
+        except tf.errors.OpError as error:
+            found = _ASSERTION.search(error.message)
+            reason = found[1] if found else error.message.partition("} ")[2] or error.message
+            return _unreadable(path, reason.partition(" [Op:")[0])
+    return None
+
+
+def _unreadable(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} cannot be read as an image ({reason}). Mend or remove it.")

@@ -2,23 +2,29 @@
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lsp_keras import registry
-from lsp_keras.datasets._base import Folders, OpenSource, Source
+from lsp_keras.datasets._base import Folders, OpenSource, ReadOptions, Source
 from lsp_keras.datasets._cut import Counts, choose_rows
 from lsp_keras.datasets._folder import FolderSource
 from lsp_keras.datasets._memory import channel_statistics, map_parts, read_parts
+from lsp_keras.datasets._notes import describe_gaps, describe_use
 from lsp_keras.datasets._tfds import TFDSSource
+from lsp_keras.ops.resizing import MODES, parse_size
 from lsp_keras.storage import cache_dir as find_cache_dir
 from lsp_keras.types import Dataset, DatasetInfo, Split
-from lsp_keras.validation import InputError, check_positive
+from lsp_keras.validation import InputError, check_choice, check_positive
 
 # Sources that take what follows the colon, for example "tfds:cifar100".
 SCHEMES: dict[str, Callable[[str], Source]] = {"folder": FolderSource, "tfds": TFDSSource}
 MEMORY_LIMIT = 4 * 2**30
+_SIZE = re.compile(r"\d+(x\d+)?")
 
 
 def load(
@@ -30,6 +36,11 @@ def load(
     num_train: int | None = None,
     num_test: int | None = None,
     validation_size: int | None = None,
+    image_size: str | int | None = None,
+    resize: str = "crop",
+    channels: int | None = None,
+    split_train: str | None = None,
+    split_test: str | None = None,
     seed: int = 0,
     memory_limit: int = MEMORY_LIMIT,
     settings: Mapping[str, Any] | None = None,
@@ -39,21 +50,31 @@ def load(
     Args:
         name: A registered name such as `"cifar10"`, `"tfds:NAME"` for any TFDS dataset for
             image classification, or `"folder:PATH"` for a folder with one folder of images per
-            class. `@SIZE` at the end, as in `"stl10@32"`, resizes the images.
+            class. `@SIZE` at the end, as in `"stl10@32"`, is short for `image_size`.
         data_dir: Folder of prepared TFDS datasets; default `$TFDS_DATA_DIR` or
             `~/tensorflow_datasets`. It is only read where it is not writable.
         cache_dir: Folder for what is prepared; default as in `lsp_keras.storage.cache_dir`.
         download: Whether a dataset that is not there may be downloaded.
         num_train: Limits the training images, after the validation split was cut.
         num_test: Limits the test images.
-        validation_size: Default a tenth of the training images, at most 1,000.
-        seed: Of the validation cut and of the choice where images are limited. The same seed
-            gives the same images, and fewer of them are a subset of more.
+        validation_size: Default a tenth of the training images, at most 1,000; of a source
+            with validation images of its own all of them, at most 1,000.
+        image_size: Height and width of all images, such as `"48x64"` or 64. Default the source's
+            own; of a folder the size of most of its images, if that is within reason.
+        resize: How images of another size are brought to it: `"crop"`, `"pad"` or `"stretch"`,
+            see `lsp_keras.ops.resizing`.
+        channels: 3 for RGB or 1 for gray. Default the source's own.
+        split_train: Name of the source's split, or of the folder, to train on.
+        split_test: Name of the source's split, or of the folder, to test on.
+        seed: Seed of the order of each split, by which the validation images are cut off and
+            images are limited. The same seed gives the same images, and fewer of them are the
+            head of more; every head holds the classes in nearly their overall shares.
         memory_limit: Bytes. Images that take more are kept in memory-mapped files in the cache.
         settings: Arguments of the dataset's own, for a registered one that has some.
 
     Returns:
-        uint8 images and int64 labels; mean and std are those of the training images.
+        uint8 images and int64 labels; mean and std are those of the training images. What users
+        should know of what was read is in `info.notes`.
 
     Raises:
         InputError: Unknown name, missing or unfit data, or a limit out of range.
@@ -65,20 +86,107 @@ def load(
     """
     check_positive("seed", seed, allow_zero=True)
     source, size = find_source(name, settings)
+    options = read_options(size or image_size, resize, channels, split_train, split_test)
     folders = Folders(Path(data_dir) if data_dir else None, find_cache_dir(cache_dir), download)
-    opened = source.open(folders, size)
+    opened = source.open(folders, options)
     counts = Counts(num_train, validation_size, num_test)
-    rows = choose_rows(len(opened.train.positions), len(opened.test.positions), counts, seed)
+    cache = folders.cache / "images"
+    return assemble(name, source.augmentation, opened, counts, seed, cache, memory_limit)
+
+
+def assemble(
+    name: str,
+    augmentation: str | None,
+    opened: OpenSource,
+    counts: Counts,
+    seed: int,
+    folder: Path,
+    memory_limit: int = MEMORY_LIMIT,
+) -> Dataset:
+    """Reads the splits of a source in a fair order.
+
+    Args:
+        name: Name of the dataset.
+        augmentation: Name of the augmentation that suits it, or `None`.
+        opened: The source.
+        counts: Numbers of images that are asked for.
+        seed: Seed of the orders.
+        folder: Where images are kept that take more than the limit.
+        memory_limit: Number of bytes.
+    """
+    own = opened.validation
+    labels = None if own is None else own.labels
+    rows = choose_rows(opened.train.labels, opened.test.labels, counts, seed, labels)
     read: Callable[..., list[Split]] = read_parts
     if sum(map(len, rows)) * math.prod(opened.image_shape) > memory_limit:
-        read = functools.partial(map_parts, folder=folders.cache / "images")
-    train, validation = read(opened, opened.train, (rows.train, rows.validation))
+        read = functools.partial(map_parts, folder=folder)
+    if own is None:
+        train, validation = read(opened, opened.train, (rows.train, rows.validation))
+    else:
+        (train,) = read(opened, opened.train, (rows.train,))
+        (validation,) = read(opened, own, (rows.validation,))
     (test,) = read(opened, opened.test, (rows.test,))
-    mean, std = channel_statistics(train.images)
-    return Dataset(_info(name, source, opened, mean, std), train, validation, test)
+    info = _info(name, augmentation, opened, train, validation, test)
+    return Dataset(info, train, validation, test)
 
 
-def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[Source, int | None]:
+def encoded_files(
+    name: str,
+    split: Split,
+    *,
+    data_dir: Path | str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **reading: Any,
+) -> list[bytes] | None:
+    """The files that images of a dataset's test split were decoded from.
+
+    Args:
+        name: As for `load`.
+        split: Some of the test images that `load` gave.
+        data_dir: As for `load`.
+        settings: As for `load`.
+        reading: The other arguments that say how images are read, as for `load`.
+
+    Returns:
+        One file for each image, or `None` where the images do not come from files.
+    """
+    source, size = find_source(name, settings)
+    options = read_options(
+        size or reading.get("image_size"),
+        reading.get("resize", "crop"),
+        reading.get("channels"),
+        reading.get("split_train"),
+        reading.get("split_test"),
+    )
+    folders = Folders(Path(data_dir) if data_dir else None, find_cache_dir(None), download=False)
+    encoded = source.open(folders, options).test.encoded
+    if encoded is None:
+        return None
+    order = np.argsort(split.indices)
+    files = dict(zip(order.tolist(), encoded(split.indices[order]), strict=True))
+    return [files[row] for row in range(len(split))]
+
+
+def read_options(
+    image_size: str | int | None,
+    resize: str,
+    channels: int | None,
+    split_train: str | None = None,
+    split_test: str | None = None,
+) -> ReadOptions:
+    """Checked options; the arguments are those of `load`.
+
+    Raises:
+        InputError: One of them is out of range.
+    """
+    check_choice("resize", resize, MODES)
+    if channels not in (None, 1, 3):
+        raise InputError(f"`channels` must be 1 or 3. Received: channels={channels}.")
+    size = None if image_size is None else parse_size(image_size)
+    return ReadOptions(size, resize, channels, split_train, split_test)
+
+
+def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[Source, str | None]:
     """The source that a name stands for, and the size after its `@`.
 
     Args:
@@ -88,7 +196,7 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     Raises:
         InputError: There is none.
     """
-    base, size = _split_size(name)
+    base, size = split_size(name)
     scheme, _, rest = base.partition(":")
     if scheme in SCHEMES and rest:
         return SCHEMES[scheme](rest), size
@@ -101,22 +209,28 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     return (source(**(settings or {})) if isinstance(source, type) else source), size
 
 
-def _split_size(name: str) -> tuple[str, int | None]:
-    """`"stl10@32"` as `("stl10", 32)`."""
+def split_size(name: str) -> tuple[str, str | None]:
+    """`"stl10@32"` as `("stl10", "32")`: the name of a dataset, and the size that it names."""
     base, separator, size = name.rpartition("@")
-    if not separator or not size.isdecimal():
+    if not separator or not _SIZE.fullmatch(size):
         return name, None
-    check_positive("the size after @", int(size))
-    return base, int(size)
+    return base, size
 
 
 def _info(
     name: str,
-    source: Source,
+    augmentation: str | None,
     opened: OpenSource,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    train: Split,
+    validation: Split,
+    test: Split,
 ) -> DatasetInfo:
+    mean, std = channel_statistics(train.images)
+    notes = (
+        *describe_use(opened, train, validation, test),
+        *opened.notes,
+        *describe_gaps(opened.class_names, train, validation, test),
+    )
     return DatasetInfo(
         name=name,
         class_names=opened.class_names,
@@ -124,6 +238,9 @@ def _info(
         split_sizes=opened.split_sizes,
         mean=mean,
         std=std,
-        augmentation=source.augmentation,
+        augmentation=augmentation,
         citation=opened.citation,
+        resize=opened.resize,
+        left_out=opened.left_out,
+        notes=notes,
     )

@@ -19,7 +19,7 @@ def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]
     Args:
         source: What the split belongs to.
         split: Where the images are.
-        parts: Ascending rows of each part; no row is in two parts.
+        parts: Rows of each part, in the order in which it holds them; no row is in two parts.
 
     Raises:
         InputError: Labels are out of range, or images are missing.
@@ -74,16 +74,18 @@ def _read(
         for index, rows in enumerate(parts)
     ]
     wanted = np.sort(np.concatenate(parts))
+    # Where each of a part's rows stands, from the lowest row on: sources are read in their order.
+    places = [np.argsort(rows) for rows in parts]
     num_read = 0
     for images, labels in split.read(split.positions[wanted]):
         _check_labels(labels, len(source.class_names))
         rows_here = wanted[num_read : num_read + len(labels)]
-        for rows, result in zip(parts, results, strict=True):
-            # Rows ascend, so what a chunk gives to a part is one slice of the part.
-            start, stop = np.searchsorted(rows, (rows_here[0], rows_here[-1] + 1))
-            chosen = np.isin(rows_here, rows[start:stop], assume_unique=True)
-            result.images[start:stop] = images[chosen]
-            result.labels[start:stop] = labels[chosen]
+        for rows, order, result in zip(parts, places, results, strict=True):
+            start, stop = np.searchsorted(rows[order], (rows_here[0], rows_here[-1] + 1))
+            here = order[start:stop]
+            chosen = np.isin(rows_here, rows[here], assume_unique=True)
+            result.images[here] = images[chosen]
+            result.labels[here] = labels[chosen]
         num_read += len(labels)
     if num_read != len(wanted):
         raise InputError(

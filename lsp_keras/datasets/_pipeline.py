@@ -86,7 +86,7 @@ def make_batches(
         check_positive(name, value, allow_zero=True)
     check_positive("num_epochs", num_epochs)
     if neighbors is not None:
-        _check_table(neighbors, len(split))
+        check_table(neighbors, len(split))
     if features is not None:
         _check_features(features, len(split))
     if order is None:
@@ -122,7 +122,7 @@ def count_batches(num_images: int, batch_size: int, drop_remainder: bool) -> int
     return num_batches
 
 
-def _check_table(neighbors: NeighborTable, num_images: int) -> None:
+def check_table(neighbors: NeighborTable, num_images: int) -> None:
     """Refuses a table of other data; wrong rows would gather wrong images without a word."""
     indices = neighbors.indices
     if len(indices) != num_images or indices.min() < 0 or indices.max() >= num_images:

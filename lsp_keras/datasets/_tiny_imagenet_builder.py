@@ -1,6 +1,7 @@
 """Tiny ImageNet for TFDS, which has no builder of its own for it."""
 
 import collections
+import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from lsp_keras.datasets._prepare import check_connection
 from lsp_keras.validation import InputError
 
 _URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+# Of the official file, 248,100,043 bytes, as several projects state it.
+_SHA256 = "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821"
 _Lister = Callable[[Archive], dict[str, str]]
 _CITATION = """@misc{le2015tiny,
   author = {Ya Le and Xuan Yang},
@@ -68,7 +71,11 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         if self.archive is None:
             check_connection(_URL)
-        path = Path(self.archive or dl_manager.download(_URL))
+            path = Path(dl_manager.download(_URL))
+            _check_download(path)
+        else:
+            # What users bring may be a part, packed anew: only its layout is checked.
+            path = Path(self.archive)
         with open_archive(path) as archive:
             classes = _class_names(archive)
         self.info.features["label"].names = list(classes.values())
@@ -89,6 +96,17 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
                 # TFDS stores the bytes of a file-like object as they are.
                 image = io.BytesIO(archive.read(name))
                 yield name, {"image": image, "label": classes[number]}
+
+
+def _check_download(path: Path) -> None:
+    """Raises `InputError` unless the file is the official one; plain HTTP vouches for nothing."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != _SHA256:
+        raise InputError(
+            f"{path}, downloaded from {_URL}, is not the official file: its SHA-256 is {found}, "
+            f"not {_SHA256}. Delete it and download it again, from another network if need be."
+        )
 
 
 def _class_names(archive: Archive) -> dict[str, str]:

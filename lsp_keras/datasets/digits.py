@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lsp_keras.datasets._base import Folders, OpenSource, Source, SourceSplit
+from lsp_keras.datasets._base import Folders, OpenSource, ReadOptions, Source, SourceSplit
 from lsp_keras.datasets._cut import cut_test
-from lsp_keras.datasets._resize import resize
+from lsp_keras.ops.resizing import fit_images
 from lsp_keras.types import Images, Integers
 
 __all__ = ["digits"]
@@ -23,15 +23,17 @@ class _Digits(Source):
 
     augmentation = "crop"
 
-    def open(self, folders: Folders, size: int | None) -> OpenSource:
+    def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
         """See the base class."""
         from sklearn.datasets import load_digits
 
-        size = size or _SIZE
+        options.refuse_splits("digits")
+        size, channels = options.size or (_SIZE, _SIZE), options.channels or 3
         bunch = load_digits()
         # 17 gray levels, 0 to 16, are stretched to 0 to 255.
         gray = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-        images = resize(np.repeat(gray[..., np.newaxis], 3, axis=-1), size)
+        resized = fit_images(gray[..., np.newaxis], size, options.resize)
+        images = np.repeat(resized, channels, axis=-1)
         labels = bunch.target.astype(np.int64)
 
         def read(positions: Integers) -> Iterator[tuple[Images, Integers]]:
@@ -40,12 +42,13 @@ class _Digits(Source):
         train, test = cut_test(labels)
         return OpenSource(
             class_names=tuple(str(name) for name in bunch.target_names),
-            image_shape=(size, size, 3),
+            image_shape=(*size, channels),
             split_sizes={"train": len(train), "test": len(test)},
-            train=SourceSplit(train, read),
-            test=SourceSplit(test, read),
-            version=f"digits {len(labels)}",
+            train=SourceSplit(train, labels[train], read),
+            test=SourceSplit(test, labels[test], read),
+            version=f"digits {len(labels)} {options}",
             citation=_CITATION,
+            resize=options.resize,
         )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_choice
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,18 @@ class ExportOptions:
             slower on most CPUs. Outputs stay float32.
         xla: Compile the classifier with XLA, anew for each batch size. TensorFlow Serving needs
             the flag `--xla_cpu_compilation_enabled` to run it on a CPU.
+        resize: How encoded files of another size are brought to the model's: `"crop"`, `"pad"` or
+            `"stretch"`, as the images that it was trained on were.
         max_batch_size: More images in a request are an error; `None` for no limit.
     """
 
     float16: bool = False
     xla: bool = False
+    resize: str = "crop"
     max_batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        check_choice("resize", self.resize, ("crop", "pad", "stretch"))
         if self.max_batch_size is not None and self.max_batch_size < 1:
             raise InputError(
                 "`max_batch_size` must be 1 or more. "

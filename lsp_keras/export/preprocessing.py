@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+from lsp_keras.ops.decoding import decode_pixels
+from lsp_keras.ops.resizing import fit_tensor
+
 RANGE_MESSAGE = (
     "`images` must hold finite pixel values in [0, 1]. Divide by 255, or send uint8 images to "
     "the signature serving_uint8. Smallest and largest value received:"
@@ -46,28 +49,27 @@ def scale_pixels(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) / 255.0
 
 
-def decode_images(image_bytes: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
-    """Images from encoded files.
+def decode_images(
+    image_bytes: tf.Tensor, image_shape: tuple[int, int, int], resize: str
+) -> tf.Tensor:
+    """Images from encoded files, by the operators that decoded the files that were trained on.
 
     Args:
-        image_bytes: string `(batch,)`, each a PNG or JPEG file.
-        image_shape: `(height, width, channels)` of the result; a file of another size is
-            resized bilinearly (with a wider filter when shrinking), channels are converted.
+        image_bytes: string `(batch,)`, each a file as `lsp_keras.ops.decoding` reads it.
+        image_shape: `(height, width, channels)` of the result.
+        resize: How a file of another size is brought to it, see `lsp_keras.ops.resizing`.
 
     Returns:
         float32 `(batch, height, width, channels)` in [0, 1].
     """
-    height, width, channels = image_shape
+    *size, channels = image_shape
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
-        pixels = tf.io.decode_image(contents, channels=channels, expand_animations=False)
-        pixels.set_shape((None, None, channels))
-        resized = tf.image.resize(scale_pixels(pixels), (height, width), antialias=True)
-        # Interpolation may leave [0, 1] by a rounding error.
-        return tf.clip_by_value(resized, 0.0, 1.0)
+        # Rounded to whole levels, as the images that were trained on are kept.
+        return fit_tensor(decode_pixels(contents, channels), (size[0], size[1]), resize)
 
-    spec = tf.TensorSpec(image_shape, tf.float32)
-    return tf.map_fn(decode, image_bytes, fn_output_signature=spec)
+    spec = tf.TensorSpec(image_shape, tf.uint8)
+    return scale_pixels(tf.map_fn(decode, image_bytes, fn_output_signature=spec))
 
 
 def encoded_images(examples: tf.Tensor) -> tf.Tensor:

@@ -44,7 +44,7 @@ class ServedClassifier(tf.Module):
         classifier: Probed, with a known size of its images.
         class_names: One for each logit.
         assets: Existing folder with the file of class names, copied into the SavedModel.
-        options: XLA and the largest batch.
+        options: XLA, the largest batch, and how files are resized.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class ServedClassifier(tf.Module):
         self.class_names_file = tf.saved_model.Asset(str(assets / CLASS_NAMES_FILE))
         self._class_names = tuple(class_names)
         self._max_batch_size = options.max_batch_size
+        self._resize = options.resize
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """What clients can call, by name."""
@@ -99,7 +100,7 @@ class ServedClassifier(tf.Module):
         return self._outputs(scale_pixels(images))
 
     def _from_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._outputs(decode_images(image_bytes, self._image_shape))
+        return self._outputs(decode_images(image_bytes, self._image_shape, self._resize))
 
     def _classify(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = self._from_bytes(encoded_images(examples))
@@ -132,7 +133,8 @@ def export_model(
 
     The SavedModel has these signatures, each for any batch size:
     `serving_default` takes `images` as float32 in [0, 1], `serving_uint8` takes `images` as
-    uint8, `serving_bytes` takes `image_bytes`, encoded PNG or JPEG files. All three answer
+    uint8, `serving_bytes` takes `image_bytes`, encoded JPEG, PNG, BMP or GIF files, and decodes
+    them as files are decoded for training (docs/data.md). All three answer
     `logits` and `probabilities` `(batch, k)`, `classes` (int64 `(batch,)`, the most probable
     label) and `class_names` (string `(batch,)`, its name). `classify` takes `tf.Example`s with
     the feature `image/encoded` and answers all names with their probabilities, for the classify
@@ -225,3 +227,6 @@ def _check_names(num_classes: int, class_names: Sequence[str]) -> None:
         )
     if len(set(class_names)) != len(class_names):
         raise InputError(f"Class names must differ. Received: {', '.join(class_names)}.")
+    broken = [name for name in class_names if len(name.splitlines()) > 1]
+    if broken:
+        raise InputError(f"A class name must be one line. Received: {broken[0]!r}.")

@@ -19,7 +19,7 @@ from lsp_keras.validation import InputError, check_choice
 logger = logging.getLogger(__name__)
 
 # Raised when mining would give another table for the same settings.
-_VERSION = 1
+_VERSION = 2
 
 SPACES: Mapping[str, Callable[..., NeighborTable]] = {"local": mine, "global": random_neighbors}
 

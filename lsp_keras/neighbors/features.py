@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,9 @@ def embeddings_source(embeddings: npt.NDArray[Any], train: Split, num_source: in
 
 
 _CHUNK_ROWS = 4096
+_SAMPLE_ROWS = 2048
+# Relative differences below which features of that type are equal but for rounding.
+_TOLERANCES = {"float64": 1e-12}
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -94,32 +97,71 @@ def image_features(
     return features
 
 
-def prepare(features: Floats, *, normalize: bool) -> None:
-    """Checks features and scales them in place, chunk by chunk.
+class Prepared(NamedTuple):
+    """Features as an index takes them.
+
+    Attributes:
+        features: float32 `(n, dimensions)`, around zero and of moderate size.
+        scale: A power of two: distances of the given features are these ones times it, exactly.
+    """
+
+    features: Floats
+    scale: float
+
+
+def prepare(given: npt.NDArray[Any], *, normalize: bool) -> Prepared:
+    """Checks features, centers and scales them, chunk by chunk.
+
+    An index computes distances from dot products in float32, in which features far from zero, or
+    far smaller or larger than one, drown in rounding errors. Shifting and scaling by a common
+    factor change no order of distances. Medians say by how much, so that outliers have no say.
 
     Args:
-        features: float32 `(n, dimensions)`; changed.
-        normalize: Whether to divide each row by its Euclidean norm; a row of zeros stays.
+        given: `(n, dimensions)`; float32 features are overwritten.
+        normalize: Whether to divide each row by its Euclidean norm first; a row of zeros stays.
 
     Raises:
         InputError: A value is not finite, or all rows are equal (a collapsed encoder), so that
             no image is nearer than any other.
     """
-    collapsed = len(features) > 1
-    first = features[:1] / (np.linalg.norm(features[0]) or 1) if normalize else features[:1].copy()
-    for start in range(0, len(features), _CHUNK_ROWS):
-        chunk = features[start : start + _CHUNK_ROWS]
-        if not np.isfinite(chunk).all():
-            raise InputError("The features contain NaN or infinity. Choose another encoder.")
-        if normalize:
-            norms = np.linalg.norm(chunk, axis=1, keepdims=True)
-            np.divide(chunk, norms, out=chunk, where=norms > 0)
-        collapsed = collapsed and bool(np.allclose(chunk, first, rtol=1e-6, atol=0))
+    tolerance = _TOLERANCES.get(given.dtype.name, 1e-6)
+    features = given if given.dtype == np.float32 else np.empty(given.shape, np.float32)
+    center, scale = _middle(given, normalize)
+    first = _rows(given[:1], normalize)
+    collapsed = len(given) > 1
+    for start in range(0, len(given), _CHUNK_ROWS):
+        rows = _rows(given[start : start + _CHUNK_ROWS], normalize)
+        collapsed = collapsed and bool(np.allclose(rows, first, rtol=tolerance, atol=0))
+        features[start : start + _CHUNK_ROWS] = (rows - center) / scale
     if collapsed:
         raise InputError(
             "All images have the same features, so none has neighbors: the encoder has collapsed. "
             "Train it again (a lower learning rate helps) or use --features pixels."
         )
+    return Prepared(features, scale)
+
+
+def _middle(given: npt.NDArray[Any], normalize: bool) -> tuple[npt.NDArray[np.float64], float]:
+    """Median of some rows, and the power of two nearest to their median distance from it."""
+    chosen = np.random.default_rng(0).permutation(len(given))[:_SAMPLE_ROWS]
+    rows = _rows(given[np.sort(chosen)], normalize)
+    center = np.median(rows, axis=0)
+    distances = np.linalg.norm(rows - center, axis=1)
+    distances = distances[distances > 0]
+    if not len(distances):
+        return center, 1.0
+    return center, float(2.0 ** np.round(np.log2(np.median(distances))))
+
+
+def _rows(given: npt.NDArray[Any], normalize: bool) -> npt.NDArray[np.float64]:
+    """Some rows in float64, divided by their norms if they are to be."""
+    rows = given.astype(np.float64)
+    if not np.isfinite(rows).all():
+        raise InputError("The features contain NaN or infinity. Choose another encoder.")
+    if normalize:
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        np.divide(rows, norms, out=rows, where=norms > 0)
+    return rows
 
 
 def _scaled(images: npt.NDArray[Any]) -> Floats:

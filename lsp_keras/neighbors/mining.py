@@ -1,7 +1,8 @@
 """For each training image its nearest others in a feature space, or random others.
 
 Neighbors are found by ScaNN (Guo et al., 2020) or scikit-learn; labels play no part. Whatever
-the index, the distances in the table are recomputed in float32, an image is never its own
+the index and the scale of the features, the distances in the table are recomputed in float32, an
+image is never its own
 neighbor (it is excluded by its row, so exact duplicates stay neighbors of each other), and the
 recall against exact search on a sample of images is measured and kept in the provenance.
 
@@ -13,13 +14,14 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.neighbors.features import (
     Encode,
+    Prepared,
     Progress,
     image_features,
     prepare,
@@ -51,7 +53,8 @@ class MiningSettings:
             below `exact_below` images, tree from there on) or, where ScaNN cannot be imported,
             scikit-learn's exact search.
         exact_below: Number of images below which auto searches exactly.
-        min_recall: The tree's search effort is doubled until recall on a sample reaches this.
+        min_recall: The tree's search effort is doubled until recall on a sample reaches this; an
+            index that does not reach it gives way to exact search.
         recall_sample: Images on which recall is measured.
         seed: Draws the samples, and the neighbors of `random_neighbors`.
     """
@@ -110,7 +113,8 @@ def mine(
 
     Raises:
         InputError: Too few images for that many neighbors, features of another length than
-            the images, features that are not finite or all equal, an index that is not there.
+            the images, features that are not finite or all equal, an index that is not there, a
+            recall below `min_recall` even by exact search.
 
     Example:
         >>> rows = np.array([[0.0], [1.0], [3.0]], np.float32)
@@ -118,23 +122,35 @@ def mine(
         [1, 0, 1]
     """
     settings = settings or MiningSettings()
-    features = _features(images, encode, embeddings, settings, batch_size, progress)
-    index = INDEXES[settings.index_for(len(features))](
-        features, _num_candidates(features, settings)
-    )
-    sample, tuning = _samples(len(features), settings)
-    effort = _least_effort(index, features, tuning, settings)
-    indices, distances = _search_all(index, features, effort, settings, progress or silent)
-    recall = _recall(distances[sample], _true_radius(features, sample, settings))
-    if recall < settings.min_recall:
-        logger.warning("Recall is %.4f, below the %.4f asked for.", recall, settings.min_recall)
-    found = {
+    features, scale = _features(images, encode, embeddings, settings, batch_size, progress)
+    count = _num_candidates(features, settings)
+    index = INDEXES[settings.index_for(len(features))](features, count)
+    found = _find(index, features, settings, progress or silent)
+    if found.recall < settings.min_recall and index.name != "sklearn":
+        logger.warning(
+            "The recall of %s is %.4f, below the %.4f asked for: searching exactly instead.",
+            index.name,
+            found.recall,
+            settings.min_recall,
+        )
+        index = sklearn_exact(features, count)
+        found = _find(index, features, settings, progress or silent)
+    if found.recall < settings.min_recall:
+        raise InputError(
+            f"Mining reached a recall of {found.recall:.4f}, below the {settings.min_recall:.4f} "
+            "asked for, even by exact search: the features' distances differ by less than rounding "
+            "errors. Use other features, or lower --min-recall."
+        )
+    provenance = _provenance(images, features, settings, source) | {
         "space": "local",
-        "index": {"name": index.name, "effort": effort, **index.settings},
-        "recall": {"value": recall, "images": len(sample), "against": "scikit-learn brute force"},
+        "index": {"name": index.name, "effort": found.effort, **index.settings},
+        "recall": {
+            "value": found.recall,
+            "images": found.num_sampled,
+            "against": "scikit-learn brute force",
+        },
     }
-    provenance = _provenance(images, features, settings, source) | found
-    return NeighborTable(indices, distances, provenance)
+    return NeighborTable(found.indices, found.distances * np.float32(scale), provenance)
 
 
 def random_neighbors(
@@ -153,11 +169,37 @@ def random_neighbors(
     sorted by their distance in the feature space.
     """
     settings = settings or MiningSettings()
-    features = _features(images, encode, embeddings, settings, batch_size, progress)
+    features, scale = _features(images, encode, embeddings, settings, batch_size, progress)
     drawn = _draw_others(len(features), settings)
     indices, distances = _sorted_chunks(features, drawn, settings.num_neighbors)
     provenance = _provenance(images, features, settings, source) | {"space": "global"}
-    return NeighborTable(indices, distances, provenance)
+    return NeighborTable(indices, distances * np.float32(scale), provenance)
+
+
+class _Found(NamedTuple):
+    """What an index found.
+
+    Attributes:
+        indices: Rows of the neighbors.
+        distances: Distances to them, of the prepared features.
+        effort: How hard was searched.
+        recall: Share of the true neighbors, on a sample of rows.
+        num_sampled: Number of those rows.
+    """
+
+    indices: Integers
+    distances: Floats
+    effort: int
+    recall: float
+    num_sampled: int
+
+
+def _find(index: Index, features: Floats, settings: MiningSettings, progress: Progress) -> _Found:
+    sample, tuning = _samples(len(features), settings)
+    effort = _least_effort(index, features, tuning, settings)
+    indices, distances = _search_all(index, features, effort, settings, progress)
+    recall = _recall(distances[sample], _true_radius(features, sample, settings))
+    return _Found(indices, distances, effort, recall, len(sample))
 
 
 def _features(
@@ -167,23 +209,26 @@ def _features(
     settings: MiningSettings,
     batch_size: int,
     progress: Progress | None,
-) -> Floats:
+) -> Prepared:
     if len(images) <= settings.num_neighbors:
         raise InputError(
             f"{settings.num_neighbors} neighbors need more than {settings.num_neighbors} images. "
             f"Received: {len(images)}."
         )
+    features: npt.NDArray[Any]
     if embeddings is None:
         features = image_features(images, encode, batch_size=batch_size, progress=progress)
     else:
-        features = np.array(embeddings, np.float32).reshape(len(embeddings), -1)
+        # A copy where it would be overwritten; in float64 the small differences survive.
+        kind = np.float64 if np.asarray(embeddings).dtype == np.float64 else np.float32
+        rows = np.array(embeddings, kind)
+        features = rows.reshape(len(rows), -1)
     if len(features) != len(images):
         raise InputError(
             f"There must be one row of embeddings for each image: {len(images)}. "
             f"Received: {len(features)}."
         )
-    prepare(features, normalize=settings.normalize)
-    return features
+    return prepare(features, normalize=settings.normalize)
 
 
 def _provenance(

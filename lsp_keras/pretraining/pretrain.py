@@ -15,6 +15,7 @@ from lsp_keras.augmentations._moco_views import MoCoView
 from lsp_keras.datasets import count_batches, make_batches
 from lsp_keras.models._moco import plain_encoder
 from lsp_keras.pretraining.callbacks import EpochSeconds, KNNMonitor, StopAtCollapse
+from lsp_keras.pretraining.length import default_epochs
 from lsp_keras.pretraining.moco import MoCoTrainer
 from lsp_keras.storage import atomic_path, fingerprint, write_json
 from lsp_keras.storage import cache_dir as default_cache_dir
@@ -38,7 +39,7 @@ class PretrainSettings:
     Attributes:
         model: Registered backbone.
         width: Filters of its first stage.
-        epochs: Passes over the training images.
+        epochs: Passes over the training images. Default by their number, see `default_epochs`.
         batch_size: Default 512, less where there are few images.
         learning_rate: At a batch of 512; scaled with the batch, falls along a cosine.
         queue_size: Keys that each query is compared with. Default 4,096, or the largest multiple
@@ -57,7 +58,7 @@ class PretrainSettings:
 
     model: str = "resnet18"
     width: int = 64
-    epochs: int = 200
+    epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float = 0.06
     queue_size: int | None = None
@@ -70,9 +71,9 @@ class PretrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("width", "epochs", "learning_rate", "temperature", "dimensions"):
+        for name in ("width", "learning_rate", "temperature", "dimensions"):
             check_positive(name, getattr(self, name))
-        for name in ("batch_size", "queue_size"):
+        for name in ("epochs", "batch_size", "queue_size"):
             if getattr(self, name) is not None:
                 check_positive(name, getattr(self, name))
         check_positive("batch_norm_splits", self.batch_norm_splits)
@@ -80,7 +81,7 @@ class PretrainSettings:
             raise InputError(f"`momentum` must be in [0, 1). Received: {self.momentum}.")
 
     def resolved(self, num_images: int) -> "PretrainSettings":
-        """The settings with a batch and a queue that suit the number of images.
+        """The settings with a length, a batch and a queue that suit the number of images.
 
         Raises:
             InputError: The queue that was asked for holds more keys than there are images (a
@@ -106,7 +107,8 @@ class PretrainSettings:
                 f"{num_images} training images: a larger queue holds older keys of the queries' "
                 f"own images, which then count as other images. Received: queue_size={queue}."
             )
-        return dataclasses.replace(self, batch_size=batch, queue_size=queue)
+        epochs = self.epochs or default_epochs(num_images)
+        return dataclasses.replace(self, epochs=epochs, batch_size=batch, queue_size=queue)
 
 
 def encoder_folder(
@@ -192,7 +194,7 @@ def pretrain(
     history = run_training(
         trainer,
         lambda epoch: view_batches(dataset, settings, epoch),
-        epochs=settings.epochs,
+        epochs=settings.epochs or 0,
         callbacks=[
             KNNMonitor(dataset.train, dataset.validation, monitor_every),
             StopAtCollapse(),
@@ -274,7 +276,7 @@ def _trainer(backbone: keras.Model, settings: PretrainSettings, num_images: int)
         batch_norm_splits=settings.batch_norm_splits,
         seed=settings.seed,
     )
-    steps = settings.epochs * _steps_per_epoch(settings, num_images)
+    steps = (settings.epochs or 0) * _steps_per_epoch(settings, num_images)
     highest = settings.learning_rate * (settings.batch_size or 0) / _REFERENCE_BATCH
     trainer.compile(
         CoupledSGD(

@@ -8,7 +8,7 @@ import keras
 from lsp_keras import datasets, registry
 from lsp_keras.attacks import Attack
 from lsp_keras.methods import RobustTrainer, StepOptions
-from lsp_keras.runs.config import FitConfig
+from lsp_keras.runs.config import READING, FitConfig
 from lsp_keras.runs.resolve import helped, in_force
 from lsp_keras.runs.units import Unit
 from lsp_keras.training import CoupledSGD, schedule
@@ -27,6 +27,7 @@ def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
         num_test=config.num_test,
         validation_size=config.validation_size,
         seed=config.seed,
+        **{name: getattr(config, name) for name in READING},
     )
 
 

@@ -25,6 +25,8 @@ from lsp_keras.validation import InputError, check_positive, parse_fraction
 
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
 _SWITCHED_ON = ("lsp",)
+# How images are read: settings that are arguments of `lsp_keras.datasets.load` too.
+READING = ("image_size", "resize", "channels", "split_train", "split_test")
 
 
 def _default_regularizers() -> dict[str, Unit]:
@@ -66,6 +68,22 @@ class FitConfig:
         "Training images held out to choose the epoch. Default: a tenth, at most 1,000.",
         check_positive,
     )
+    image_size: str | None = setting(
+        None,
+        "HEIGHTxWIDTH of all images. Default: that of the source, or of most images of a folder.",
+    )
+    resize: Literal["crop", "pad", "stretch"] = setting(
+        "crop", "How images of another size are brought to it."
+    )
+    channels: int | None = setting(
+        None, "3 for RGB, 1 for gray. Default: those of the source.", check_positive
+    )
+    split_train: str | None = setting(
+        None, "Split or folder to train on. Default: the usual one of the source."
+    )
+    split_test: str | None = setting(
+        None, "Split or folder to test on. Default: the usual one of the source."
+    )
     group_size: int | None = setting(
         None,
         "Shuffle images in groups of so many neighbors, such as 32. Default: one by one.",
@@ -81,7 +99,9 @@ class FitConfig:
     encoder_width: int | None = setting(
         None, "Filters of that encoder. Default: width.", check_positive
     )
-    encoder_epochs: int = setting(200, "Epochs of that encoder's training.", check_positive)
+    encoder_epochs: int | None = setting(
+        None, "Epochs of that encoder's training. Default by the number of images.", check_positive
+    )
     encoder: str | None = setting(None, "Your own .keras encoder instead.")
     embeddings: str | None = setting(
         None, "Your own features: an .npy file, one row for each image of the training split."

@@ -19,7 +19,9 @@ from lsp_keras.runs.build import (
 from lsp_keras.runs.callbacks import build_callbacks, build_keepers
 from lsp_keras.runs.config import FitConfig, write_config
 from lsp_keras.runs.folder import RunFolder, existing_run, new_run
+from lsp_keras.runs.header import describe_fit
 from lsp_keras.runs.helper_model import find_helper
+from lsp_keras.runs.moved import folder_record
 from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors
 from lsp_keras.runs.resolve import helped, resolve
 from lsp_keras.storage import fingerprint, write_json
@@ -134,6 +136,8 @@ def _train(
         num_images=len(dataset.train),
         helper=helper,
     )
+    parameters = int(classifier.count_params())
+    surroundings.announce(describe_fit(config, folder, dataset, parameters))
     neighbors = build_neighbors(
         config,
         dataset,
@@ -143,6 +147,7 @@ def _train(
         announce=surroundings.announce,
     )
     record = _dataset_record(dataset, neighbors)
+    record["folder"] = folder_record(config.dataset.name, folder.path)
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)
     write_json(folder.dataset, record)

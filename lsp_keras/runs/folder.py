@@ -1,6 +1,6 @@
 """The folder of a run: where its files lie, and which run a command means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -120,8 +120,17 @@ def _differences(folder: RunFolder, config: FitConfig) -> list[str]:
     return [
         f"{name} ({theirs.get(name)}, not {ours.get(name)})"
         for name in dict.fromkeys([*ours, *theirs])
-        if name not in NOT_COMPARED and theirs.get(name) != ours.get(name)
+        if name not in NOT_COMPARED
+        and theirs.get(name) != ours.get(name)
+        and not _moved(name, theirs, ours)
     ]
+
+
+def _moved(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether both name an image folder: whether its images are the same is compared later."""
+    return name == "dataset" and all(
+        str(values.get("dataset")).startswith("folder:") for values in (theirs, ours)
+    )
 
 
 def _flat(config: FitConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from lsp_keras.classifiers import load_classifier
-from lsp_keras.runs.config import FitConfig
+from lsp_keras.runs.config import READING, FitConfig
 from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
 from lsp_keras.runs.resolve import resolve
 from lsp_keras.runs.units import Unit, settings_of
@@ -25,6 +25,7 @@ _SHARED = (
     "num_train",
     "num_test",
     "validation_size",
+    *READING,
     "augmentation",
     "model",
     "batch_size",
@@ -89,7 +90,9 @@ def helper_config(config: FitConfig) -> FitConfig:
 
 def _folder(own: FitConfig, dataset: Dataset, cache: Path | None) -> RunFolder:
     """Named by what the helper depends on; the keys are those of helpers cached earlier."""
-    names = [name for name in (*_SHARED, "epochs") if name not in NOT_COMPARED]
+    # How images are read shows in them.
+    left_out = {*NOT_COMPARED, *READING}
+    names = [name for name in (*_SHARED, "epochs") if name not in left_out]
     settings: dict[str, object] = {}
     for name in names:
         value = getattr(own, name)

@@ -260,7 +260,7 @@ def _moco_encoder(
     announce: Callable[[str], None],
 ) -> Path:
     """The encoder of these images and settings, from the cache or trained now."""
-    settings = encoder_settings(config)
+    settings = encoder_settings(config).resolved(len(dataset.train))
     folder = encoder_folder(dataset, settings, cache_dir)
     if (folder / "encoder.json").exists():
         announce(f"Neighbors: with the encoder in {folder}.")

@@ -91,7 +91,13 @@ def load_subject(
     settings = {} if run is None else read_config(run / "config.toml")
     if beside is not None and dataset is None:
         dataset = _same_dataset(path, settings, beside)
-    images = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
+    images = load_images(
+        run,
+        dataset=dataset,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        image_shape=classifier.image_shape,
+    )
     measured = images.test.take(num_examples) if beside is None else beside.test
     measured = fitted(measured, classifier)
     described = TestImages(images.info, measured, len(images.test))

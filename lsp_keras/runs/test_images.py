@@ -1,5 +1,6 @@
 """The test images that a command measures a model on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from lsp_keras.types import Dataset, DatasetInfo, Images, Split
 from lsp_keras.validation import InputError
 
 _AT_ONCE = 256
-_COLORS = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ class TestImages:
 
 
 def load_images(
-    run: Path | None, *, dataset: str | None, data_dir: Path | None, cache_dir: Path | None
+    run: Path | None,
+    *,
+    dataset: str | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    image_shape: Sequence[int | None] = (None, None, None),
 ) -> Dataset:
     """The images a run was trained, validated and is tested on, or those of another dataset.
 
@@ -36,22 +41,32 @@ def load_images(
         dataset: Overrides the run's; then its limits on training images do not hold.
         data_dir: Overrides the run's.
         cache_dir: Folder for what is prepared.
+        image_shape: What the model takes, `None` for any: the shape of a dataset that is not the
+            run's own.
 
     Raises:
         InputError: No dataset is known, or it cannot be loaded.
     """
     from lsp_keras.datasets import load
     from lsp_keras.runs import read_config
-    from lsp_keras.runs.config import config_from
+    from lsp_keras.runs.config import READING, config_from
+    from lsp_keras.runs.moved import present_name
 
+    height, width, channels = image_shape
+    size = None if height is None or width is None else f"{height}x{width}"
+    reading: dict[str, Any] = {"image_size": size, "channels": channels}
     values = read_config(run / "config.toml") if run is not None else {}
     config = config_from(values, source="config.toml") if "dataset" in values else None
-    if config is None:
+    if run is None or config is None:
         if dataset is None:
             raise InputError("The model does not lie in a run's folder: name its --dataset.")
-        return load(dataset, data_dir=data_dir, cache_dir=cache_dir)
-    name = dataset or config.dataset.name
-    own = config if name == config.dataset.name else None
+        return load(dataset, data_dir=data_dir, cache_dir=cache_dir, **reading)
+    own = config if dataset in (None, config.dataset.name) else None
+    if own is None:
+        name, reading = str(dataset), {**reading, "resize": config.resize}
+    else:
+        name = present_name(config.dataset.name, run)
+        reading = {setting: getattr(config, setting) for setting in READING}
     return load(
         name,
         settings=own.dataset.given if own is not None else None,
@@ -61,6 +76,7 @@ def load_images(
         num_test=config.num_test,
         validation_size=own.validation_size if own is not None else None,
         seed=config.seed,
+        **reading,
     )
 
 
@@ -86,7 +102,13 @@ def load_test_images(
         InputError: No dataset is known, or it cannot be loaded.
     """
     run = None if classifier is None else classifier.run
-    loaded = load_images(run, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir)
+    loaded = load_images(
+        run,
+        dataset=dataset,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        image_shape=_shape(classifier),
+    )
     total = len(loaded.test)
     if num_examples is not None and num_examples > total:
         raise InputError(
@@ -111,21 +133,23 @@ def fitted(split: Split, classifier: Any | None) -> Split:
     return replace(split, images=_resized(split.images, shape))
 
 
+def _shape(classifier: Any | None) -> Sequence[int | None]:
+    """Height, width and channels that a classifier takes, `None` where it takes any."""
+    return (None, None, None) if classifier is None else tuple(classifier.image_shape)
+
+
 def _resized(images: Images, shape: tuple[int, ...]) -> Images:
     import numpy as np
     import tensorflow as tf
 
-    *size, channels = shape
+    from lsp_keras.ops.decoding import to_channels
+    from lsp_keras.ops.resizing import fit_images
+
+    height, width, channels = shape
     parts = []
     for start in range(0, len(images), _AT_ONCE):
-        pixels = tf.cast(images[start : start + _AT_ONCE], tf.float32)
-        if channels == 1 and pixels.shape[-1] == _COLORS:
-            pixels = tf.image.rgb_to_grayscale(pixels)
-        elif channels == _COLORS and pixels.shape[-1] == 1:
-            pixels = tf.image.grayscale_to_rgb(pixels)
-        if tuple(size) != tuple(pixels.shape[1:3]):
-            pixels = tf.image.resize(pixels, size, antialias=True)
-        parts.append(tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8).numpy())
+        pixels = to_channels(tf.constant(images[start : start + _AT_ONCE]), channels)
+        parts.append(fit_images(pixels.numpy(), (height, width)))
     return np.concatenate(parts)
 
 

@@ -50,6 +50,21 @@ def show(tmp_path, monkeypatch):
     return run
 
 
+def test_show_says_what_was_resized_and_left_out(show, images):
+    (images / "cat" / "notes.txt").write_text("no image")
+    Image.new("RGB", (30, 40), "red").save(images / "cat" / "large.jpg")
+    Image.new("RGB", (30, 40), "red").save(images / "dog" / "scan.tiff")
+    name = f"folder:{images}"
+    text = " ".join(show(name).split())
+    assert "Images: 9 to train on, 0 to validate, 2 to test on." in text
+    assert "1 no images" in text
+    assert "1 TIFF, which a server cannot decode (convert them to PNG)" in text
+    assert "Resized to 20x20 by crop: 1 of 11 images (1 of 40x30)." in text
+    facts = json.loads(show(name, "--image-size", "24x32", "--channels", "1", "--json"))
+    assert facts["image_shape"] == [24, 32, 1]
+    assert sum(facts["left_out"].values()) == 2
+
+
 def test_show_prints_the_facts_and_draws_the_sheet(show, tmp_path):
     facts = json.loads(show("digits", "--json", "--sheet", "deep/sheet.png"))
     dataset = load("digits")

@@ -70,3 +70,14 @@ def test_encoder_and_embeddings_give_the_same_neighbors(tmp_path: Path) -> None:
 def test_two_feature_spaces_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Choose one of --features, --encoder and --embeddings"):
         invoke(tmp_path, "--features", "pixels", "--encoder", "encoder.keras")
+
+
+def test_a_header_comes_first_and_quiet_leaves_only_the_result(tmp_path: Path) -> None:
+    told, quiet = (invoke(tmp_path, "--json", *more) for more in ((), ("--quiet",)))
+    header = told.stderr.splitlines()
+    assert header[0] == "Data: digits, 10 classes, 16x16x3."
+    assert "300 to train on" in header[1]
+    assert any(line.startswith("Device: ") for line in header)
+    assert any(line.startswith("search: 100%") for line in header)
+    assert quiet.stderr == ""
+    assert quiet.stdout == told.stdout

@@ -67,6 +67,21 @@ def test_logits_are_a_linear_map_of_the_features(model: keras.Model, images: np.
     np.testing.assert_allclose(features @ kernel + bias, model(images), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(16, 27, 1), (24, 16, 3)])
+def test_images_may_be_oblong_and_gray(name: str, shape: tuple[int, int, int]) -> None:
+    middle = [0.5] * shape[-1]
+    model = registry.get("model", name)(
+        3, input_shape=shape, width=2, mean=middle, std=middle, seed=1
+    )
+    images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    logits = np.asarray(model(images, training=False))
+    assert logits.shape == (2, 3)
+    # Every pixel counts, those of the far corner too.
+    images[:, -1, -1] += 1
+    assert (np.asarray(model(images, training=False)) != logits).any(axis=1).all()
+
+
 def test_seed_fixes_the_weights(model: keras.Model) -> None:
     build = registry.get("model", model.name)
     same, other = (build(7, input_shape=SHAPE, width=4, seed=seed) for seed in (3, 4))

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from lsp_keras.datasets import load
+from lsp_keras.datasets._image_files import usual_size
 from lsp_keras.validation import InputError
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
@@ -32,7 +33,7 @@ def test_classes_are_the_folders_in_order_and_a_fifth_of_each_is_tested_on(make_
 def test_the_test_cut_does_not_depend_on_the_seed(make_folder):
     name = f"folder:{make_folder(two_classes(10))}"
     first, second = (load(name, seed=seed) for seed in (0, 1))
-    np.testing.assert_array_equal(first.test.indices, second.test.indices)
+    assert sorted(first.test.indices) == sorted(second.test.indices)
 
 
 def test_train_and_test_folders_are_the_splits(make_folder):
@@ -55,13 +56,154 @@ def test_a_folder_train_alone_is_split_and_among_others_is_a_class(make_folder):
     assert load(f"folder:{folder / 'vehicles'}").info.class_names == ("bus", "train")
 
 
-def test_images_take_the_usual_side_or_the_one_that_is_named(make_folder):
-    files = two_classes(4, (12, 10)) | {"cat/large.png": (RED, (40, 30))}
+def test_images_take_the_usual_size_or_the_one_that_is_named(make_folder):
+    files = two_classes(4, (24, 20)) | {"cat/large.png": (RED, (60, 50))}
     folder = make_folder(files)
-    assert load(f"folder:{folder}").info.image_shape == (10, 10, 3)
+    dataset = load(f"folder:{folder}")
+    assert dataset.info.image_shape == (20, 24, 3)
+    assert any(
+        note.startswith("Resized to 20x24 by crop: 1 of 9 images (1 of 50x60). --image-size")
+        for note in dataset.info.notes
+    )
     dataset = load(f"folder:{folder}@6")
     assert dataset.train.images.shape[1:] == (6, 6, 3)
     assert (dataset.train.images[dataset.train.labels == 0] == RED).all()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({(48, 64): 3, (64, 48): 1}, (48, 64)),
+        # No size is common: the square of the median shorter side.
+        ({(48, 64): 1, (64, 40): 1, (30, 30): 1}, (40, 40)),
+        # Photographs are shrunk, thumbnails are enlarged.
+        ({(3000, 4000): 2}, (64, 85)),
+        ({(8, 12): 2}, (16, 24)),
+        # Two sizes for half of the images each: the larger one.
+        ({(32, 32): 5, (48, 48): 5}, (48, 48)),
+    ],
+)
+def test_the_usual_size_is_that_of_half_of_the_images_within_reason(sizes, expected):
+    assert usual_size(sizes) == expected
+
+
+@pytest.mark.parametrize(
+    ("resize", "columns"),
+    [
+        # A picture of 16x32 whose halves are red and blue, brought to 16x16.
+        ("crop", [RED] * 8 + [BLUE] * 8),
+        ("stretch", [RED] * 7 + [None] * 2 + [BLUE] * 7),
+        ("pad", [RED] * 7 + [None] * 2 + [BLUE] * 7),
+    ],
+)
+def test_resizing_crops_pads_or_stretches(make_folder, resize, columns):
+    folder = make_folder(two_classes(5, (32, 16)))
+    for path in folder.rglob("*.png"):
+        picture = Image.new("RGB", (32, 16), RED)
+        picture.paste(BLUE, (16, 0, 32, 16))
+        picture.save(path)
+    dataset = load(f"folder:{folder}", image_size=16, resize=resize)
+    assert dataset.info.resize == resize
+    image = dataset.test.images[0]
+    for column, color in enumerate(columns):
+        assert color is None or (image[8, column] == color).all()
+    # Only padding leaves margins.
+    assert (image[[0, -1]] == 0).all() == (resize == "pad")
+
+
+def test_folders_within_classes_are_read_and_all_else_is_counted(make_folder):
+    files = {f"cat/{index}.png": (RED, (16, 16)) for index in range(5)}
+    files |= {f"cat/day{day}/{index}.png": (RED, (16, 16)) for day in (1, 2) for index in range(5)}
+    files |= {f"dog/{index}.png": (BLUE, (16, 16)) for index in range(5)}
+    files |= {"dog/._0.png": (GREEN, (16, 16)), "__MACOSX/cat/x.png": (GREEN, (16, 16))}
+    files |= {"dog/a.tif": (GREEN, (16, 16)), "dog/b.webp": (GREEN, (16, 16))}
+    files |= {"loose.png": (GREEN, (16, 16))}
+    folder = make_folder(files)
+    for name in ("cat/day1/notes.txt", "dog/Thumbs.db", ".hidden"):
+        (folder / name).write_text("no image")
+    for suffix in ("jfif", "JPE"):
+        Image.new("RGB", (16, 16), BLUE).save(folder / "dog" / f"z.{suffix}", "JPEG")
+    # A name may be wrong: what the file holds counts.
+    Image.new("RGB", (16, 16), GREEN).save(folder / "dog" / "named.png", "TIFF")
+    dataset = load(f"folder:{folder}", validation_size=0)
+    assert dataset.info.class_names == ("cat", "dog")
+    pixels = np.concatenate([dataset.train.images, dataset.test.images])
+    assert len(pixels) == 22
+    assert abs(pixels[:, 0, 0].astype(int)[:, 1]).max() < 5
+    convert = "which a server cannot decode (convert them to PNG)"
+    assert dataset.info.left_out == {
+        "hidden or left by an archive": 4,
+        "beside the folders of classes": 1,
+        "no images": 1,
+        f"TIF, {convert}": 1,
+        f"WEBP, {convert}": 1,
+        f"TIFF, {convert}": 1,
+    }
+    assert any("1 no images" in note for note in dataset.info.notes)
+    num_files = sum(path.is_file() for path in folder.rglob("*"))
+    assert len(pixels) + sum(dataset.info.left_out.values()) == num_files
+
+
+@pytest.mark.parametrize("name", ["val", "Valid", "validation"])
+def test_usual_names_of_splits_are_understood(make_folder, name):
+    parts = {"training": 6, name: 2, "Test": 3}
+    files = {
+        f"{part}/{label}/{index}.png": ((index, 50, 90), (16, 16))
+        for part, count in parts.items()
+        for label in ("cat", "dog")
+        for index in range(count)
+    }
+    dataset = load(f"folder:{make_folder(files)}")
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [12, 4, 6]
+    assert dict(dataset.info.split_sizes) == {"train": 12, "validation": 4, "test": 6}
+
+
+def test_validation_is_tested_on_where_there_is_no_test_folder(make_folder):
+    files = {f"train/{path}": value for path, value in two_classes(6).items()}
+    files |= {f"val/{path}": (GREEN, (8, 8)) for path in two_classes(2)}
+    dataset = load(f"folder:{make_folder(files)}", validation_size=2)
+    assert (dataset.test.images == GREEN).all()
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [10, 2, 4]
+    assert "There is no folder test: the folder val is tested on." in dataset.info.notes
+
+
+def test_splits_may_be_named_and_ambiguous_ones_must(make_folder):
+    parts = ("train", "val", "valid")
+    files = {f"{part}/{path}": v for part in parts for path, v in two_classes(3).items()}
+    folder = make_folder(files)
+    with pytest.raises(InputError, match="several folders for validation images: val, valid"):
+        load(f"folder:{folder}")
+    dataset = load(f"folder:{folder}", split_test="valid", validation_size=0)
+    assert [len(dataset.train), len(dataset.test)] == [6, 6]
+    assert dataset.info.left_out == {"beside the folders of classes": 6}
+    with pytest.raises(InputError, match=r"no folder .*tset\. .* holds: train, val, valid"):
+        load(f"folder:{folder}", split_test="tset")
+
+
+def test_a_split_that_lacks_a_class_is_named(make_folder):
+    files = {f"train/{path}": value for path, value in two_classes(20).items()}
+    files |= {"test/dog/1.png": (BLUE, (8, 8))}
+    dataset = load(f"folder:{make_folder(files)}", validation_size=1)
+    assert "No test images of cat." in dataset.info.notes
+    assert sum(note.startswith("No validation images of ") for note in dataset.info.notes) == 1
+
+
+def test_a_class_name_is_one_line(make_folder):
+    folder = make_folder(two_classes(5) | {f"big\ncat/{i}.png": (RED, (8, 8)) for i in range(5)})
+    assert load(f"folder:{folder}").info.class_names == ("big cat", "cat", "dog")
+    (folder / "big cat").mkdir()
+    with pytest.raises(InputError, match=r"2 folders in .* stand for the class 'big cat'"):
+        load(f"folder:{folder}")
+
+
+def test_gray_folders_keep_one_channel_unless_told_otherwise(make_folder):
+    folder = make_folder(two_classes(5))
+    for path in folder.rglob("*.png"):
+        Image.new("L", (16, 16), 90).save(path)
+    dataset = load(f"folder:{folder}")
+    assert dataset.info.image_shape == (16, 16, 1)
+    assert any("--channels 3 makes them RGB" in note for note in dataset.info.notes)
+    assert load(f"folder:{folder}", channels=3).info.image_shape == (16, 16, 3)
 
 
 def test_grayscale_palette_and_transparent_images_become_rgb(make_folder):
@@ -74,6 +216,7 @@ def test_grayscale_palette_and_transparent_images_become_rgb(make_folder):
     pixels = np.concatenate([dataset.train.images, dataset.test.images])[:, 0, 0]
     expected = [RED] * 5 + [BLUE] * 5 + [(77, 77, 77), GREEN, (9, 8, 7)]
     assert sorted(map(tuple, pixels.tolist())) == sorted(expected)
+    assert "1 of 13 images are gray and become RGB." in dataset.info.notes
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
@@ -87,17 +230,19 @@ def test_a_damaged_file_is_named(make_folder, content):
             load(f"folder:{folder}{size}")
 
 
-def test_images_with_16_bits_are_refused_by_name(make_folder):
-    folder = make_folder(two_classes(5))
-    Image.fromarray(np.full((8, 8), 4000, np.uint16)).save(folder / "dog" / "deep.png")
-    with pytest.raises(InputError, match=r"deep.png has more than 8 bits per channel"):
-        load(f"folder:{folder}")
+def test_of_16_bits_the_upper_8_are_kept(make_folder):
+    folder = make_folder({f"train/{path}": value for path, value in two_classes(3).items()})
+    (folder / "test" / "dog").mkdir(parents=True)
+    deep = Image.fromarray(np.full((16, 16), 4000, np.uint16))
+    deep.save(folder / "test" / "dog" / "deep.png")
+    dataset = load(f"folder:{folder}")
+    assert (dataset.test.images == 4000 // 256).all()
 
 
 def test_an_empty_class_is_named(make_folder):
     folder = make_folder(two_classes(5))
     (folder / "eel").mkdir()
-    with pytest.raises(InputError, match=r"images/eel holds no images \(.bmp, .gif"):
+    with pytest.raises(InputError, match=r"images/eel holds no images \(.bmp, .dib, .gif"):
         load(f"folder:{folder}")
 
 

@@ -23,8 +23,8 @@ def test_limits_choose_subsets_and_statistics_follow_them():
     whole, some = load("digits"), load("digits", num_train=50, num_test=30)
     assert len(some.train) == 50
     assert len(some.test) == 30
-    assert set(some.train.indices) < set(whole.train.indices)
-    assert set(some.test.indices) < set(whole.test.indices)
+    np.testing.assert_array_equal(some.train.indices, whole.train.indices[:50])
+    np.testing.assert_array_equal(some.test.indices, whole.test.indices[:30])
     np.testing.assert_array_equal(some.validation.indices, whole.validation.indices)
     np.testing.assert_allclose(some.info.mean[0], some.train.images.mean() / 255, rtol=1e-6)
 
@@ -63,13 +63,53 @@ def test_a_size_after_the_name_resizes():
         ("tfds:", "Unknown dataset: 'tfds:'"),
         ("folder:", "Unknown dataset: 'folder:'"),
         ("zip:images", "Unknown dataset: 'zip:images'"),
-        ("digits@0", "`the size after @` must be greater than zero"),
+        ("digits@0", "image size must be HEIGHTxWIDTH or one number .* Received: '0'"),
         ("digits@big", "Unknown dataset: 'digits@big'"),
     ],
 )
 def test_unknown_names_are_refused(name, message):
     with pytest.raises(InputError, match=message):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"image_size": "20x24"}, (20, 24, 3)),
+        ({"image_size": 24, "channels": 1}, (24, 24, 1)),
+        ({"channels": 1}, (16, 16, 1)),
+    ],
+)
+def test_size_and_channels_may_be_chosen(options, shape):
+    dataset = load("digits", num_train=5, num_test=5, **options)
+    assert dataset.info.image_shape == dataset.train.images.shape[1:] == shape
+    np.testing.assert_array_equal(
+        dataset.train.labels, load("digits", num_train=5, num_test=5).train.labels
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": "20x"}, "image size must be HEIGHTxWIDTH .* '20x'"),
+        ({"image_size": "5000"}, "from 1 to 4096"),
+        ({"resize": "squeeze"}, "`resize` must be one of 'crop', 'pad', 'stretch'"),
+        ({"channels": 4}, "`channels` must be 1 or 3. Received: channels=4"),
+        ({"split_test": "test"}, "digits has no named splits"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        load("digits", **options)
+
+
+def test_notes_say_what_is_used_and_what_few_validation_images_mean():
+    many = load("digits")
+    assert many.info.notes == ("Images: 1,295 to train on, 143 to validate, 359 to test on.",)
+    few = load("digits", validation_size=4).info.notes
+    assert "No validation images of " in few[1]
+    assert few[2].startswith("Only 4 validation images choose the epoch that is kept")
+    assert "uncertain by 25% either way" in few[2]
 
 
 def test_a_negative_seed_is_refused():

@@ -8,7 +8,7 @@ from lsp_keras.datasets._memory import channel_statistics, map_parts, read_parts
 from lsp_keras.validation import InputError
 
 SHAPE = (2, 3, 3)
-PARTS = (np.array([0, 3, 4, 9, 11]), np.array([1, 2, 10]), np.array([], int))
+PARTS = (np.array([4, 0, 11, 3, 9]), np.array([10, 1, 2]), np.array([], int))
 
 
 def make_source(num_images=12, chunk=4, labels=None):
@@ -22,7 +22,7 @@ def make_source(num_images=12, chunk=4, labels=None):
             values = (here % 100).astype(np.uint8).reshape(-1, 1, 1, 1)
             yield np.broadcast_to(values, (len(here), *SHAPE)), labels[(here - 100) // 2]
 
-    split = SourceSplit(positions, read)
+    split = SourceSplit(positions, labels, read)
     names = ("a", "b", "c")
     return OpenSource(names, SHAPE, {"train": num_images}, split, split, "1", ""), split
 
@@ -45,7 +45,7 @@ def test_mapped_files_hold_the_same_and_are_written_once(tmp_path):
     def fail(wanted):
         raise AssertionError("read a second time")
 
-    second = map_parts(source, SourceSplit(split.positions, fail), parts, tmp_path)
+    second = map_parts(source, SourceSplit(split.positions, split.labels, fail), parts, tmp_path)
     for right, one, two in zip(expected, first, second, strict=True):
         assert isinstance(one.images, np.memmap)
         for mapped in (one, two):
@@ -75,7 +75,7 @@ def test_labels_out_of_range_are_refused(label):
 
 def test_missing_images_are_refused():
     source, split = make_source()
-    short = SourceSplit(split.positions, lambda wanted: split.read(wanted[:-1]))
+    short = SourceSplit(split.positions, split.labels, lambda wanted: split.read(wanted[:-1]))
     with pytest.raises(InputError, match="Only 7 of 8 images could be read"):
         read_parts(source, short, PARTS)
 

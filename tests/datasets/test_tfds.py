@@ -1,8 +1,11 @@
 """Datasets of TFDS: what is read, in which order, and what is refused."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from lsp_keras.datasets import load
 from lsp_keras.validation import InputError
@@ -15,6 +18,11 @@ def load_by_position(name, folder, **options):
     """All images of a dataset whose pixel values tell them apart, by source position."""
     dataset = load(f"tfds:{name}", data_dir=folder, validation_size=0, **options)
     return dict(zip(dataset.train.indices.tolist(), dataset.train.images[:, 0, 0, 0], strict=True))
+
+
+def stored(file: io.BytesIO) -> list:
+    """Examples that TFDS stores as the file that it gets."""
+    return [{"image": io.BytesIO(file.getvalue()), "label": 0} for _ in range(3)]
 
 
 def write_info(folder, name, sizes):
@@ -133,8 +141,83 @@ def test_splits_are_needed_to_train_and_to_test_on(make_tfds, gray, tmp_path):
 def test_images_without_labels_are_refused(make_tfds, gray, tmp_path):
     rows = [{"image": gray(1), "label": -1}] * 3
     name = make_tfds("Unlabeled", {"image": IMAGE, "label": LABEL}, {"train": rows, "test": rows})
-    with pytest.raises(InputError, match=r"Labels must be in \[0, 2\). Received: -1"):
+    with pytest.raises(InputError, match=r"No image of test has a label\. Name others by --split-"):
         load(f"tfds:{name}", data_dir=tmp_path)
+
+
+def test_secret_test_labels_make_validation_the_test_split(make_tfds, gray, tmp_path):
+    known = [{"image": gray(value), "label": value % 2} for value in range(12)]
+    secret = [{"image": gray(200), "label": -1}] * 3
+    name = make_tfds(
+        "HalfSecret",
+        {"image": IMAGE, "label": LABEL},
+        {"train": known + secret, "validation": known[:6], "test": secret},
+    )
+    dataset = load(f"tfds:{name}", data_dir=tmp_path, validation_size=2)
+    assert sorted(dataset.test.images[:, 0, 0, 0].tolist()) == list(range(6))
+    assert [len(dataset.train), len(dataset.validation)] == [10, 2]
+    assert (dataset.train.images < 200).all()
+    assert dataset.info.left_out == {"no label, in the split train": 3}
+    assert "The labels of the split test are secret: validation is tested on." in dataset.info.notes
+    assert "The split test of 3 images is not used." in dataset.info.notes
+
+
+def test_a_split_for_validation_chooses_the_epoch(make_tfds, gray, tmp_path):
+    rows = [{"image": gray(value), "label": value % 2} for value in range(30)]
+    name = make_tfds(
+        "ThreeSplits",
+        {"image": IMAGE, "label": LABEL},
+        {"train": rows[:20], "validation": rows[20:26], "test": rows[26:]},
+    )
+    dataset = load(f"tfds:{name}", data_dir=tmp_path)
+    values = [
+        sorted(part.images[:, 0, 0, 0].tolist())
+        for part in (dataset.train, dataset.validation, dataset.test)
+    ]
+    assert values == [list(range(20)), list(range(20, 26)), list(range(26, 30))]
+
+
+def test_splits_may_be_named(make_tfds, gray, tmp_path):
+    rows = [{"image": gray(value), "label": value % 2} for value in range(30)]
+    name = make_tfds(
+        "NamedSplits", {"image": IMAGE, "label": LABEL}, {"labeled": rows, "held_out": rows[:4]}
+    )
+
+    def values(**options):
+        dataset = load(f"tfds:{name}", data_dir=tmp_path, validation_size=0, **options)
+        parts = (dataset.train, dataset.test)
+        return [sorted(part.images[:, 0, 0, 0].tolist()) for part in parts]
+
+    assert values(split_train="labeled", split_test="held_out") == [list(range(30)), [0, 1, 2, 3]]
+    train, test = values(split_train="labeled[:20]", split_test="labeled[20:]")
+    assert sorted(train + test) == list(range(30))
+    with pytest.raises(InputError, match=r"has no split 'tset'\. It has: labeled, held_out"):
+        values(split_train="labeled", split_test="tset")
+    with pytest.raises(InputError, match="would be tested on the images it is trained on"):
+        values(split_train="labeled", split_test="labeled")
+
+
+def test_stored_files_are_decoded_as_served_ones_are(make_tfds, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+    feature = tfds.features.Image(shape=(8, 8, 3), encoding_format="jpeg")
+    splits = {"train": stored(buffer), "test": stored(buffer)}
+    name = make_tfds("JpegFiles", {"image": feature, "label": LABEL}, splits)
+    dataset = load(f"tfds:{name}", data_dir=tmp_path)
+    # Pillow has a decoder of its own.
+    np.testing.assert_array_equal(dataset.test.images[0], np.asarray(Image.open(buffer)))
+
+
+def test_an_image_of_another_size_than_the_info_says_is_refused(make_tfds, tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 9), (10, 20, 30)).save(buffer, "PNG")
+    splits = {"train": stored(buffer), "test": stored(buffer)}
+    name = make_tfds("WrongSize", {"image": IMAGE, "label": LABEL}, splits)
+    with pytest.raises(InputError, match=r"is not 8x8, as the .*: --image-size 8x8"):
+        load(f"tfds:{name}", data_dir=tmp_path)
+    dataset = load(f"tfds:{name}", data_dir=tmp_path, image_size="8x8")
+    assert (dataset.test.images == (10, 20, 30)).all()
 
 
 def test_damaged_files_are_named(make_tfds, gray, tmp_path):

@@ -1,6 +1,7 @@
 """Tiny ImageNet from archives of the official layout, with three classes."""
 
 import functools
+import hashlib
 import http.server
 import io
 import shutil
@@ -112,14 +113,25 @@ def serve(monkeypatch):
         server.server_close()
 
 
-def test_what_is_missing_is_downloaded_once(official, tmp_path, serve):
+def test_what_is_missing_is_downloaded_once(official, tmp_path, serve, monkeypatch):
     pack(official, tmp_path / "home", "zip")
+    archive = (tmp_path / "home" / "tiny-imagenet-200.zip").read_bytes()
+    digest = hashlib.sha256(archive).hexdigest()
+    monkeypatch.setattr(_tiny_imagenet_builder, "_SHA256", digest)
     asked = serve(tmp_path / "home")
     dataset = load("tiny_imagenet", data_dir=tmp_path / "data", validation_size=0)
     assert len(dataset.train) == 12
     assert asked == ["HEAD /tiny-imagenet-200.zip", "GET /tiny-imagenet-200.zip"]
     load("tiny_imagenet", data_dir=tmp_path / "data")
     assert len(asked) == 2
+
+
+def test_a_download_that_is_not_the_official_file_is_refused(official, tmp_path, serve):
+    pack(official, tmp_path / "home", "zip")
+    serve(tmp_path / "home")
+    with pytest.raises(InputError, match=r"is not the official file: its SHA-256 is [0-9a-f]{64}"):
+        load("tiny_imagenet", data_dir=tmp_path / "data")
+    assert not list((tmp_path / "data").glob("tiny_imagenet/1.0.0"))
 
 
 def test_a_failed_download_is_one_sentence(tmp_path, serve):

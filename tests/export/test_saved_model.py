@@ -108,7 +108,7 @@ def test_bad_pixels_are_an_error_not_a_class(signatures, bad: float) -> None:
 
 
 def test_bytes_that_are_no_image_are_an_error(signatures) -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Send a JPEG, PNG, BMP or GIF file"):
         call(signatures, "serving_bytes", image_bytes=[b"no image"])
 
 

@@ -39,8 +39,8 @@ def test_strided_convolution_pads_like_pytorch() -> None:
             np.testing.assert_allclose(outputs[0, row, column], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [16, 25, 32])
-def test_takes_any_square_size_from_16_up(size: int) -> None:
-    model = resnet18(2, input_shape=(size, size, 3), width=2)
+@pytest.mark.parametrize("shape", [(16, 16), (25, 25), (16, 41), (33, 16)])
+def test_takes_any_size_from_16_up(shape: tuple[int, int]) -> None:
+    model = resnet18(2, input_shape=(*shape, 3), width=2)
     last = model.get_layer("stage4_block2_add").output
-    assert last.shape[1] == -(-size // 8)
+    assert tuple(last.shape[1:3]) == tuple(-(-side // 8) for side in shape)

@@ -211,6 +211,78 @@ def test_progress_counts_to_the_end(pictures: np.ndarray) -> None:
     assert reports == [("encode", 25, 40), ("encode", 40, 40), ("search", 40, 40)]
 
 
+def noise(shape=(600, 16), seed=0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def with_outlier(size: float) -> np.ndarray:
+    rows = noise()
+    rows[7] *= size
+    return rows
+
+
+# Neighbors, and features whose distances float32 dot products cannot tell.
+SCALES = {
+    "far from zero": 1000 + 0.01 * noise(),
+    "very far, in float64": 1e7 + 0.01 * noise(),
+    "tiny": 1e-6 * noise(),
+    "huge": 1e12 * noise(),
+    "one outlier": with_outlier(1e6),
+    "dimensions of unequal size": noise() * np.logspace(-3, 3, 16),
+}
+
+
+@pytest.mark.parametrize("index", INDEXES)
+@pytest.mark.parametrize("name", SCALES)
+def test_features_of_any_scale_get_their_true_neighbors(name: str, index: str) -> None:
+    needs(index)
+    features = SCALES[name]
+    if name != "very far, in float64":
+        features = features.astype(np.float32)
+    table = mine(np.zeros((600, 2)), settings(index=index), embeddings=features)
+    every = exact_distances(features)
+    true = np.sort(every, axis=1)[:, :8]
+    found = np.take_along_axis(every, table.indices, axis=1)
+    assert (found <= true[:, -1:] * (1 + 1e-5)).mean() > 0.99
+    # The distances are those of the features as they were given.
+    np.testing.assert_allclose(table.distances, found, rtol=1e-3)
+
+
+@pytest.mark.parametrize("index", ["scann_exact", "sklearn"])
+def test_shift_and_scale_change_no_neighbor(index: str) -> None:
+    needs(index)
+    rows = noise((300, 8), seed=4)
+    plain = mine(rows, settings(index=index), embeddings=rows)
+    moved = mine(rows, settings(index=index), embeddings=rows * 2.0**-30 + 1e-3)
+    assert (plain.indices == moved.indices).mean() > 0.999
+    np.testing.assert_allclose(moved.distances, plain.distances * 2.0**-30, rtol=1e-4)
+
+
+def test_an_index_below_the_recall_gives_way_to_exact_search(
+    clustered: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def random_rows(features: np.ndarray, count: int) -> search.Index:
+        draws = np.random.default_rng(0)
+        return search.Index(
+            "poor", lambda queries, count, effort: draws.integers(0, 400, (len(queries), count))
+        )
+
+    monkeypatch.setitem(search.INDEXES, "scann_exact", random_rows)
+    table = mine(clustered[:400], settings(index="scann_exact"))
+    expected = mine(clustered[:400], settings(index="sklearn"))
+    np.testing.assert_array_equal(table.distances, expected.distances)
+    assert table.provenance["index"]["name"] == "sklearn"
+    assert "searching exactly instead" in caplog.text
+
+
+def test_mining_stops_where_even_exact_search_is_poor(
+    clustered: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsp_keras.neighbors.mining._recall", lambda distances, radius: 0.5)
+    with pytest.raises(InputError, match=r"recall of 0.5000, below the 0.9900 asked for, even by"):
+        mine(clustered[:100], settings(index="sklearn"))
+
+
 @pytest.mark.parametrize(
     ("features", "changes", "message"),
     [

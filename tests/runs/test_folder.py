@@ -43,6 +43,15 @@ def test_resume_says_what_differs(tmp_path: Path) -> None:
         existing_run(tmp_path, "mine", CONFIG.changed(width=16, epochs=3))
 
 
+def test_an_image_folder_may_have_been_moved(tmp_path: Path) -> None:
+    started = CONFIG.changed(dataset="folder:photos")
+    start(tmp_path, "mine", started)
+    moved = started.changed(dataset="folder:/elsewhere/photos")
+    assert existing_run(tmp_path, "mine", moved).path == tmp_path / "mine"
+    with pytest.raises(InputError, match="dataset"):
+        existing_run(tmp_path, "mine", started.changed(dataset="svhn"))
+
+
 def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no run .*digits-at\+lsp to resume"):
         existing_run(tmp_path, None, CONFIG)

@@ -45,7 +45,30 @@ def test_rate_leaves_out_the_first_step_and_the_validation(clock: Clock) -> None
     stream = io.StringIO()
     logs = run_epoch(ThroughputProgress(50, stream=stream), clock, [30.0, 1.0, 1.0, 1.0, 1.0])
     assert logs["images_per_second"] == pytest.approx(10.0)
-    assert stream.getvalue() == "epoch 2/5  loss 0.5124  images_per_second 10\n"
+    _, estimate, epoch = stream.getvalue().splitlines()
+    # Four epochs are left, of five steps of a second.
+    assert estimate.startswith("Estimate: 20 s for 4 epochs of 5 steps of 1 s")
+    # The epoch took 134 seconds, three are left.
+    assert epoch == "epoch 2/5  loss 0.5124  images_per_second 10  7 min left"
+
+
+def test_a_log_gets_a_line_every_half_minute(clock: Clock) -> None:
+    stream = io.StringIO()
+    run_epoch(ThroughputProgress(400, stream=stream), clock, [1.0] + [4.0] * 19)
+    lines = [line for line in stream.getvalue().splitlines() if "images/s" in line]
+    # After 33 and 65 seconds of 77; 20 images in a step of 4 seconds.
+    assert [line.split()[2] for line in lines] == ["9/20", "17/20"]
+    assert all("  5 images/s  " in line for line in lines)
+    # 11 steps of this epoch and three epochs of 20.
+    assert lines[0].endswith("5 min left")
+
+
+def test_the_time_is_estimated_once(clock: Clock) -> None:
+    stream = io.StringIO()
+    callback = ThroughputProgress(50, stream=stream)
+    for _ in range(2):
+        run_epoch(callback, clock, [1.0] * 5)
+    assert stream.getvalue().count("Estimate") == 1
 
 
 def test_rate_of_a_single_step_is_that_of_the_step(clock: Clock) -> None:
