@@ -52,7 +52,7 @@ class SingleStepTrainer(RobustTrainer):
         name: Name of the model.
 
     Attributes:
-        strength: How often the attack was made stronger, an int32 variable.
+        strength: How often the attack was made stronger, an int64 variable.
     """
 
     needs_guard: ClassVar[bool] = True
@@ -81,8 +81,9 @@ class SingleStepTrainer(RobustTrainer):
         check_positive("warmup_steps", warmup_steps, allow_zero=True)
         self.warmup_steps = warmup_steps
         super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
+        # TensorFlow keeps int32 variables off the GPU, where XLA cannot reach them.
         self.strength = self.add_weight(
-            shape=(), dtype="int32", initializer="zeros", trainable=False, name="strength"
+            shape=(), dtype="int64", initializer="zeros", trainable=False, name="strength"
         )
 
     def strengthen_attack(self) -> str:
@@ -139,7 +140,7 @@ class SingleStepTrainer(RobustTrainer):
             objective: What to climb, from logits to `(batch,)` or a scalar.
         """
         images, size = batch["images"], self.attack_size()
-        num_steps = tf.maximum(tf.convert_to_tensor(self.strength), 1)
+        num_steps = tf.cast(tf.maximum(tf.convert_to_tensor(self.strength), 1), tf.int32)
         length = size * self.step_size / tf.cast(num_steps, tf.float32)
 
         def step(count: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

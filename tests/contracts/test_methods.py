@@ -209,6 +209,15 @@ def test_labels_are_smoothed_or_the_option_is_refused(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_variable_stays_off_a_gpu(name: str) -> None:
+    trainer = build_trainer(name, step_options=StepOptions(ema_decay=0.9))
+    trainer.optimizer.build(trainer.trainable_variables)
+    # TensorFlow keeps int32 on the CPU, where a step that XLA compiled for a GPU cannot read it.
+    held = [*trainer.variables, *trainer.optimizer.variables]
+    assert [variable.path for variable in held if variable.dtype == "int32"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_step_compiled_with_xla_is_the_same_step(name: str, batches: tf.data.Dataset) -> None:
     """Up to rounding; a sign of the attack's gradient may turn where it is nearly zero."""
     plain, compiled = build_trainer(name), build_trainer(name)
