@@ -1,7 +1,7 @@
 """What the methods share that make their images by one step from a random start."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import keras
 import tensorflow as tf
@@ -21,8 +21,7 @@ from lsp_keras.validation import (
 
 Objective = Callable[[tf.Tensor], tf.Tensor]
 
-GRADIENT_MODES = ("training", "inference")
-_MORE_NOISE = 1.5
+GradientMode = Literal["training", "inference"]
 
 
 class SingleStepTrainer(RobustTrainer):
@@ -65,7 +64,7 @@ class SingleStepTrainer(RobustTrainer):
         noise: float | str,
         step_size: float | str,
         clip: bool,
-        gradient_mode: str,
+        gradient_mode: GradientMode,
         warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,
@@ -77,7 +76,7 @@ class SingleStepTrainer(RobustTrainer):
         self.step_size = parse_fraction(step_size)
         check_positive("step_size", self.step_size)
         self.clip = clip
-        self.gradient_mode = check_choice("gradient_mode", gradient_mode, GRADIENT_MODES)
+        self.gradient_mode = check_choice("gradient_mode", gradient_mode, get_args(GradientMode))
         check_positive("warmup_steps", warmup_steps, allow_zero=True)
         self.warmup_steps = warmup_steps
         super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
@@ -87,15 +86,17 @@ class SingleStepTrainer(RobustTrainer):
         )
 
     def strengthen_attack(self) -> str:
-        """Makes the attack of all later steps stronger: more noise, then ever more steps.
+        """Cuts the attack's step, in all later steps of training, into one more part.
+
+        Each part follows the gradient where the one before ended, so that the classifier cannot
+        know the whole step from one gradient; each costs another pass.
 
         Returns:
-            What it is from now on, for a message.
+            What the attack is from now on, for a message.
         """
         self.strength.assign(self.strength + 1)
-        extra = int(self.strength) - 1
-        noise = f"{_MORE_NOISE:g} times the noise"
-        return noise if not extra else f"{noise} and {extra + 1} steps"
+        parts = int(self.strength) + 1
+        return f"{parts} steps of {255 * self.step_size / parts:.3g}/255 each"
 
     def perturb(self, batch: Batch) -> Any:
         """Images to train on, float32 `(batch, height, width, channels)` in [0, 1]."""
@@ -127,9 +128,8 @@ class SingleStepTrainer(RobustTrainer):
             batch: Its images are float32 `(batch, height, width, channels)` in [0, 1].
             noise: Of size one, as `draw` returns it.
         """
-        more = tf.where(tf.convert_to_tensor(self.strength) > 0, _MORE_NOISE, 1.0)
-        size = self.attack_size() * self.noise * more
-        return tf.clip_by_value(batch["images"] + size * noise, 0.0, 1.0)
+        moved = batch["images"] + self.attack_size() * self.noise * noise
+        return tf.clip_by_value(moved, 0.0, 1.0)
 
     def climb(self, batch: Batch, noise: tf.Tensor, objective: Objective) -> tf.Tensor:
         """Images that a signed step from the noisy ones makes, or several shorter steps.
@@ -140,7 +140,7 @@ class SingleStepTrainer(RobustTrainer):
             objective: What to climb, from logits to `(batch,)` or a scalar.
         """
         images, size = batch["images"], self.attack_size()
-        num_steps = tf.cast(tf.maximum(tf.convert_to_tensor(self.strength), 1), tf.int32)
+        num_steps = tf.cast(tf.convert_to_tensor(self.strength), tf.int32) + 1
         length = size * self.step_size / tf.cast(num_steps, tf.float32)
 
         def step(count: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from lsp_keras.methods._single_step import SingleStepTrainer, warmth
+from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import parse_fraction
@@ -70,7 +70,7 @@ class FastATTrainer(SingleStepTrainer):
         noise: float | str | None = None,
         step_size: float | str | None = None,
         clip: bool = False,
-        gradient_mode: str = "training",
+        gradient_mode: GradientMode = "training",
         warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,

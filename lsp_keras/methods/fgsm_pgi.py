@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from lsp_keras.methods._single_step import SingleStepTrainer
+from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
@@ -69,7 +69,7 @@ class FGSMPGITrainer(SingleStepTrainer):
         num_images: int,
         epsilon: float | str = "8/255",
         step_size: float | str | None = None,
-        gradient_mode: str = "training",
+        gradient_mode: GradientMode = "training",
         beta: float = 10.0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.losses.nuat import nuclear_distance
-from lsp_keras.methods._single_step import SingleStepTrainer, warmth
+from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
@@ -66,7 +66,7 @@ class NuATTrainer(SingleStepTrainer):
         epsilon: float | str = "8/255",
         noise: float | str | None = None,
         step_size: float | str | None = None,
-        gradient_mode: str = "inference",
+        gradient_mode: GradientMode = "inference",
         beta: float = 4.0,
         warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),

@@ -157,8 +157,8 @@ class FitConfig:
     stop_at_collapse: bool = setting(True, "Stop where held-out accuracy falls back to chance.")
     overfitting_guard: bool = setting(
         True,
-        "With fast_at and nuat: go back, and make the attack stronger, where the network has "
-        "learned the attack's step instead of robustness.",
+        "With single-step attacks: go back, and attack harder, where the network has learned the "
+        "attack's step instead of robustness.",
     )
     tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
     seed: int = setting(0, "Seed of weights, batches, augmentation and attacks.")

@@ -12,7 +12,7 @@ from lsp_keras.training.state import StatefulCallback, variables_of
 from lsp_keras.training.stopping import Announce, to_stderr
 from lsp_keras.validation import check_positive
 
-_GAP = 0.1
+_GAP = 0.07
 # Standard errors that few held-out images may add to it.
 _CLEAR = 2.0
 

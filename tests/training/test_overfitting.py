@@ -137,8 +137,11 @@ def test_goes_back_to_the_last_good_state_with_a_stronger_attack(
     assert guard.good_epoch == 4
     assert len(said) == 2
     assert said[0].startswith("Catastrophic overfitting in epoch 2: of held-out images")
-    assert said[0].endswith("the weights of epoch 1 and goes on with 1.5 times the noise.")
-    assert said[1].endswith("goes on with 1.5 times the noise and 2 steps.")
+    length = 255 * EPSILON
+    assert said[0].endswith(
+        f"the weights of epoch 1 and goes on with 2 steps of {length / 2:.3g}/255 each."
+    )
+    assert said[1].endswith(f"goes on with 3 steps of {length / 3:.3g}/255 each.")
 
 
 @pytest.mark.parametrize(("num_images", "parts"), [(40, False), (4000, True)])
