@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+CONSTRAINTS ?= constraints.txt
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all test-tf221 lint clean
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; choose one with: make PYTHON=python3.12 ..." % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade pip
 	@echo "Installing into $(VENV); this takes a minute or two."
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install -qq --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -22,10 +23,14 @@ test: $(VENV)/.installed
 test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
 
+# The newest TensorFlow that is supported; `test` runs on the oldest.
+test-tf221:
+	$(MAKE) test VENV=.venv-tf221 CONSTRAINTS=constraints-tf221.txt
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-tf221 build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

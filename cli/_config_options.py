@@ -16,6 +16,7 @@ from lsp_keras.runs.config import config_from_layers, run_settings, unit_flags
 from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag
 from lsp_keras.runs.resolve import BUDGET, INHERITED
 from lsp_keras.runs.settings import plain_types
+from lsp_keras.runs.units import is_foreign
 from lsp_keras.signatures import Argument
 from lsp_keras.validation import InputError
 
@@ -23,10 +24,12 @@ from lsp_keras.validation import InputError
 _GROUPS = {
     "data_dir": "Data",
     "num_neighbors": "Neighbors",
+    "start_from": "Model",
     "epochs": "Training",
     "validation_epsilon": "The epoch that is kept, and the end of the run",
     "tensorboard": "Run",
 }
+_ALIASES = {"start_from": ("--from",)}
 _SECTION_TITLES = {
     "dataset": "Data",
     "augmentation": "Augmentation",
@@ -107,9 +110,18 @@ def config_from_options(
     layers: dict[str, dict[str, Any]] = {}
     if recipe is not None:
         layers[f"recipe {recipe}"] = find_recipe(recipe, note=_note_old_names)
+    _bring_model(typed, layers)
     config = config_from_layers({**layers, "the command line": typed})
     _refuse_idle(config, typed)
     return config
+
+
+def _bring_model(typed: dict[str, Any], layers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Makes the run or file to start from the model, where no other one is named."""
+    start = typed.get("start_from")
+    named = "model" in typed or any("model" in layer for layer in layers.values())
+    if start is not None and not named and is_foreign(start):
+        typed["model"] = typed.pop("start_from")
 
 
 def _unit_option(flag: Flag) -> Callable[..., Any]:
@@ -166,6 +178,7 @@ def _run_options() -> list[Callable[..., Any]]:
         plain = tuple(kind for kind in kinds if kind is not NoneType)
         options.append(
             click.option(
+                *_ALIASES.get(name, ()),
                 _names(name, plain),
                 name,
                 cls=SettingOption,

@@ -8,9 +8,11 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
+from lsp_keras.methods._single_step import warmth
 from lsp_keras.methods._trainer import RobustTrainer
 from lsp_keras.methods._units import deserialize_unit, serialize_unit
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
+from lsp_keras.validation import check_positive
 
 
 class AdversarialTrainer(RobustTrainer):
@@ -19,6 +21,8 @@ class AdversarialTrainer(RobustTrainer):
     Args:
         classifier: Maps float images in [0, 1] to logits.
         attack: Makes the adversarial images.
+        warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
+            network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add; their anchor is the adversarial image.
         seed: Of all random draws in training, such as the attack's starts.
         name: Of the model.
@@ -35,22 +39,29 @@ class AdversarialTrainer(RobustTrainer):
         classifier: keras.Model,
         *,
         attack: Attack,
+        warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,
         name: str | None = None,
     ) -> None:
+        check_positive("warmup_steps", warmup_steps, allow_zero=True)
         super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
         self.attack = attack
+        self.warmup_steps = warmup_steps
 
     def perturb(self, batch: Batch) -> Any:
         """Adversarial images, float32 `(batch, height, width, channels)`."""
-        return self.attack.perturb(
+        images = batch["images"]
+        adversarial = self.attack.perturb(
             self.classifier,
-            batch["images"],
+            images,
             batch["labels"],
             seed=self.step_seed(),
             indices=batch["indices"],
         )
+        if not self.warmup_steps:
+            return adversarial
+        return images + warmth(self.iteration(), self.warmup_steps) * (adversarial - images)
 
     def adversarial_images(self, perturbed: Any) -> tf.Tensor:
         """See `RobustTrainer.adversarial_images`."""
@@ -69,7 +80,8 @@ class AdversarialTrainer(RobustTrainer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""
-        return {**super().get_config(), "attack": serialize_unit("attack", self.attack)}
+        own = {"attack": serialize_unit("attack", self.attack), "warmup_steps": self.warmup_steps}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:

@@ -25,6 +25,8 @@ class ATTrainer(AdversarialTrainer):
         classifier: Maps float images in [0, 1] to logits.
         attack: Makes the adversarial images, for example
             `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10)`.
+        warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
+            network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add.
         seed: Of all random draws in training, such as the attack's starts.
         name: Of the model.

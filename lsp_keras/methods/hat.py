@@ -41,6 +41,8 @@ class HATTrainer(AdversarialTrainer):
         beta: Weight of the divergence, zero or more.
         gamma: Weight of the helper's labels, zero or more.
         stretch: h, how far the stretched image lies, in lengths of the perturbation.
+        warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
+            network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add.
         seed: Of all random draws in training, such as the attack's starts.
         name: Of the model.
@@ -66,6 +68,7 @@ class HATTrainer(AdversarialTrainer):
         beta: float = 2.5,
         gamma: float = 0.5,
         stretch: float = 2.0,
+        warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,
         name: str | None = None,
@@ -77,7 +80,14 @@ class HATTrainer(AdversarialTrainer):
         self.beta = beta
         self.gamma = gamma
         self.stretch = stretch
-        super().__init__(classifier, attack=attack, regularizers=regularizers, seed=seed, name=name)
+        super().__init__(
+            classifier,
+            attack=attack,
+            warmup_steps=warmup_steps,
+            regularizers=regularizers,
+            seed=seed,
+            name=name,
+        )
         helper.trainable = False
         self.helper = helper
 

@@ -34,6 +34,8 @@ class MARTTrainer(AdversarialTrainer):
         attack: Makes the adversarial images; the published one is
             `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10, start="gaussian")`.
         beta: Weight of the divergence, zero or more; lambda of the paper.
+        warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
+            network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add.
         seed: Of all random draws in training, such as the attack's starts.
         name: Of the model.
@@ -57,13 +59,21 @@ class MARTTrainer(AdversarialTrainer):
         *,
         attack: Attack,
         beta: float = 5.0,
+        warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,
         name: str | None = None,
     ) -> None:
         check_positive("beta", beta, allow_zero=True)
         self.beta = beta
-        super().__init__(classifier, attack=attack, regularizers=regularizers, seed=seed, name=name)
+        super().__init__(
+            classifier,
+            attack=attack,
+            warmup_steps=warmup_steps,
+            regularizers=regularizers,
+            seed=seed,
+            name=name,
+        )
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
         """See `RobustTrainer.term_weights`."""

@@ -32,6 +32,8 @@ class TRADESTrainer(AdversarialTrainer):
             `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10, objective="kl",
             start="gaussian")`.
         beta: Weight of the divergence, zero or more.
+        warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
+            network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add.
         seed: Of all random draws in training, such as the attack's starts.
         name: Of the model.
@@ -57,13 +59,21 @@ class TRADESTrainer(AdversarialTrainer):
         *,
         attack: Attack,
         beta: float = 6.0,
+        warmup_steps: int = 0,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,
         name: str | None = None,
     ) -> None:
         check_positive("beta", beta, allow_zero=True)
         self.beta = beta
-        super().__init__(classifier, attack=attack, regularizers=regularizers, seed=seed, name=name)
+        super().__init__(
+            classifier,
+            attack=attack,
+            warmup_steps=warmup_steps,
+            regularizers=regularizers,
+            seed=seed,
+            name=name,
+        )
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
         """See `RobustTrainer.term_weights`."""

@@ -1,9 +1,11 @@
 """Nearest-neighbor indexes behind one interface: ScaNN exact, ScaNN tree, scikit-learn."""
 
+import contextlib
 import functools
 import importlib
 import math
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
@@ -43,11 +45,27 @@ class Index:
 def load_scann() -> Any | None:
     """ScaNN's NumPy interface, or `None` where it cannot be imported (outside Linux)."""
     try:
-        return importlib.import_module("scann.scann_ops.py.scann_ops_pybind")
-    except Exception:
-        # Besides ImportError, a ScaNN built against another TensorFlow dies with
-        # TensorFlow's own error for an undefined symbol.
+        with _without_tensorflow():
+            return importlib.import_module("scann.scann_ops.py.scann_ops_pybind")
+    except ImportError:
         return None
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Lets imports find no TensorFlow for a moment.
+
+    ScaNN loads its TensorFlow operators where it can. They are not used here, are built against
+    TensorFlow 2.20 alone, and end the import with an undefined symbol under any other.
+    """
+    loaded = sys.modules.get("tensorflow")
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
+        if loaded is not None:
+            sys.modules["tensorflow"] = loaded
 
 
 def _required_scann() -> Any:

@@ -1,5 +1,6 @@
 """From the settings of a run to the objects that carry it out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from lsp_keras.attacks import Attack
 from lsp_keras.methods import RobustTrainer, StepOptions
 from lsp_keras.runs.config import READING, FitConfig
 from lsp_keras.runs.resolve import helped, in_force
-from lsp_keras.runs.units import Unit
+from lsp_keras.runs.start import build_foreign, check_start, take_weights
+from lsp_keras.runs.units import Unit, is_foreign
 from lsp_keras.training import CoupledSGD, schedule
+from lsp_keras.training.fine_tuning import FineTuningSGD, freeze_batch_norm, head_of
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError
 
@@ -47,6 +50,53 @@ def build_classifier(config: FitConfig, info: DatasetInfo) -> keras.Model:
         std=info.std,
         seed=config.seed,
         **settings,
+    )
+
+
+def start_classifier(
+    config: FitConfig, dataset: Dataset, announce: Callable[[str], None]
+) -> keras.Model:
+    """The classifier that training starts from, with the weights that the settings name.
+
+    Args:
+        config: Resolved settings.
+        dataset: Its images.
+        announce: Called with a sentence on what was taken from where.
+
+    Raises:
+        InputError: There is no such model, or it does not suit the images.
+    """
+    name, info = config.model.name, dataset.info
+    foreign = is_foreign(name)
+    if foreign:
+        classifier = build_foreign(name, info, seed=config.seed, pixel_range=config.pixel_range)
+    else:
+        classifier = build_classifier(config, info)
+    if config.start_from is not None:
+        take_weights(classifier, config.start_from, announce)
+    if config.batch_norm == "frozen":
+        announce(f"{freeze_batch_norm(classifier)} BatchNorm layers stay as they are.")
+    if (foreign or config.start_from is not None) and config.pixel_range is None:
+        check_start(classifier, dataset, announce)
+    return classifier
+
+
+def build_optimizer(config: FitConfig, classifier: keras.Model, steps_per_epoch: int) -> CoupledSGD:
+    """SGD on the run's schedule, slower or later for the backbone where the settings say so."""
+    rate = schedule(config.schedule, config.learning_rate, config.epochs * steps_per_epoch)
+    options: dict[str, Any] = {
+        "momentum": config.momentum,
+        "weight_decay": config.weight_decay,
+        "global_clipnorm": config.clip_norm,
+    }
+    if not config.freeze_backbone_epochs and config.backbone_rate == 1.0:
+        return CoupledSGD(rate, **options)
+    return FineTuningSGD(
+        rate,
+        head=head_of(classifier),
+        backbone_rate=config.backbone_rate,
+        frozen_steps=config.freeze_backbone_epochs * steps_per_epoch,
+        **options,
     )
 
 
@@ -92,12 +142,7 @@ def build_trainer(
             ema_decay=config.ema_decay,
         )
     )
-    optimizer = CoupledSGD(
-        schedule(config.schedule, config.learning_rate, config.epochs * steps_per_epoch),
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
-    )
+    optimizer = build_optimizer(config, trainer.classifier, steps_per_epoch)
     trainer.compile(optimizer, metrics=["accuracy"], jit_compile=config.xla)
     return trainer
 

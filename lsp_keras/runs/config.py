@@ -111,6 +111,26 @@ class FitConfig:
     space: Literal["local", "global"] = setting(
         "local", "local: nearest images; global: random ones (Table 3)."
     )
+    start_from: str | None = setting(
+        None,
+        "Weights to start from, also as --from: a run, a .keras or a .weights.h5 file. Without "
+        "--model a run or .keras file brings its model too.",
+    )
+    pixel_range: str | None = setting(
+        None,
+        "What a model of your own takes for pixels, such as 0,255. Default: what its first layers "
+        "tell, else 0,1.",
+    )
+    freeze_backbone_epochs: int = setting(
+        0, "Epochs in which only the last layer learns.", zero_or_more
+    )
+    backbone_rate: float = setting(
+        1.0, "Learning rate of all layers but the last, as a part of the last one's.", zero_or_more
+    )
+    batch_norm: Literal["train", "frozen"] = setting(
+        "train",
+        "train: BatchNorm follows the training images; frozen: it stays as it was.",
+    )
     epochs: int = setting(30, "Passes over the training images.", check_positive)
     batch_size: int = setting(128, "Images in a training step.", check_positive)
     learning_rate: float = setting(0.1, "The schedule's highest learning rate.", check_positive)

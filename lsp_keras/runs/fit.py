@@ -8,13 +8,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from lsp_keras.classifiers import load_keras
 from lsp_keras.datasets import count_batches, make_batches
 from lsp_keras.runs.build import (
     build_augmentation,
-    build_classifier,
     build_trainer,
     check_numbers,
     load_dataset,
+    start_classifier,
 )
 from lsp_keras.runs.callbacks import build_callbacks, build_keepers
 from lsp_keras.runs.config import FitConfig, write_config
@@ -128,7 +129,11 @@ def _train(
     keras.mixed_precision.set_global_policy(_policy(config))
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
-    classifier = build_classifier(config, dataset.info)
+    if resume and folder.last_model.exists():
+        # What the run was started from may be gone, and its weights are the checkpoint's.
+        classifier = load_keras(folder.last_model)
+    else:
+        classifier = start_classifier(config, dataset, surroundings.announce)
     trainer = build_trainer(
         config,
         classifier,

@@ -31,7 +31,8 @@ OLD_NAMES = {
 _CHOICE_HELP = {
     "dataset": "A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
     "augmentation": "How training images are changed. Default: what suits the dataset.",
-    "model": "A name from `lsp-keras list models`.",
+    "model": "A name from `lsp-keras list models`, a run, FILE.keras, module:function, "
+    "applications:NAME or hub:PRESET.",
     "method": "A name from `lsp-keras list methods`.",
     "attack": "The attack in training; a name from `lsp-keras list attacks`.",
 }
@@ -83,7 +84,7 @@ def flags(reserved: tuple[str, ...]) -> tuple[Flag, ...]:
 
 
 def _choice(section: str) -> Argument:
-    choices = () if section == "dataset" else tuple(registry.names(section))
+    choices = () if section in ("dataset", "model") else tuple(registry.names(section))
     if section == "augmentation":
         choices = (*choices, "none")
     return Argument(section, (str,), choices=choices, help=_CHOICE_HELP[section])

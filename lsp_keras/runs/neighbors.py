@@ -25,6 +25,7 @@ from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pret
 from lsp_keras.regularizers import FEATURES, LSP, NEIGHBORS, Regularizer
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.features import embeddings_file_source, encoder_source
+from lsp_keras.runs.units import is_foreign
 from lsp_keras.training import ThroughputProgress
 from lsp_keras.types import Dataset, Floats, NeighborTable
 from lsp_keras.validation import InputError
@@ -231,8 +232,9 @@ def _distances_in_batches(config: FitConfig, lsp: LSP, neighbors: RunNeighbors) 
 
 def encoder_settings(config: FitConfig) -> PretrainSettings:
     """How the encoder of a run without one of its own is trained."""
+    foreign = is_foreign(config.model.name)
     return PretrainSettings(
-        model=config.model.name,
+        model=PretrainSettings.model if foreign else config.model.name,
         width=config.encoder_width or config.model.get("width", PretrainSettings.width),
         epochs=config.encoder_epochs,
         seed=config.seed,

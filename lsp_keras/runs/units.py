@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from lsp_keras import registry
@@ -13,6 +14,7 @@ from lsp_keras.validation import InputError, check_choice, nearest
 # What a run gives every unit itself, so that it is no setting of the unit's own.
 _GIVEN_BY_THE_RUN = {"num_classes", "name", "seed"}
 _NO_AUGMENTATION = "none"
+_FILES = (".keras", ".h5", ".hdf5")
 _STEPS = re.compile(r"\b(Training steps|Steps)\b")
 
 
@@ -93,12 +95,23 @@ def settings_of(kind: str, name: str) -> dict[str, Argument]:
         return {}
     if kind == "augmentation" and name == _NO_AUGMENTATION:
         return {}
+    if kind == "model" and is_foreign(name):
+        return {}
     stem = _scheme_or_size(name)[0] if kind == "dataset" else name
     found: dict[str, Argument] = {}
     for argument in registry.arguments(kind, stem).values():
         for setting in _in_a_run(kind, argument):
             found[setting.name] = setting
     return found
+
+
+def is_foreign(model: str) -> bool:
+    """Whether a model is none of the registry's: a file, a run's folder, or one with a colon.
+
+    These are `"FILE.keras"`, `"RUN"`, `"module:function"`, `"applications:NAME"` and
+    `"hub:PRESET"`.
+    """
+    return ":" in model or model.endswith(_FILES) or Path(model).is_dir()
 
 
 def nested(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +186,8 @@ _HELPER = (
 def _checked_name(kind: str, name: str) -> str:
     if kind == "dataset" or (kind == "augmentation" and name == _NO_AUGMENTATION):
         # Datasets have schemes and sizes too: their loader tells what it does not know.
+        return name
+    if kind == "model" and is_foreign(name):
         return name
     return registry.check(kind, name)
 

@@ -4,6 +4,8 @@ from weakref import WeakKeyDictionary
 
 import keras
 
+from lsp_keras.classifiers.precision import float32_copy, precision_of
+
 _COPIES: WeakKeyDictionary[keras.Model, keras.Model] = WeakKeyDictionary()
 
 
@@ -20,22 +22,10 @@ def in_float32(classifier: keras.Model) -> keras.Model:
         The classifier itself where no layer is of mixed precision; else a copy, always the same
         one, so that what was compiled for it serves again.
     """
-    if not any(_is_mixed(layer) for layer in classifier.layers):
+    if precision_of(classifier) == "float32":
         return classifier
     if classifier not in _COPIES:
-        _COPIES[classifier] = keras.models.clone_model(classifier, clone_function=_unmixed)
+        _COPIES[classifier] = float32_copy(classifier)
     copy = _COPIES[classifier]
     copy.set_weights(classifier.get_weights())
     return copy
-
-
-def _is_mixed(layer: keras.layers.Layer) -> bool:
-    return bool(layer.dtype_policy.name.startswith("mixed"))
-
-
-def _unmixed(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, keras.layers.InputLayer):
-        return layer
-    if not _is_mixed(layer):
-        return type(layer).from_config(layer.get_config())
-    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})

@@ -141,3 +141,22 @@ def test_negative_weights_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=r"`beta` must be zero or more. Received: beta=-1.0"):
         build_trainer(kind, build_classifier, beta=-1.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_perturbation_grows_over_the_warm_up(
+    kind: type[AdversarialTrainer], build_classifier: Build, toy: Toy
+) -> None:
+    plain, warm = (build_trainer(kind, build_classifier, warmup_steps=n) for n in (0, 4))
+    batch = head(toy)
+    images = batch["images"]
+    full, *_ = tf.nest.flatten(plain.perturb(batch))
+    for step in (0, 1, 3, 4, 9):
+        warm.optimizer.iterations.assign(step)
+        plain.optimizer.iterations.assign(step)
+        full, *_ = tf.nest.flatten(plain.perturb(batch))
+        found, *_ = tf.nest.flatten(warm.perturb(batch))
+        expected = images + min(step / 4, 1.0) * (full - images)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.abs(full - images).max() > 0.05
+    assert type(warm).from_config(warm.get_config()).warmup_steps == 4

@@ -1,0 +1,278 @@
+"""Classifiers that a run starts from: anyone's architecture, anyone's weights."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from lsp_keras.classifiers import (
+    PixelRange,
+    feature_model,
+    find_file,
+    load_keras,
+    probe,
+    read,
+    sample_rows,
+)
+from lsp_keras.classifiers.pixels import find_pixel_range
+from lsp_keras.types import Dataset, DatasetInfo
+from lsp_keras.validation import InputError, listing, nearest
+
+Announce = Callable[[str], None]
+
+_FILES = (".keras", ".h5", ".hdf5")
+_COLORS = 3
+
+
+def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str | None) -> Any:
+    """A classifier of a dataset's images, from what is none of the registry's models.
+
+    Args:
+        name: A run or a file of Keras, `"module:function"`, `"applications:NAME"` of
+            keras.applications, or `"hub:PRESET"` of keras-hub.
+        info: Of the dataset.
+        seed: Fixes the weights that are new.
+        pixel_range: See `lsp_keras.classifiers.read`.
+
+    Returns:
+        Model from images in [0, 1] to logits, one for each class.
+
+    Raises:
+        InputError: There is no such model, or it does not take the dataset's images.
+    """
+    scheme, separator, rest = name.partition(":")
+    keras.utils.set_random_seed(seed)
+    if separator and scheme == "applications":
+        return _application(rest, info, seed)
+    if separator and scheme == "hub":
+        return _hub(rest, info, seed)
+    if separator and not name.endswith(_FILES):
+        model = _called(scheme, rest, info, seed)
+    else:
+        model = load_keras(find_file(Path(name)))
+    return fit_to(model, info, seed=seed, pixel_range=pixel_range)
+
+
+def fit_to(
+    model: Any, info: DatasetInfo, *, seed: int = 0, pixel_range: str | PixelRange | None = None
+) -> keras.Model:
+    """The model for a dataset's images, with a new last layer where the classes differ.
+
+    Args:
+        model: See `lsp_keras.classifiers.read`.
+        info: Of the dataset.
+        seed: Of the new layer's weights.
+        pixel_range: See `lsp_keras.classifiers.read`.
+
+    Raises:
+        InputError: It takes images of another shape, or has no last Dense layer to replace.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"A run trains a Keras model. Received: {type(model).__name__}.")
+    found = read(model, pixel_range=pixel_range, keep_precision=True)
+    height, width, channels = found.image_shape
+    shape = tuple(
+        size or own for size, own in zip((height, width, channels), info.image_shape, strict=True)
+    )
+    if shape != tuple(info.image_shape):
+        raise InputError(
+            f"The model takes images of {_shape(shape)}, and those of {info.name} are "
+            f"{_shape(info.image_shape)}. Resize them."
+        )
+    classifier: keras.Model = found.model
+    if None in found.image_shape:
+        images = keras.Input(info.image_shape, name="images")
+        classifier = keras.Model(images, classifier(images), name=model.name)
+    if classifier.output_shape[-1] == info.num_classes:
+        return classifier
+    features = feature_model(classifier).outputs[0]
+    return keras.Model(
+        classifier.inputs[0], _head(features, info.num_classes, seed), name=model.name
+    )
+
+
+def check_start(classifier: keras.Model, dataset: Dataset, announce: Announce) -> None:
+    """Looks whether a trained classifier is right on the training images, and says how often.
+
+    Args:
+        classifier: From `build_foreign`, with its own classes.
+        dataset: Its images.
+        announce: Called with a sentence.
+
+    Raises:
+        InputError: It would be right much more often with pixels in another range.
+    """
+    rows = sample_rows(len(dataset.train))
+    images = dataset.train.images[rows].astype(np.float32) / np.float32(255.0)
+    labels = dataset.train.labels[rows]
+    # What was read is probed as a stranger's: a layer in front of it proves nothing.
+    found = probe(replace(read(classifier), pixels=PixelRange()), images, labels)
+    right = np.mean(np.argmax(np.asarray(found(images)), axis=1) == labels)
+    announce(f"The model starts right on {right:.1%} of {len(rows)} training images.")
+
+
+def take_weights(classifier: keras.Model, path: Path | str, announce: Announce) -> None:
+    """Gives a classifier the weights of another one, wherever names and shapes agree.
+
+    Args:
+        classifier: Gets them.
+        path: A run, a file of Keras, or a file of weights alone (`.weights.h5`) of this
+            architecture or of the model within it.
+        announce: Called with a sentence that says how many.
+
+    Raises:
+        InputError: The file cannot be read, or not one weight fits.
+    """
+    path = Path(path)
+    if path.name.endswith(".weights.h5") or _is_weights_alone(path):
+        _load_weights(classifier, path)
+        announce(f"All weights of {path} were taken.")
+        return
+    theirs = load_keras(find_file(path))
+    own, other = _by_place(classifier), _by_place(theirs)
+    taken = [key for key, value in own.items() if key in other and value.shape == other[key].shape]
+    if not taken:
+        raise InputError(
+            f"No weight of {path} fits the model: no layer has the same name and shape. "
+            "Build the model with the same settings."
+        )
+    for key in taken:
+        own[key].assign(other[key])
+    new = [key for key in own if key not in taken]
+    rest = f"; new are {', '.join(new[:4])}{' and others' if len(new) > 4 else ''}" if new else ""
+    announce(f"{len(taken)} of {len(own)} weights were taken from {path}{rest}.")
+
+
+def _application(name: str, info: DatasetInfo, seed: int) -> keras.Model:
+    build = getattr(keras.applications, name, None)
+    if not inspect.isfunction(build):
+        names = [key for key, value in vars(keras.applications).items() if key[:1].isupper()]
+        raise InputError(
+            f"keras.applications has no model {name!r}.{nearest(name, names)} It has "
+            f"{listing(sorted(names))}."
+        )
+    height, width, channels = info.image_shape
+    try:
+        base = build(
+            weights=None, include_top=False, input_shape=(height, width, _COLORS), pooling="avg"
+        )
+    except ValueError as error:
+        raise InputError(f"{name} does not take images of {height}x{width}: {error}") from error
+    images = keras.Input(info.image_shape, name="images")
+    colored = images if channels == _COLORS else keras.layers.Concatenate()([images] * _COLORS)
+    features = base(find_pixel_range(base).front(colored))
+    return keras.Model(images, _head(features, info.num_classes, seed), name=f"{base.name}_run")
+
+
+def _hub(preset: str, info: DatasetInfo, seed: int) -> keras.Model:
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise InputError(
+            "Models of keras-hub need the package: pip install 'lsp-keras[hub]'."
+        ) from error
+    try:
+        backbone = keras_hub.models.Backbone.from_preset(preset)
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"keras-hub could not load {preset!r}: {reason[:200]}") from error
+    images = keras.Input(info.image_shape, name="images")
+    values = _hub_range(keras_hub, preset).front(images)
+    features = backbone(values)
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(features)
+    elif len(features.shape) == 3:
+        features = features[:, 0]
+    return keras.Model(images, _head(features, info.num_classes, seed), name=backbone.name)
+
+
+def _hub_range(keras_hub: Any, preset: str) -> PixelRange:
+    """What the preset's own preprocessing makes of bytes."""
+    try:
+        converter = keras_hub.layers.ImageConverter.from_preset(preset)
+    except (ValueError, OSError):
+        return PixelRange((0.0,), (255.0,), source="keras-hub")
+    scale = np.atleast_1d(1.0 if converter.scale is None else converter.scale).ravel()
+    offset = np.atleast_1d(0.0 if converter.offset is None else converter.offset).ravel()
+    low, span = np.broadcast_arrays(offset, scale * 255.0)
+    return PixelRange(tuple(low.tolist()), tuple((low + span).tolist()), source="keras-hub")
+
+
+def _called(module: str, function: str, info: DatasetInfo, seed: int) -> Any:
+    """What the user's function returns; it gets those arguments that it names."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        build = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"There is no function {function!r} in a module {module!r}: {error}. It is looked for "
+            "in this folder and in what is installed."
+        ) from error
+    given = {
+        "num_classes": info.num_classes,
+        "input_shape": tuple(info.image_shape),
+        "seed": seed,
+    }
+    known = inspect.signature(build).parameters
+    return build(**{name: value for name, value in given.items() if name in known})
+
+
+def _head(features: Any, num_classes: int, seed: int) -> Any:
+    if len(features.shape) != 2:
+        raise InputError(f"The model's features must be `(batch, n)`. Received: {features.shape}.")
+    return keras.layers.Dense(
+        num_classes,
+        dtype="float32",
+        kernel_initializer=keras.initializers.VarianceScaling(
+            1 / 3, "fan_in", "uniform", seed=seed
+        ),
+        name="logits",
+    )(features)
+
+
+def _by_place(model: keras.Model) -> dict[str, Any]:
+    """Variables by the names of their layer and of themselves, counted where they repeat."""
+    found: dict[str, Any] = {}
+    for layer in model._flatten_layers():
+        if any(True for _ in layer._flatten_layers(include_self=False, recursive=False)):
+            continue
+        for variable in layer.variables:
+            key = f"{layer.name}/{variable.name}"
+            count = sum(other.partition("#")[0] == key for other in found)
+            found[f"{key}#{count}" if count else key] = variable
+    return found
+
+
+def _is_weights_alone(path: Path) -> bool:
+    if path.suffix not in (".h5", ".hdf5") or not path.is_file():
+        return False
+    import h5py
+
+    with h5py.File(path) as file:
+        return "model_config" not in file.attrs
+
+
+def _load_weights(classifier: keras.Model, path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    inner = [layer for layer in classifier.layers if isinstance(layer, keras.Model)]
+    reasons = []
+    for model in (*inner, classifier):
+        try:
+            model.load_weights(path)
+        except (ValueError, KeyError, OSError) as error:
+            reasons.append(str(error).strip().splitlines()[0][:150])
+        else:
+            return
+    raise InputError(f"The weights of {path} fit neither the model nor one within: {reasons[0]}")
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    return "x".join(map(str, shape))
