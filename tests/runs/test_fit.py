@@ -34,7 +34,7 @@ def result(tmp_path_factory):
 def test_a_run_leaves_what_the_next_steps_read(result) -> None:
     assert result.path.name == "digits-at+lsp"
     config = read_config(result.path / "config.toml")
-    assert config["method"] == "at"
+    assert config["method"] == {"name": "at", "warmup_epochs": 0}
     assert config["attack"] == {
         "name": "pgd",
         "epsilon": "8/255",
