@@ -75,9 +75,9 @@ def command(
 ) -> None:
     """Attack a model's test images and measure what accuracy is left.
 
-    The model is a run's folder, a .keras file, a SavedModel's folder, or with --url one that is
-    served, which can be attacked without gradients only. The record of a run's evaluation is
-    kept in RUN/evaluations. Killed, the same command goes on where it stopped.
+    The model is a run's folder, zoo:NAME, a .keras file, a SavedModel's folder, or with --url one
+    that is served, which can be attacked without gradients only. The record of a run's evaluation
+    is kept in RUN/evaluations. Killed, the same command goes on where it stopped.
 
     \b
     lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --steps 20
@@ -131,7 +131,7 @@ def command(
             batch_size=batch_size,
             seed=seed,
             progress=progress,
-            journal=classifier.run / "evaluations" / ".unfinished" if classifier.run else None,
+            journal=classifier.records / ".unfinished" if classifier.records else None,
             examples_dir=save_examples,
             context=describe(classifier, test, weights),
         )
@@ -142,9 +142,9 @@ def command(
         print_report(report)
     if save_examples is not None:
         _draw_sheets(save_examples, report, test.info.class_names)
-    if classifier.run is not None:
+    if classifier.records is not None:
         label = "-".join(attacks) if names is not None else suite
-        path = _write(record, classifier.run / "evaluations", label)
+        path = _write(record, classifier.records, label)
         click.echo(f"Record: {path}", err=True)
 
 

@@ -133,8 +133,8 @@ def command(
         from lsp_keras.cli._diagnose_table import print_findings
 
         print_findings(findings)
-    run = subjects[0].classifier.run
-    folder = output or (None if run is None else run / "diagnosis")
+    records = subjects[0].classifier.records
+    folder = output or (None if records is None else records.parent / "diagnosis")
     if folder is not None:
         click.echo(f"Record and plots: {_write(record, findings, folder)}", err=True)
 

@@ -8,6 +8,7 @@ import click
 
 from lsp_keras.cli._options import data_options, reading_options, weights_option
 from lsp_keras.validation import InputError
+from lsp_keras.zoo import locate
 
 if TYPE_CHECKING:
     from lsp_keras.export import Agreement
@@ -72,8 +73,10 @@ def command(
     \b
     lsp-keras export RUN --to models/svhn
     lsp-keras export model.keras --to models/pets --class-names cat,dog
+    lsp-keras export zoo:cifar10_robust --to models/cifar10
     """
     # What can be checked without TensorFlow is checked at once.
+    source = locate(source)
     if not source.exists():
         raise InputError(f"There is no run or model at {source}.")
     names = None

@@ -5,20 +5,26 @@ from collections.abc import Mapping
 
 import click
 
-from lsp_keras import registry
+from lsp_keras import registry, zoo
 
 _KINDS = {f"{kind}s": kind for kind in ("attack", "dataset", "method", "model", "regularizer")}
 
 
 @click.command()
-@click.argument("kind", type=click.Choice([*_KINDS, "recipes"]))
+@click.argument("kind", type=click.Choice([*_KINDS, "recipes", "zoo"]))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object by name.")
 def command(kind: str, as_json: bool) -> None:
-    """List the names of KIND with one line on each; recipes with the accuracies to expect."""
+    """List the names of KIND with one line on each; recipes with the accuracies to expect.
+
+    The zoo's networks come with the package: `lsp-keras attack zoo:NAME`.
+    """
     if kind == "recipes":
         _list_recipes(as_json)
         return
-    rows = {name: registry.summary(_KINDS[kind], name) for name in registry.names(_KINDS[kind])}
+    if kind == "zoo":
+        rows = {f"{zoo.PREFIX}{name}": zoo.card(name)["summary"] for name in zoo.names()}
+    else:
+        rows = {name: registry.summary(_KINDS[kind], name) for name in registry.names(_KINDS[kind])}
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LEVELS = {
     **dict.fromkeys(
-        ["types", "validation", "registry", "storage", "errors", "_face", "signatures"], 0
+        ["types", "validation", "registry", "storage", "errors", "zoo", "_face", "signatures"], 0
     ),
     "ops": 1,
     **dict.fromkeys(["inference", "datasets", "augmentations", "models", "neighbors", "losses"], 2),

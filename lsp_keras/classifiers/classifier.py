@@ -13,6 +13,7 @@ from lsp_keras.classifiers.answers import Answers
 from lsp_keras.classifiers.pixels import PixelRange
 from lsp_keras.inference.logits import inference_logits
 from lsp_keras.types import Flag, Floats
+from lsp_keras.zoo import is_in_zoo
 
 Shape = tuple[int | None, ...]
 
@@ -82,6 +83,11 @@ class Classifier:
     def located(self, path: Path | str, run: Path | None) -> "Classifier":
         """The same classifier with where it was read from."""
         return replace(self, path=path, run=run)
+
+    @property
+    def records(self) -> Path | None:
+        """Folder for records of evaluations, `None` where there is no run to keep them in."""
+        return None if self.run is None or is_in_zoo(self.run) else self.run / "evaluations"
 
     def count_params(self) -> int | None:
         """Number of weights, where it is known."""

@@ -10,6 +10,7 @@ from lsp_keras.classifiers.pixels import PixelRange
 from lsp_keras.classifiers.read import read
 from lsp_keras.classifiers.saved_model import SavedModelClassifier, find_saved_model
 from lsp_keras.validation import InputError, check_choice
+from lsp_keras.zoo import locate
 
 _FILES = {"best": "model.keras", "last": "last.keras", "ema": "ema.keras"}
 _SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -25,8 +26,8 @@ def load_classifier(
     """Loads the model of a run, any file of Keras, or a SavedModel.
 
     Args:
-        path: Folder of a run, a .keras or .h5 file, or a SavedModel: its folder, or that of its
-            versions, of which the newest is taken.
+        path: Folder of a run, `zoo:NAME`, a .keras or .h5 file, or a SavedModel: its folder, or
+            that of its versions, of which the newest is taken.
         weights: Of a run: `"best"` or `"last"` epoch, or `"ema"`, the best average of weights;
             a file is what it is.
         pixel_range: See `read`.
@@ -35,7 +36,7 @@ def load_classifier(
     Raises:
         InputError: There is no model there, or it cannot be read.
     """
-    path = Path(path)
+    path = locate(path)
     folder = find_saved_model(path)
     if folder is not None:
         saved = SavedModelClassifier(folder)
@@ -53,6 +54,7 @@ def find_file(path: Path, weights: str = "best") -> Path:
         InputError: There is none.
     """
     check_choice("weights", weights, _FILES)
+    path = locate(path)
     file = path / _FILES[weights] if path.is_dir() else path
     if not file.is_file():
         what = f"a run without {_FILES[weights]}" if path.is_dir() else "not there"
