@@ -55,11 +55,11 @@ def test_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with (tmp_path / name / "model.keras").open("r+b") as file:
         file.seek(1000)
         file.write(b"changed")
-    with pytest.raises(InputError, match="changed or damaged. Install lsp-keras again"):
+    with pytest.raises(InputError, match=r"changed or damaged\. Install lsp-keras again"):
         zoo.locate(f"zoo:{name}")
 
 
 def test_unknown_name_lists_those_there_are() -> None:
-    with pytest.raises(InputError, match=f"There is no zoo:cifar10_rubust.*{NAMES[0]}"):
+    with pytest.raises(InputError, match=rf"There is no zoo:cifar10_rubust.*{NAMES[0]}"):
         zoo.locate("zoo:cifar10_rubust")
     assert zoo.locate("runs/mine") == Path("runs/mine")
