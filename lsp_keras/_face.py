@@ -8,42 +8,62 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lsp_keras import registry
+
 
 class _Face(ModuleType):
     """A package that imports a public name when it is first read.
 
-    A function often has the name of the file that defines it (`evaluate`, `fit`). Importing that
-    file would put the module in the function's place, so a module never takes a public name.
+    A function often has the name of the file that defines it (`evaluate`, `resnet18`). Importing
+    that file would put the module in the function's place, so a module never takes a public name.
     """
 
-    _homes: dict[str, str]
+    _face_homes: dict[str, str]
+    _face_kind: str | None
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self._homes:
+        if name in self._face_homes:
+            value = getattr(import_module(self._face_homes[name]), name)
+        elif name in self._face_units():
+            value = registry.get(str(self._face_kind), self._face_units()[name])
+        else:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(self._homes[name]), name)
         super().__setattr__(name, value)
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (isinstance(value, ModuleType) and name in self._homes):
+        if not (isinstance(value, ModuleType) and self._face_shows(name)):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._homes})
+        return sorted({*super().__dir__(), *self._face_homes, *self._face_units()})
+
+    def _face_shows(self, name: str) -> bool:
+        return name in self._face_homes or name in self._face_units()
+
+    def _face_units(self) -> dict[str, str]:
+        """Registered units of the package's kind: name of the object to name in the registry."""
+        if self._face_kind is None:
+            return {}
+        return {
+            registry.unit_name(self._face_kind, stem): stem
+            for stem in registry.names(self._face_kind)
+        }
 
 
-def show(package: str) -> None:
+def show(package: str, *, kind: str | None = None) -> None:
     """Imports the names below a package's `if TYPE_CHECKING:` when they are first read.
 
     Type checkers see ordinary imports; at run time nothing of them is imported before its use.
 
     Args:
         package: The package's `__name__`.
+        kind: Kind of the units that its files register; they are public names too, so that a new
+            file needs no other edit.
     """
     module = sys.modules[package]
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    module.__dict__["_homes"] = dict(_homes(tree))
+    module.__dict__.update(_face_homes=dict(_homes(tree)), _face_kind=kind)
     module.__class__ = _Face
 
 

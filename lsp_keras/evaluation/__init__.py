@@ -1,5 +1,6 @@
 """Accuracy under attack, as a record that says what it is worth."""
 
+from lsp_keras._face import show
 from lsp_keras.evaluation.diagnosis.diagnose import diagnose
 from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
 from lsp_keras.evaluation.diagnosis.record import Diagnosis
@@ -27,3 +28,5 @@ __all__ = [
     "model_fingerprint",
     "profile",
 ]
+
+show(__name__)

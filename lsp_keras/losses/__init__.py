@@ -1,5 +1,6 @@
 """Pure formulas that return one value per example."""
 
+from lsp_keras._face import show
 from lsp_keras.losses.flatness import flatness_loss
 from lsp_keras.losses.global_compactness import global_compactness
 from lsp_keras.losses.hat import hat_loss
@@ -19,3 +20,5 @@ __all__ = [
     "nuat_loss",
     "trades_loss",
 ]
+
+show(__name__, kind="loss")

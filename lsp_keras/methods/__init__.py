@@ -1,5 +1,6 @@
 """Training methods: each file without an underscore is one, on the one step they share."""
 
+from lsp_keras._face import show
 from lsp_keras.methods._options import StepOptions
 from lsp_keras.methods._trainer import RobustTrainer
 from lsp_keras.methods.at import ATTrainer
@@ -29,3 +30,5 @@ __all__ = [
     "StepOptions",
     "TRADESTrainer",
 ]
+
+show(__name__, kind="method")

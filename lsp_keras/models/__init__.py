@@ -1,5 +1,6 @@
 """Classifiers: [0, 1] images in, logits out, normalization inside."""
 
+from lsp_keras._face import show
 from lsp_keras.models.preact_resnet18 import preact_resnet18
 from lsp_keras.models.resnet18 import resnet18
 from lsp_keras.models.resnet34 import resnet34
@@ -7,3 +8,5 @@ from lsp_keras.models.vit import vit
 from lsp_keras.models.wide_resnet import wide_resnet
 
 __all__ = ["preact_resnet18", "resnet18", "resnet34", "vit", "wide_resnet"]
+
+show(__name__, kind="model")

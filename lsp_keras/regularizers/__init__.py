@@ -1,5 +1,6 @@
 """Terms that any training method can add to its loss."""
 
+from lsp_keras._face import show
 from lsp_keras.regularizers._base import (
     FEATURES,
     NEIGHBORS,
@@ -27,3 +28,5 @@ __all__ = [
     "Regularizer",
     "Step",
 ]
+
+show(__name__, kind="regularizer")
