@@ -54,6 +54,7 @@ class DatasetInfo:
         resize: How images of another size were brought to `image_shape`, see
             `lsp_keras.ops.resizing`.
         left_out: Number of files or images of the source that are not used, by reason.
+        order_seed: Seed of the stratified order of each split.
         notes: Sentences on what was found, used and left out.
     """
 
@@ -67,6 +68,7 @@ class DatasetInfo:
     citation: str
     resize: str = "crop"
     left_out: Mapping[str, int] = field(default_factory=dict)
+    order_seed: int = 0
     notes: tuple[str, ...] = ()
 
     @property

@@ -124,7 +124,7 @@ def _candidates(folder: Path, left_out: collections.Counter[str]) -> Iterator[Pa
             yield path
         elif suffix in OTHER_SUFFIXES:
             kind = suffix[1:].upper()
-            left_out[f"{kind}, which a server cannot decode (convert them to PNG)"] += 1
+            left_out[f"{kind}, which a server cannot decode: convert them to PNG"] += 1
         else:
             left_out["no images"] += 1
 

@@ -132,9 +132,9 @@ def _read_header(path: Path) -> Header:
 def _problem(image: Image.Image) -> str | None:
     # Phones write several pictures into one JPEG, and Pillow then calls it MPO.
     if image.format not in (*FORMATS, "MPO"):
-        return f"{image.format}, which a server cannot decode (convert them to PNG)"
+        return f"{image.format}, which a server cannot decode: convert them to PNG"
     if image.format == "BMP" and image.mode not in ("RGB", "RGBA"):
-        return "BMP with a palette (convert them to PNG)"
+        return "BMP with a palette: convert them to PNG"
     return None
 
 

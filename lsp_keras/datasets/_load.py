@@ -4,6 +4,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def assemble(
         (validation,) = read(opened, own, (rows.validation,))
     (test,) = read(opened, opened.test, (rows.test,))
     info = _info(name, augmentation, opened, train, validation, test)
-    return Dataset(info, train, validation, test)
+    return Dataset(replace(info, order_seed=seed), train, validation, test)
 
 
 def encoded_files(

@@ -18,7 +18,7 @@ def describe_use(source: OpenSource, train: Split, validation: Split, test: Spli
     used = f"{len(train):,} to train on, {len(validation):,} to validate, {len(test):,} to test on"
     yield f"Images: {used}."
     if source.left_out:
-        listed = ", ".join(f"{count:,} {reason}" for reason, count in source.left_out.items())
+        listed = ", ".join(f"{reason} ({count:,})" for reason, count in source.left_out.items())
         yield f"Left out: {listed}."
 
 

@@ -57,8 +57,8 @@ def test_show_says_what_was_resized_and_left_out(show, images):
     name = f"folder:{images}"
     text = " ".join(show(name).split())
     assert "Images: 9 to train on, 0 to validate, 2 to test on." in text
-    assert "1 no images" in text
-    assert "1 TIFF, which a server cannot decode (convert them to PNG)" in text
+    assert "no images (1)" in text
+    assert "TIFF, which a server cannot decode: convert them to PNG (1)" in text
     assert "Resized to 20x20 by crop: 1 of 11 images (1 of 40x30)." in text
     facts = json.loads(show(name, "--image-size", "24x32", "--channels", "1", "--json"))
     assert facts["image_shape"] == [24, 32, 1]

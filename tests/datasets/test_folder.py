@@ -130,7 +130,7 @@ def test_folders_within_classes_are_read_and_all_else_is_counted(make_folder):
     pixels = np.concatenate([dataset.train.images, dataset.test.images])
     assert len(pixels) == 22
     assert abs(pixels[:, 0, 0].astype(int)[:, 1]).max() < 5
-    convert = "which a server cannot decode (convert them to PNG)"
+    convert = "which a server cannot decode: convert them to PNG"
     assert dataset.info.left_out == {
         "hidden or left by an archive": 4,
         "beside the folders of classes": 1,
@@ -139,7 +139,7 @@ def test_folders_within_classes_are_read_and_all_else_is_counted(make_folder):
         f"WEBP, {convert}": 1,
         f"TIFF, {convert}": 1,
     }
-    assert any("1 no images" in note for note in dataset.info.notes)
+    assert any("no images (1)" in note for note in dataset.info.notes)
     num_files = sum(path.is_file() for path in folder.rglob("*"))
     assert len(pixels) + sum(dataset.info.left_out.values()) == num_files
 

@@ -1,9 +1,12 @@
 """From a name to a dataset: the record, the limits, the files for what does not fit."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from lsp_keras.datasets import load
+from lsp_keras.datasets import encoded_files, load
 from lsp_keras.validation import InputError
 
 
@@ -19,6 +22,10 @@ def test_the_same_arguments_give_the_same_images():
         np.testing.assert_array_equal(one.indices, two.indices)
 
 
+def test_the_seed_of_the_order_is_recorded():
+    assert [load("digits", seed=seed).info.order_seed for seed in (0, 7)] == [0, 7]
+
+
 def test_limits_choose_subsets_and_statistics_follow_them():
     whole, some = load("digits"), load("digits", num_train=50, num_test=30)
     assert len(some.train) == 50
@@ -27,6 +34,30 @@ def test_limits_choose_subsets_and_statistics_follow_them():
     np.testing.assert_array_equal(some.test.indices, whole.test.indices[:30])
     np.testing.assert_array_equal(some.validation.indices, whole.validation.indices)
     np.testing.assert_allclose(some.info.mean[0], some.train.images.mean() / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [10, 37, 200])
+def test_the_head_of_every_split_is_a_fair_sample(count):
+    whole = load("digits")
+    for split in parts(whole):
+        share = np.bincount(split.labels, minlength=10) / len(split)
+        head = np.bincount(split.take(count).labels, minlength=10)
+        assert (abs(head - share * min(count, len(split))) <= 0.5 + 5 * share).all()
+
+
+def test_the_files_of_test_images_are_found(tmp_path):
+    generator = np.random.default_rng(0)
+    for index in range(20):
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    name = f"folder:{tmp_path / 'images'}"
+    test = load(name).test
+    files = encoded_files(name, test)
+    for file, image in zip(files, test.images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(file))), image)
+    assert encoded_files("digits", load("digits").test) is None
 
 
 def test_no_image_is_in_two_splits():

@@ -1,0 +1,49 @@
+"""The images that a model is measured on have the shape that it takes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from PIL import Image
+
+from lsp_keras.datasets import load
+from lsp_keras.runs.test_images import load_images
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> str:
+    """Two classes of photographs, of which the left half is red."""
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(5):
+            picture = Image.new("RGB", (80, 40), "blue")
+            picture.paste("red", (0, 0, 40, 40))
+            picture.save(tmp_path / "photos" / name / f"{index}.png")
+    return f"folder:{tmp_path / 'photos'}"
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (20, 50, 1), (None, None, 3)])
+def test_a_model_outside_of_a_run_decides_the_shape(photographs, shape) -> None:
+    test = load_images(
+        None, dataset=photographs, data_dir=None, cache_dir=None, image_shape=shape
+    ).test
+    # The folder's own size is 40x80.
+    height, width, channels = (size or own for size, own in zip(shape, (40, 80, 3), strict=True))
+    assert test.images.shape[1:] == (height, width, channels)
+    expected = load(photographs, image_size=f"{height}x{width}", channels=channels).test
+    np.testing.assert_array_equal(test.images, expected.images)
+
+
+def test_another_dataset_is_read_as_the_runs_own_was(photographs, tmp_path) -> None:
+    settings = {"dataset": "digits", "resize": "stretch", "image_size": "24x24"}
+    (tmp_path / "config.toml").write_text(tomli_w.dumps(settings))
+    own, other = (
+        load_images(
+            tmp_path, dataset=name, data_dir=None, cache_dir=None, image_shape=(24, 24, 3)
+        ).test
+        for name in (None, photographs)
+    )
+    assert own.images.shape == (359, 24, 24, 3)
+    expected = load(photographs, image_size=24, resize="stretch").test
+    np.testing.assert_array_equal(other.images, expected.images)
