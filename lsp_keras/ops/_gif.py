@@ -37,11 +37,12 @@ def opaque_gif(contents: tf.Tensor) -> tf.Tensor:
     whole &= reader.little16(image + 7) >= reader.little16(tf.constant(8))
     whole &= (reader.byte(image) == _IMAGE) & (reader.little16(image + 1) == 0)
     whole &= reader.little16(image + 3) == 0
-    with tf.control_dependencies([tf.debugging.Assert(whole, [_SMALL, image])]):
-        contents = tf.identity(contents)
     flags = reader.byte(control + 3)
     own_palette = _palette_size(reader.byte(image + 9)) > 0
     entry = tf.where(own_palette, image + 10, _HEADER) + 3 * reader.byte(control + 6)
+    whole &= entry + 3 <= reader.size
+    with tf.control_dependencies([tf.debugging.Assert(whole, [_SMALL, image])]):
+        contents = tf.identity(contents)
 
     def patched() -> tf.Tensor:
         # Even values of the flags say that nothing is transparent.
