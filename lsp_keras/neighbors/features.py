@@ -97,6 +97,16 @@ def image_features(
     return features
 
 
+def own_features(embeddings: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy of the user's features `(n, ...)` as rows that `prepare` may overwrite.
+
+    float64 stays: what the small differences of large values say would be lost in float32.
+    """
+    rows = np.asarray(embeddings)
+    kind = np.float64 if rows.dtype == np.float64 else np.float32
+    return np.array(rows, kind).reshape(len(rows), -1)
+
+
 class Prepared(NamedTuple):
     """Features as an index takes them.
 

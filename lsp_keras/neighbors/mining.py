@@ -24,6 +24,7 @@ from lsp_keras.neighbors.features import (
     Prepared,
     Progress,
     image_features,
+    own_features,
     prepare,
     silent,
 )
@@ -219,10 +220,7 @@ def _features(
     if embeddings is None:
         features = image_features(images, encode, batch_size=batch_size, progress=progress)
     else:
-        # A copy where it would be overwritten; in float64 the small differences survive.
-        kind = np.float64 if np.asarray(embeddings).dtype == np.float64 else np.float32
-        rows = np.array(embeddings, kind)
-        features = rows.reshape(len(rows), -1)
+        features = own_features(embeddings)
     if len(features) != len(images):
         raise InputError(
             f"There must be one row of embeddings for each image: {len(images)}. "

@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.neighbors.cache import table_path
-from lsp_keras.neighbors.features import FeatureSource, Progress, image_features, prepare
+from lsp_keras.neighbors.features import (
+    FeatureSource,
+    Progress,
+    image_features,
+    own_features,
+    prepare,
+)
 from lsp_keras.neighbors.mining import MiningSettings
 from lsp_keras.storage import atomic_path
 from lsp_keras.types import Floats
@@ -82,6 +88,8 @@ def find_features(
 ) -> StoredFeatures:
     """The features that `find_or_mine` searches in; computed and kept where they are not yet.
 
+    They are centered and scaled by a power of two, as they are for the search.
+
     Args:
         images: Training images `(n, height, width, channels)`.
         settings: As of `find_or_mine`; the table of the same arguments lies beside.
@@ -102,7 +110,7 @@ def find_features(
         if source.embeddings is None:
             found = image_features(images, source.encode, progress=progress)
         else:
-            found = np.array(source.embeddings, np.float32).reshape(len(source.embeddings), -1)
-        prepare(found, normalize=settings.normalize)
-        save_features(path, found)
+            found = own_features(source.embeddings)
+        # Centered and scaled, they keep their differences in half precision too.
+        save_features(path, prepare(found, normalize=settings.normalize).features)
     return load_features(path, len(images))

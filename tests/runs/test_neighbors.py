@@ -42,7 +42,12 @@ def test_neighbors_in_the_batch_need_features_and_no_neighbor_images(
     assert seen["neighbors"] is None
     pixels = seen["split"].images.reshape(48, -1) / 255
     pixels /= np.linalg.norm(pixels, axis=1, keepdims=True)
-    np.testing.assert_allclose(seen["features"], pixels, atol=1e-3)
+    # Shifted and scaled by a common factor: all distances keep their ratios.
+    found, expected = (
+        np.linalg.norm(rows[:, None] - rows[None], axis=2)
+        for rows in (np.asarray(seen["features"], np.float64), pixels)
+    )
+    np.testing.assert_allclose(found / found.max(), expected / expected.max(), atol=2e-3)
     assert run.history[0]["lsp"] > 0
 
 
