@@ -16,11 +16,14 @@ def in_float32(classifier: keras.Model) -> keras.Model:
     precision would cost an attack precision, and so overstate robustness.
 
     Args:
-        classifier: Functional or sequential.
+        classifier: Made of layers that Keras can rebuild from their configuration.
 
     Returns:
-        The classifier itself where no layer is of mixed precision; else a copy, always the same
-        one, so that what was compiled for it serves again.
+        The classifier itself where it computes in float32; else a copy, always the same one, so
+        that what was compiled for it serves again.
+
+    Raises:
+        InputError: It cannot be rebuilt.
     """
     if precision_of(classifier) == "float32":
         return classifier
