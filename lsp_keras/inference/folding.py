@@ -20,7 +20,7 @@ def folded(logits_fn: Any) -> Any:
         A model of the same layers, or `logits_fn` where it is not one of Keras's functional or
         sequential models or has nothing to fold.
     """
-    graph = _as_functional(logits_fn)
+    graph = as_functional(logits_fn)
     if graph is None:
         return logits_fn
     # By the convolution's output: the layer and what it was called with.
@@ -76,7 +76,7 @@ class NormalizedConvolution(keras.Layer):
         return convolved + shift
 
 
-def _as_functional(logits_fn: Any) -> keras.Model | None:
+def as_functional(logits_fn: Any) -> keras.Model | None:
     """The model as a graph of layers, if it is no more than that."""
     if not isinstance(logits_fn, keras.Model):
         return None
