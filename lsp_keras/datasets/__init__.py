@@ -3,9 +3,10 @@
 from lsp_keras.datasets._arrays import from_arrays
 from lsp_keras.datasets._attach import attach
 from lsp_keras.datasets._load import encoded_files, load, split_size
-from lsp_keras.datasets._pipeline import count_batches, make_batches
+from lsp_keras.datasets._pipeline import EpochBatches, count_batches, make_batches
 
 __all__ = [
+    "EpochBatches",
     "attach",
     "count_batches",
     "encoded_files",

@@ -14,6 +14,7 @@ from lsp_keras.validation import InputError, check_positive
 # From the epoch to a permutation of the rows, the same for the same epoch.
 Order = Callable[[int], Integers]
 
+_BATCHES_AHEAD = 4
 # Keeps the draws for neighbors apart from those for the images themselves.
 _NEIGHBOR_STRIDE = 2**40
 
@@ -81,29 +82,91 @@ def make_batches(
         >>> next(iter(batches))["images"].shape
         TensorShape([32, 16, 16, 3])
     """
-    num_batches = count_batches(len(split), batch_size, drop_remainder)
-    for name, value in (("seed", seed), ("epoch", epoch)):
-        check_positive(name, value, allow_zero=True)
-    check_positive("num_epochs", num_epochs)
-    if neighbors is not None:
-        check_table(neighbors, len(split))
-    if features is not None:
-        _check_features(features, len(split))
-    if order is None:
-        order = functools.partial(_random_order, len(split), seed)
-    rows = functools.partial(
-        _batch_rows, len(split), batch_size, num_batches, order if shuffle else None
+    batches = EpochBatches(
+        split,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        seed=seed,
+        augment=augment,
+        neighbors=neighbors,
+        augment_neighbors=augment_neighbors,
+        features=features,
+        order=order,
+        drop_remainder=drop_remainder,
     )
-    static_size = batch_size if drop_remainder or len(split) % batch_size == 0 else None
-    gather = _Gather(split, neighbors, features, rows, static_size)
-    finish = _Finish(augment, augment_neighbors, seed)
-    steps = tf.data.Dataset.range(epoch * num_batches, (epoch + num_epochs) * num_batches)
-    batches = steps.map(
-        lambda step: finish(gather(step), step // num_batches),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return batches(epoch, num_epochs)
+
+
+class EpochBatches:
+    """From the epoch to its batches, as `make_batches` makes them, traced once for all epochs.
+
+    Args:
+        split: As of `make_batches`, and so are the others.
+        batch_size: Likewise.
+        shuffle: Likewise.
+        seed: Likewise.
+        augment: Likewise.
+        neighbors: Likewise.
+        augment_neighbors: Likewise.
+        features: Likewise.
+        order: Likewise.
+        drop_remainder: Likewise.
+
+    Raises:
+        InputError: As `make_batches`.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        augment: Augment | None = None,
+        neighbors: NeighborTable | None = None,
+        augment_neighbors: bool = False,
+        features: npt.NDArray[Any] | None = None,
+        order: Order | None = None,
+        drop_remainder: bool = False,
+    ) -> None:
+        num_batches = count_batches(len(split), batch_size, drop_remainder)
+        check_positive("seed", seed, allow_zero=True)
+        if neighbors is not None:
+            check_table(neighbors, len(split))
+        if features is not None:
+            _check_features(features, len(split))
+        if order is None:
+            order = functools.partial(_random_order, len(split), seed)
+        rows = functools.partial(
+            _batch_rows, len(split), batch_size, num_batches, order if shuffle else None
+        )
+        static_size = batch_size if drop_remainder or len(split) % batch_size == 0 else None
+        gather = _Gather(split, neighbors, features, rows, static_size)
+        finish = _Finish(augment, augment_neighbors, seed)
+        self.num_batches = num_batches
+        self._batch = tf.function(
+            lambda step: finish(gather(step), step // num_batches),
+            input_signature=[tf.TensorSpec([], tf.int64)],
+        )
+
+    def __call__(self, epoch: int, num_epochs: int = 1) -> tf.data.Dataset:
+        """Batches of `num_epochs` epochs one after the other, the first one counted from 0."""
+        check_positive("epoch", epoch, allow_zero=True)
+        check_positive("num_epochs", num_epochs)
+        first, last = epoch * self.num_batches, (epoch + num_epochs) * self.num_batches
+        batches = tf.data.Dataset.range(first, last).map(
+            self._batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        return batches.prefetch(_BATCHES_AHEAD).with_options(_options())
+
+
+def _options() -> tf.data.Options:
+    """Without the search for a faster graph, which each epoch would repeat and never pays here."""
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return options
 
 
 def count_batches(num_images: int, batch_size: int, drop_remainder: bool) -> int:

@@ -53,7 +53,7 @@ class AdversarialTrainer(RobustTrainer):
         """Adversarial images, float32 `(batch, height, width, channels)`."""
         images = batch["images"]
         adversarial = self.attack.perturb(
-            self.classifier,
+            self.networks.attacked,
             images,
             batch["labels"],
             seed=self.step_seed(),

@@ -18,6 +18,8 @@ class StepOptions:
         awp_warmup_steps: Steps before the first that moves the weights.
         ema_decay: Part of the averaged weights that a step keeps, in (0, 1), for example 0.999;
             `None` keeps no average.
+        fused: Whether batch normalizations run as fused kernels and, in attacks, as part of the
+            convolutions before them; equal to Keras's own up to rounding.
 
     Raises:
         InputError: A value is out of its range.
@@ -31,6 +33,7 @@ class StepOptions:
     awp_gamma: float = 0.0
     awp_warmup_steps: int = 0
     ema_decay: float | None = None
+    fused: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:

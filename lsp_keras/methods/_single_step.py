@@ -165,7 +165,10 @@ class SingleStepTrainer(RobustTrainer):
     def attack_pass(self, images: tf.Tensor) -> tf.Tensor:
         """Float32 logits in the attack's mode; nothing that the pass would change is changed."""
         with keras.StatelessScope(collect_losses=True):
-            logits = self.classifier(images, training=self.gradient_mode == "training")
+            if self.gradient_mode == "training":
+                logits = self.networks.training(images, training=True)
+            else:
+                logits = self.networks.attacked(images, training=False)
         return tf.cast(logits, tf.float32)
 
     def _slope(self, images: tf.Tensor, objective: Objective) -> tf.Tensor:

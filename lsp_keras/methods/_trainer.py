@@ -14,12 +14,13 @@ from lsp_keras.methods._averaging import WeightAverage
 from lsp_keras.methods._awp import descend_nearby
 from lsp_keras.methods._batches import check_logits, checked_labels, clear_checks, unpack
 from lsp_keras.methods._descent import Descent
+from lsp_keras.methods._networks import Networks
 from lsp_keras.methods._options import StepOptions
 from lsp_keras.methods._units import deserialize_unit, serialize_unit
 from lsp_keras.ops.finite import check_finite, clear_errors
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Outputs, Regularizer, Step
-from lsp_keras.regularizers._passes import feature_model, training_pass
+from lsp_keras.regularizers._passes import training_pass
 from lsp_keras.validation import InputError
 
 Terms = Mapping[str, tf.Tensor]
@@ -61,6 +62,7 @@ class RobustTrainer(keras.Model):
             smoothing changes.
         needs_guard: Whether the method's attack can be outwitted and made stronger, so that an
             `OverfittingGuard` is of use.
+        networks: Forms of the classifier that the step's passes go through.
     """
 
     train_function: Any
@@ -90,6 +92,7 @@ class RobustTrainer(keras.Model):
         self._term_trackers = {term: keras.metrics.Mean(name=term) for term in names}
         self.options = StepOptions()
         self.average: WeightAverage | None = None
+        self.networks = Networks(classifier)
 
     def configure(self, options: StepOptions) -> None:
         """Sets the options of the training step, before `compile`; `save` keeps them.
@@ -105,6 +108,7 @@ class RobustTrainer(keras.Model):
                 f"of a label. Received: label_smoothing={options.label_smoothing:g}."
             )
         self.options = options
+        self.networks = Networks(self.classifier, faster=options.fused)
         decay = options.ema_decay
         self.average = None if decay is None else WeightAverage(self.classifier, decay)
 
@@ -179,8 +183,8 @@ class RobustTrainer(keras.Model):
             images: float32 `(batch, height, width, channels)`.
         """
         if not any(item.uses_features for item in self.regularizers):
-            return training_pass(self.classifier, images)
-        return training_pass(feature_model(self.classifier), images)
+            return training_pass(self.networks.training, images)
+        return training_pass(self.networks.features, images)
 
     def cross_entropy(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Of labels `(batch,)`, smoothed as the options say; float32 `(batch,)`.
@@ -335,7 +339,8 @@ class RobustTrainer(keras.Model):
     ) -> tuple[Terms, Anchor]:
         """Terms of the method and of all regularizers."""
         terms, anchor = self.compute_terms(batch, perturbed)
-        step = Step(self.classifier, batch, anchor, self.step_seed(), self.iteration(), prepared)
+        network, seed = self.networks.training, self.step_seed()
+        step = Step(network, batch, anchor, seed, self.iteration(), prepared)
         for regularizer in self.regularizers:
             terms = {**terms, **regularizer.terms(step)}
         return terms, anchor

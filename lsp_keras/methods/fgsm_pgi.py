@@ -136,7 +136,7 @@ class FGSMPGITrainer(SingleStepTrainer):
     ) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         adversarial, start = perturbed
-        prior_logits = self.classifier(start, training=True)
+        prior_logits = self.forward(start).logits
         anchor = self.anchor_pass(adversarial, batch)
         moves = tf.cast(anchor.logits, tf.float32) - tf.cast(prior_logits, tf.float32)
         terms = {

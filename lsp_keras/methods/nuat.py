@@ -1,6 +1,7 @@
 """Nuclear norm adversarial training: clean images, and few directions to move their logits in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import keras
@@ -116,8 +117,9 @@ class NuATTrainer(SingleStepTrainer):
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
-        clean_logits = self.classifier(batch["images"], training=True)
-        anchor = self.anchor_pass(perturbed, batch)
+        clean = self.forward(batch["images"])
+        clean_logits = clean.logits
+        anchor = replace(self.anchor_pass(perturbed, batch), clean=clean)
         terms = {
             "cross_entropy": self.cross_entropy(batch["labels"], clean_logits),
             "nuclear": nuclear_distance(clean_logits, anchor.logits),

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.classifiers import load_keras
-from lsp_keras.datasets import count_batches, make_batches
+from lsp_keras.datasets import EpochBatches, count_batches
 from lsp_keras.runs.build import (
     build_augmentation,
     build_trainer,
@@ -196,24 +196,18 @@ def _policy(config: FitConfig) -> str:
 def _epoch_batches(
     config: FitConfig, dataset: Dataset, neighbors: RunNeighbors, batch_size: int
 ) -> Callable[[int], tf.data.Dataset]:
-    augment = build_augmentation(config, dataset.info)
-
-    def batches(epoch: int) -> tf.data.Dataset:
-        return make_batches(
-            dataset.train,
-            batch_size=batch_size,
-            shuffle=True,
-            seed=config.seed,
-            epoch=epoch,
-            augment=augment,
-            neighbors=neighbors.table,
-            augment_neighbors=config.augment_neighbors,
-            features=neighbors.features,
-            order=neighbors.order,
-            drop_remainder=True,
-        )
-
-    return batches
+    return EpochBatches(
+        dataset.train,
+        batch_size=batch_size,
+        shuffle=True,
+        seed=config.seed,
+        augment=build_augmentation(config, dataset.info),
+        neighbors=neighbors.table,
+        augment_neighbors=config.augment_neighbors,
+        features=neighbors.features,
+        order=neighbors.order,
+        drop_remainder=True,
+    )
 
 
 def _dataset_record(dataset: Dataset, neighbors: RunNeighbors) -> dict[str, object]:

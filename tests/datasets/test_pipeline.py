@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.datasets import count_batches, make_batches
+from lsp_keras.datasets import EpochBatches, count_batches, make_batches
 from lsp_keras.types import NeighborTable, Split
 from lsp_keras.validation import InputError
 
@@ -172,3 +172,21 @@ def test_a_given_order_is_followed_from_epoch_to_epoch(split):
 
     batches = make_batches(split, batch_size=4, shuffle=True, epoch=1, num_epochs=2, order=order)
     assert list(itertools.chain(*rows(batches))) == [*np.roll(range(10), 1), *np.roll(range(10), 2)]
+
+
+def test_epochs_share_one_trace(split):
+    """What is augmented in Python is called once, whatever the number of epochs."""
+    calls = []
+
+    class Counted(AddKeys):
+        def __call__(self, images, **keys):
+            calls.append(1)
+            return super().__call__(images, **keys)
+
+    options = {"batch_size": 4, "shuffle": True, "seed": 3, "augment": Counted()}
+    batches = EpochBatches(split, **options)
+    for epoch in (2, 0, 1):
+        expected = make_batches(split, epoch=epoch, **{**options, "augment": AddKeys()})
+        for left, right in zip(batches(epoch), expected, strict=True):
+            np.testing.assert_array_equal(left["images"], right["images"])
+    assert len(calls) == 1

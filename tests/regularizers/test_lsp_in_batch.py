@@ -17,6 +17,7 @@ from lsp_keras.methods import (
     MixupTrainer,
     RobustTrainer,
     StandardTrainer,
+    StepOptions,
     TRADESTrainer,
 )
 from lsp_keras.regularizers import LFRC, LSP, Anchor, Batch, Outputs, Step
@@ -236,6 +237,7 @@ class Passes:
     def run(self, batch: Batch) -> None:
         """One step's terms, without the attack's passes."""
         trainer = self.trainer
+        trainer.configure(StepOptions(fused=False))
         trainer.compile(keras.optimizers.SGD(0.1))
         perturbed = trainer.perturb(batch)
         normalization = trainer.classifier.layers[1]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lsp_keras.datasets import EpochBatches
 from lsp_keras.neighbors import features_path, save_features
 from lsp_keras.runs import FitConfig, fit
 from lsp_keras.validation import InputError
@@ -19,15 +20,15 @@ BATCH = {"lsp_neighbors": "batch", "group_size": 4}
 
 @pytest.fixture
 def batches_seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Arguments of every call that makes an epoch's batches."""
+    """Arguments of every call that makes a run's batches."""
     seen: list[dict[str, Any]] = []
-    make = _run.make_batches
+    make = _run.EpochBatches
 
     def noted(split: Any, **options: Any) -> Any:
         seen.append({"split": split, **options})
         return make(split, **options)
 
-    monkeypatch.setattr(_run, "make_batches", noted)
+    monkeypatch.setattr(_run, "EpochBatches", noted)
     return seen
 
 
@@ -72,15 +73,15 @@ def test_a_grouped_run_resumes_bit_for_bit(
 ) -> None:
     config = FitConfig.of(**{**tiny, "epochs": 3}, **BATCH)
     whole = fit(config, runs_dir=tmp_path, name="whole", cache_dir=tmp_path)
-    make = _run.make_batches
+    make = EpochBatches.__call__
 
-    def interrupted(split: Any, *, epoch: int, **options: Any) -> Any:
+    def interrupted(batches: EpochBatches, epoch: int) -> Any:
         if epoch == 1:
             raise KeyboardInterrupt
-        return make(split, epoch=epoch, **options)
+        return make(batches, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_run, "make_batches", interrupted)
+        patch.setattr(EpochBatches, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fit(config, runs_dir=tmp_path, name="cut", cache_dir=tmp_path)
     resumed = fit(config, runs_dir=tmp_path, name="cut", resume=True, cache_dir=tmp_path)

@@ -1,0 +1,75 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsp_keras.attacks.pgd import PGD
+from lsp_keras.inference.folding import NormalizedConvolution
+from lsp_keras.inference.fused import FusedNormalization
+from lsp_keras.methods import ATTrainer, RobustTrainer, StepOptions
+from lsp_keras.methods._networks import Networks
+from lsp_keras.models import resnet18
+from lsp_keras.regularizers import LFRC, LSP
+
+
+def build_trainer(fused: bool) -> RobustTrainer:
+    trainer = ATTrainer(
+        resnet18(10, width=4, input_shape=(16, 16, 3)),
+        attack=PGD(epsilon=0.03, num_steps=2),
+        regularizers=[LSP(neighbors="batch", num_neighbors=4), LFRC(weight=1.0)],
+    )
+    trainer.configure(StepOptions(fused=fused))
+    trainer.compile(keras.optimizers.SGD(0.1))
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def batches() -> tf.data.Dataset:
+    rng = np.random.default_rng(0)
+    batch = {
+        "images": rng.random((32, 16, 16, 3), dtype=np.float32),
+        "labels": np.arange(32) % 10,
+        "indices": np.arange(32),
+        "features": rng.random((32, 6), dtype=np.float32),
+    }
+    return tf.data.Dataset.from_tensor_slices(batch).batch(16)
+
+
+def test_a_step_is_that_of_keras_up_to_rounding(batches: tf.data.Dataset) -> None:
+    """Two steps with an attack; a pixel whose gradient is nearly zero may change its sign."""
+    runs = []
+    for fused in (True, False):
+        trainer = build_trainer(fused)
+        logs = trainer.fit(batches.take(1), verbose=0, shuffle=False).history
+        runs.append((logs, trainer.classifier.get_weights()))
+    (logs, weights), (other_logs, other_weights) = runs
+    for name, values in logs.items():
+        np.testing.assert_allclose(values, other_logs[name], rtol=1e-3)
+    for one, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.05, atol=5e-3)
+
+
+def test_forms_share_the_classifiers_variables() -> None:
+    classifier = resnet18(10, width=4)
+    networks = Networks(classifier)
+    for model, kind in (
+        (networks.training, FusedNormalization),
+        (networks.features, FusedNormalization),
+        (networks.attacked, NormalizedConvolution),
+    ):
+        assert any(isinstance(layer, kind) for layer in model.layers)
+        assert {id(item) for item in model.variables} == {id(v) for v in classifier.variables}
+
+
+def test_without_them_every_form_is_the_classifier() -> None:
+    classifier = resnet18(10, width=4)
+    networks = Networks(classifier, faster=False)
+    assert networks.training is networks.attacked is classifier
+
+
+def test_a_trainer_holds_each_variable_once(batches: tf.data.Dataset) -> None:
+    trainer, plain = build_trainer(True), build_trainer(False)
+    trainer.fit(batches, verbose=0, shuffle=False)
+    plain.fit(batches, verbose=0, shuffle=False)
+    assert [v.path for v in trainer.variables] == [v.path for v in plain.variables]
+    assert len(trainer.layers) == len(plain.layers)
