@@ -1,19 +1,22 @@
-"""Images per second of one training step: standard, LSP, AT and LSP+ side by side.
+"""What a training step costs: standard, LSP, AT and LSP+ side by side, the pipeline included.
 
-Random images that lie ready in memory, so that only the step is measured: forward and backward
-passes, the attack, the update. The rows take turns, so that a machine that slows down slows all.
+Random images of CIFAR-10's size go through the whole of what `fit` does in an epoch: gathering,
+crop and flip, neighbors or features, the attack, forward and backward passes, the update. The
+rows take turns, so that a machine that slows down slows all. Ratios are of processor time, which
+does not count what other processes take; on a GPU, of wall time.
 
-    python benchmarks/train_step.py --widths 16,64 --batch-size 128
+    python benchmarks/train_step.py --widths 8,16 --batch-size 128
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,19 +26,66 @@ import tensorflow as tf
 from _report import header, print_header
 
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.methods import ATTrainer, RobustTrainer, StandardTrainer
+from lsp_keras.augmentations.crop_flip import CropFlip
+from lsp_keras.datasets import EpochBatches
+from lsp_keras.methods import ATTrainer, RobustTrainer, StandardTrainer, StepOptions
 from lsp_keras.models import resnet18
-from lsp_keras.regularizers import LSP
+from lsp_keras.regularizers import FEATURES, LFRC, LSP, NEIGHBORS, Regularizer
 from lsp_keras.training import CoupledSGD
+from lsp_keras.types import NeighborTable, Split
 
 NUM_CLASSES = 10
-METHODS: dict[str, Callable[..., RobustTrainer]] = {
-    "standard": StandardTrainer,
-    "LSP": lambda classifier: StandardTrainer(classifier, regularizers=[LSP()]),
-    "AT": lambda classifier: ATTrainer(classifier, attack=inner_attack()),
-    "LSP+": lambda classifier: ATTrainer(classifier, attack=inner_attack(), regularizers=[LSP()]),
+FEATURE_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        adversarial: Whether it trains on the images of an attack.
+        regularizers: Terms that it adds.
+        fused: Whether its batch normalizations are fused and, in the attack, folded.
+        base: Row that its cost is divided by.
+    """
+
+    adversarial: bool = False
+    regularizers: tuple[Regularizer, ...] = ()
+    fused: bool = True
+    base: str = "standard"
+
+
+ROWS = {
+    "standard": Row(),
+    "standard, Keras's BatchNorm": Row(fused=False),
+    "LSP, fresh": Row(regularizers=(LSP(),)),
+    "LSP, batch": Row(regularizers=(LSP(neighbors="batch"),)),
+    "LSP, batch, kernel": Row(regularizers=(LSP(neighbors="batch", target="kernel"),)),
+    "AT": Row(adversarial=True, base="AT"),
+    "AT, Keras's BatchNorm": Row(adversarial=True, fused=False, base="AT"),
+    "LSP+, fresh": Row(adversarial=True, regularizers=(LSP(),), base="AT"),
+    "LSP+, batch": Row(adversarial=True, regularizers=(LSP(neighbors="batch"),), base="AT"),
+    "LSP+, batch, kernel": Row(
+        adversarial=True, regularizers=(LSP(neighbors="batch", target="kernel"),), base="AT"
+    ),
+    "AT + lfrc": Row(adversarial=True, regularizers=(LFRC(),), base="AT"),
 }
-Rates = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one epoch of the benchmark.
+
+    Attributes:
+        wall: By the clock.
+        processor: Of all cores together.
+    """
+
+    wall: float
+    processor: float
+
+
+Costs = dict[str, list[Cost]]
 
 
 def main() -> None:
@@ -43,23 +93,29 @@ def main() -> None:
     options = parse()
     if options.mixed_precision:
         keras.config.set_dtype_policy(options.mixed_precision)
-    rates = {width: measure(width, options) for width in options.widths}
+    costs = {width: measure(width, options) for width in options.widths}
     if options.json:
-        print(json.dumps(header(Path(__file__)) | {"images_per_second": rates}, indent=2))
+        seconds = {
+            width: {name: [vars(cost) for cost in values] for name, values in rows.items()}
+            for width, rows in costs.items()
+        }
+        print(json.dumps(header(Path(__file__)) | {"seconds": seconds}, indent=2))
     else:
         print_header(Path(__file__))
-        print_table(rates)
+        print_table(costs, options)
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--widths", type=numbers, default=[16, 64], help="default 16,64")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--widths", type=numbers, default=[8, 16], help="default 8,16")
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--neighbors", type=int, default=8, help="m of LSP")
     parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--attack-steps", type=int, default=10, help="of AT's PGD")
     parser.add_argument("--steps", type=int, default=5, help="in each repeat")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME")
     parser.add_argument("--xla", action="store_true", help="compile the step with XLA")
     parser.add_argument("--mixed-precision", choices=["mixed_float16", "mixed_bfloat16"])
     parser.add_argument("--json", action="store_true", help="print every repeat as JSON")
@@ -67,64 +123,104 @@ def parse() -> argparse.Namespace:
 
 
 def numbers(text: str) -> list[int]:
-    """`"16,64"` as a list."""
+    """`"8,16"` as a list."""
     return [int(part) for part in text.split(",")]
 
 
-def inner_attack() -> PGD:
-    """The papers' attack in training."""
-    return PGD(epsilon="8/255", step_size="2/255", num_steps=10)
+def measure(width: int, options: argparse.Namespace) -> Costs:
+    """Costs of each row, one for each repeat."""
+    runs = {}
+    for name in options.rows:
+        trainer = build(ROWS[name], width, options)
+        batches = make_batches(ROWS[name], options)
+        run(trainer, batches, 0)  # compiles
+        runs[name] = trainer, batches
+    costs: Costs = {name: [] for name in runs}
+    for repeat in range(1, options.repeats + 1):
+        for name, (trainer, batches) in runs.items():
+            costs[name].append(run(trainer, batches, repeat))
+    return costs
 
 
-def measure(width: int, options: argparse.Namespace) -> Rates:
-    """Images per second of each method, one value per repeat."""
-    batches = make_batches(options)
+def build(row: Row, width: int, options: argparse.Namespace) -> RobustTrainer:
+    """The row's trainer, compiled."""
     shape = (options.image_size, options.image_size, 3)
-    trainers = {}
-    for name, build in METHODS.items():
-        trainer = build(resnet18(NUM_CLASSES, input_shape=shape, width=width))
-        trainer.compile(CoupledSGD(0.01), jit_compile=options.xla)
-        run(trainer, batches)  # compiles
-        trainers[name] = trainer
-    rates: Rates = {name: [] for name in METHODS}
-    for _ in range(options.repeats):
-        for name, trainer in trainers.items():
-            seconds = run(trainer, batches)
-            rates[name].append(options.steps * options.batch_size / seconds)
-    return rates
+    classifier = resnet18(NUM_CLASSES, input_shape=shape, width=width)
+    if row.adversarial:
+        attack = PGD(epsilon="8/255", step_size="2/255", num_steps=options.attack_steps)
+        trainer: RobustTrainer = ATTrainer(classifier, attack=attack, regularizers=row.regularizers)
+    else:
+        trainer = StandardTrainer(classifier, regularizers=row.regularizers)
+    trainer.configure(StepOptions(fused=row.fused))
+    trainer.compile(CoupledSGD(0.01), metrics=["accuracy"], jit_compile=options.xla)
+    return trainer
 
 
-def make_batches(options: argparse.Namespace) -> tf.data.Dataset:
-    """One random batch, again and again."""
+def make_batches(row: Row, options: argparse.Namespace) -> EpochBatches:
+    """Random images with what the row needs of neighbors."""
     rng = np.random.default_rng(0)
-    count, neighbors, size = options.batch_size, options.neighbors, options.image_size
-    batch: dict[str, Any] = {
-        "images": rng.random((count, size, size, 3), dtype=np.float32),
-        "labels": rng.integers(0, NUM_CLASSES, count),
-        "indices": np.arange(count),
-        "neighbor_images": rng.random((count, neighbors, size, size, 3), dtype=np.float32),
-        "neighbor_distances": rng.random((count, neighbors), dtype=np.float32),
-    }
-    return tf.data.Dataset.from_tensors(batch).repeat(options.steps)
+    count, size = options.steps * options.batch_size, options.image_size
+    images = rng.integers(0, 256, (count, size, size, 3), np.uint8)
+    needs = frozenset[str]().union(*(item.needs for item in row.regularizers))
+    table = None
+    if NEIGHBORS in needs:
+        offsets = rng.integers(1, count, (count, options.neighbors))
+        rows = (np.arange(count)[:, None] + offsets) % count
+        table = NeighborTable(rows, rng.random(rows.shape, np.float32), {})
+    features = rng.normal(size=(count, FEATURE_SIZE)).astype(np.float16)
+    return EpochBatches(
+        Split(images, rng.integers(0, NUM_CLASSES, count), np.arange(count)),
+        batch_size=options.batch_size,
+        shuffle=True,
+        augment=CropFlip(),
+        neighbors=table,
+        features=features if FEATURES in needs else None,
+        drop_remainder=True,
+    )
 
 
-def run(trainer: RobustTrainer, batches: tf.data.Dataset) -> float:
-    """Seconds for one pass over the batches; the last logs are read, so the device is done."""
-    start = time.perf_counter()
-    trainer.fit(batches, verbose=0, shuffle=False)
-    return time.perf_counter() - start
+def run(trainer: RobustTrainer, batches: EpochBatches, epoch: int) -> Cost:
+    """One epoch; its last logs are read, so the device is done."""
+    data: tf.data.Dataset = batches(epoch)
+    wall, processor = time.perf_counter(), _processor_seconds()
+    trainer.fit(data, verbose=0, shuffle=False)
+    return Cost(time.perf_counter() - wall, _processor_seconds() - processor)
 
 
-def print_table(rates: dict[int, Rates]) -> None:
-    """Median and range of each row, and its cost as a multiple of standard training."""
-    print("| width | method | images/s, median | range | time per image, standard = 1 |")
-    print("|---|---|---|---|---|")
-    for width, by_method in rates.items():
-        standard = statistics.median(by_method["standard"])
-        for name, values in by_method.items():
-            median = statistics.median(values)
-            spread = f"{min(values):,.0f} to {max(values):,.0f}"
-            print(f"| {width} | {name} | {median:,.0f} | {spread} | {standard / median:.1f} |")
+def _processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def print_table(costs: dict[int, Costs], options: argparse.Namespace) -> None:
+    """Median and range of each row, and its cost as a multiple of its base."""
+    count = options.steps * options.batch_size
+    print("| width | row | images/s | range | processor ms an image | times its base | base |")
+    print("|---|---|---|---|---|---|---|")
+    for width, rows in costs.items():
+        for name, values in rows.items():
+            rates = [count / cost.wall for cost in values]
+            milliseconds = statistics.median(1000 * cost.processor / count for cost in values)
+            print(
+                f"| {width} | {name} | {statistics.median(rates):,.0f} | {min(rates):,.0f} to "
+                f"{max(rates):,.0f} | {milliseconds:.2f} | {ratio(rows, name)} | "
+                f"{ROWS[name].base} |"
+            )
+
+
+def ratio(rows: Costs, name: str) -> str:
+    """Median over the repeats of the row's cost divided by its base's, and the range."""
+    base = rows.get(ROWS[name].base)
+    if base is None:
+        return "-"
+    found = list(_ratios(rows[name], base))
+    return f"{statistics.median(found):.2f} [{min(found):.2f}, {max(found):.2f}]"
+
+
+def _ratios(costs: list[Cost], base: list[Cost]) -> Iterator[float]:
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    for one, other in zip(costs, base, strict=True):
+        yield one.wall / other.wall if on_gpu else one.processor / other.processor
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`lsp-keras mine`: find the neighbors of the training images."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,11 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
     help="Write the table here too, for `fit --neighbors`.  [default: the cache folder only]",
 )
 @click.option(
+    "--keep-features",
+    is_flag=True,
+    help="Keep the features beside the table, for `fit --lsp-neighbors batch`.",
+)
+@click.option(
     "--sheet",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Draw queries with their neighbors and distances as PNG.",
@@ -86,6 +92,7 @@ def command(
     embeddings: Path | None,
     space: str,
     output: Path | None,
+    keep_features: bool,
     sheet: Path | None,
     as_json: bool,
     **settings: Any,
@@ -100,7 +107,15 @@ def command(
         raise InputError("Choose one of --features, --encoder and --embeddings.")
     from lsp_keras import datasets
     from lsp_keras.cli._progress import stage_progress
-    from lsp_keras.neighbors import MiningSettings, diagnose, find_or_mine, save_table, table_path
+    from lsp_keras.neighbors import (
+        MiningSettings,
+        diagnose,
+        features_path,
+        find_features,
+        find_or_mine,
+        save_table,
+        table_path,
+    )
     from lsp_keras.plots.neighbors import draw_sheet
     from lsp_keras.runs.header import describe_data, describe_device
     from lsp_keras.storage import write_json
@@ -119,19 +134,17 @@ def command(
     mining = MiningSettings(**settings)
     source = _feature_source(images, encoder, embeddings)
     with stage_progress() as progress:
-        table = find_or_mine(
-            train.images,
-            mining,
-            source,
-            space=space,
-            source={"dataset": dataset, "split": "train"},
-            cache_dir=cache_dir,
-            progress=progress,
-        )
+        where: dict[str, Any] = {"space": space, "cache_dir": cache_dir, "progress": progress}
+        noted = {"dataset": dataset, "split": "train"}
+        table = find_or_mine(train.images, mining, source, source=noted, **where)
+        if keep_features:
+            find_features(train.images, mining, source, **where)
     record = {"provenance": dict(table.provenance), "diagnosis": diagnose(table, train.labels)}
     cached = table_path(train.images, mining, source, space=space, cache_dir=cache_dir)
     if output is not None:
         save_table(output, table)
+        if keep_features:
+            shutil.copyfile(features_path(cached), features_path(output))
     write_json((output or cached).with_suffix(".json"), record)
     if sheet is not None:
         names = images.info.class_names
@@ -154,6 +167,8 @@ def _feature_source(
 
 
 def _text(record: dict[str, Any]) -> str:
+    from lsp_keras.neighbors import Contrast
+
     provenance, figures = record["provenance"], record["diagnosis"]
     source, settings = provenance["source"], provenance["settings"]
     rows = {
@@ -170,6 +185,7 @@ def _text(record: dict[str, Any]) -> str:
             f"{float(share):.0%}: {value:.3g}"
             for share, value in figures["distance_quantiles"].items()
         ),
+        "contrast": Contrast(**figures["contrast"]).sentence().removeprefix("Contrast: "),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())

@@ -1,9 +1,11 @@
 """What a neighbor table is like; labels are used here only, never to choose neighbors."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from lsp_keras.neighbors.contrast import Contrast
 from lsp_keras.types import Floats, Integers, NeighborTable
 
 _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -22,7 +24,8 @@ def diagnose(table: NeighborTable, labels: Integers) -> dict[str, Any]:
         `chance_purity` (the same for random others), `mutual_share` (share of pairs that are
         neighbors of each other), `hubness_skewness` (of the number of times an image is a
         neighbor), `max_occurrence`, `never_a_neighbor` (share of images),
-        `distance_quantiles` of all distances and `zero_distances` (share: duplicates).
+        `distance_quantiles` of all distances, `zero_distances` (share: duplicates) and
+        `contrast`, as `lsp_keras.neighbors.Contrast` holds it.
 
     References:
         Radovanovic et al., Hubs in Space, JMLR 2010, section 2, for the skewness.
@@ -44,6 +47,7 @@ def diagnose(table: NeighborTable, labels: Integers) -> dict[str, Any]:
             for quantile, value in zip(_QUANTILES, quantiles, strict=True)
         },
         "zero_distances": float((distances == 0).mean()),
+        "contrast": asdict(Contrast.of(distances)),
     }
 
 

@@ -23,7 +23,7 @@ from lsp_keras.runs.folder import RunFolder, existing_run, new_run
 from lsp_keras.runs.header import describe_fit
 from lsp_keras.runs.helper_model import find_helper
 from lsp_keras.runs.moved import folder_record
-from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors
+from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_contrast
 from lsp_keras.runs.resolve import helped, resolve
 from lsp_keras.storage import fingerprint, write_json
 from lsp_keras.training import make_deterministic, run_training
@@ -173,6 +173,9 @@ def _train(
         resume=resume,
         deterministic=config.deterministic,
     )
+    said = measured_contrast(neighbors, trainer.regularizers, history[-1])
+    if said is not None:
+        surroundings.announce(said)
     average_epoch = keepers.average.best_epoch if keepers.average is not None else None
     return FitResult(folder.path, keepers.best.best_epoch or len(history), history, average_epoch)
 

@@ -1,6 +1,6 @@
 """The neighbors of a run's training images, and the features they are looked for in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,16 @@ def price_of_groups(
         f"{text}, and the batches' mean features, as BatchNorm's, deviate "
         f"{grouped.feature_spread / random.feature_spread:.1f} times as far."
     )
+
+
+def measured_contrast(
+    neighbors: RunNeighbors, regularizers: Sequence[Regularizer], logs: Mapping[str, float]
+) -> str | None:
+    """The contrast beside the loss of the run's last epoch, where that is of the same kind."""
+    lsp = next((item for item in regularizers if isinstance(item, LSP)), None)
+    if neighbors.contrast is None or lsp is None or lsp.divergence != "l2":
+        return None
+    return replace(neighbors.contrast, loss=logs[lsp.name]).sentence()
 
 
 def _contrast(

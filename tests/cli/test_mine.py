@@ -81,3 +81,23 @@ def test_a_header_comes_first_and_quiet_leaves_only_the_result(tmp_path: Path) -
     assert any(line.startswith("search: 100%") for line in header)
     assert quiet.stderr == ""
     assert quiet.stdout == told.stdout
+
+
+def test_says_how_far_the_targets_are_from_equal_shares(tmp_path: Path) -> None:
+    figures = json.loads(invoke(tmp_path, "--json").stdout)["diagnosis"]["contrast"]
+    (table,) = (tmp_path / "cache" / "neighbors").glob("*.npz")
+    distances = load_table(table).distances.astype(np.float64)
+    shares = distances / distances.sum(axis=1, keepdims=True)
+    expected = np.linalg.norm(shares - 1 / 8, axis=1).mean()
+    assert figures["of_targets"] == pytest.approx(expected, rel=1e-4)
+    assert f"P is {expected:.3f} away from equal shares" in invoke(tmp_path).stdout
+
+
+def test_features_are_kept_beside_the_table_that_is_asked_for(tmp_path: Path) -> None:
+    output = tmp_path / "table.npz"
+    invoke(tmp_path, "--output", str(output), "--keep-features")
+    rows = datasets.load("digits", num_train=300).train.images.reshape(300, -1) / 255
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    kept = np.load(tmp_path / "table.features.npy")
+    assert kept.dtype == np.float16
+    np.testing.assert_allclose(kept, rows, atol=1e-3)

@@ -52,7 +52,7 @@ def adversarial_by_hand(trainer: AdversarialTrainer, toy: Toy) -> tf.Tensor:
     """Images of the first step."""
     batch = head(toy)
     return trainer.attack.perturb(
-        trainer.classifier,
+        trainer.networks.attacked,
         batch["images"],
         batch["labels"],
         seed=SEED * 2**32,

@@ -108,12 +108,16 @@ def test_measuring_neighbors_in_the_batch_does_not_change_training(
 @pytest.mark.usefixtures("small_network")
 def test_says_contrast_and_price(tiny: dict[str, Any], tmp_path: Path) -> None:
     said: list[str] = []
-    fit(FitConfig.of(**tiny, **BATCH), runs_dir=tmp_path, cache_dir=tmp_path, announce=said.append)
+    config = FitConfig.of(**tiny, **BATCH)
+    run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path, announce=said.append)
     price, contrast = said[:2]
     assert price.startswith("Groups of 4: ")
     assert "of an image's 2 neighbors are in its batch" in price
     assert "times as far." in price
     assert contrast.startswith("Contrast: P is ")
+    # In the end beside the loss that was measured.
+    assert said[-1].startswith(contrast.partition(", where")[0])
+    assert f"the loss is about {run.history[-1]['lsp']:.2f}" in said[-1]
 
 
 @pytest.mark.usefixtures("small_network")
