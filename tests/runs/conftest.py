@@ -9,8 +9,8 @@ import pytest
 from lsp_keras.runs import FitConfig
 from lsp_keras.types import DatasetInfo
 
-# The module; the package's own `fit` is the function.
-_run = import_module("lsp_keras.runs.fit")
+# Where a run builds its network.
+_build = import_module("lsp_keras.runs.build")
 
 
 @pytest.fixture
@@ -45,4 +45,4 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
             ]
         )
 
-    monkeypatch.setattr(_run, "build_classifier", build)
+    monkeypatch.setattr(_build, "build_classifier", build)
