@@ -77,6 +77,16 @@ def main() -> None:
             raise
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "").startswith("lsp_keras"):
+            raise
+        click.echo(
+            f"Error: This command needs {error.name}, which is not installed. "
+            "Install everything with: pip install 'lsp-keras[train]', or what serving needs with: "
+            "pip install 'lsp-keras[serve]'.",
+            err=True,
+        )
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise

@@ -8,8 +8,9 @@ __version__ = "0.1.0"
 
 def _require_tensorflow_backend() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if "keras" in sys.modules:
-        backend = sys.modules["keras"].config.backend()
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        backend = keras.config.backend()
     if backend != "tensorflow":
         raise ImportError(
             f"lsp_keras runs on Keras's TensorFlow backend only, but the backend is {backend!r}. "
