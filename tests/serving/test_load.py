@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import gzip
 import http.client
 import json
 import shutil
@@ -29,16 +30,24 @@ BODY = json.dumps({"instances": [[1.0, 2.0, 3.0]]})
 
 
 class Process:
-    """`lsp-keras serve` on fixed ports; restarted after it was killed."""
+    """`lsp-keras serve` on fixed ports; restarted after it was killed.
 
-    def __init__(self, base_path: Path) -> None:
+    Args:
+        base_path: Of the model.
+        num_files: That the process may open, if not as many as this one.
+    """
+
+    def __init__(self, base_path: Path, num_files: int | None = None) -> None:
         self.base_path = base_path
+        self.num_files = num_files
         self.rest_port, self.grpc_port = free_port(), free_port()
         self.start()
 
     def start(self) -> None:
         flags = [f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}", "--embedded"]
         command = [sys.executable, "-m", "lsp_keras", "serve", str(self.base_path), *flags]
+        if self.num_files:
+            command = ["sh", "-c", f'ulimit -n {self.num_files} && exec "$@"', "sh", *command]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -163,3 +172,119 @@ def test_killed_and_started_again_it_serves_what_is_complete(served, affine_fold
     served.start()
     assert served.available() == ["1"]
     assert version.exists()
+
+
+# What a client sends before it falls silent, to REST.
+SILENT = [
+    b"",
+    b"GET / HT",
+    b"GET /livez HTTP/1.1\r\nhost: x\r\nx-header: ",
+    b"POST /v1/models/affine:predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n{",
+    b"POST /v1/models/affine:predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+]
+
+
+def keep_half_open(rest_port: int, grpc_port: int, stop: threading.Event) -> int:
+    """Holds six hundred connections that send half a request, and opens those again that end."""
+    opened: list[socket.socket] = []
+    made = 0
+    while not stop.is_set():
+        port = rest_port if made % 4 else grpc_port
+        with contextlib.suppress(OSError):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=1)
+            connection.sendall(SILENT[made % len(SILENT)])
+            opened.append(connection)
+        made += 1
+        if len(opened) > 600:
+            opened.pop(0).close()
+        # A burst at first, then a steady stream.
+        stop.wait(0.0 if made < 600 else 0.02)
+    for connection in opened:
+        connection.close()
+    return made
+
+
+def overreach(port: int, grpc_port: int, stop: threading.Event) -> Counter[object]:
+    """Small requests for much memory, and large ones, one after the other."""
+    start, lists, end = b'{"instances": [', b"[],", b"[]]}"
+    bodies = [
+        (gzip.compress(start + lists * 30_000_000 + end), {"Content-Encoding": "gzip"}),
+        (start + lists * 30_000_000 + end, {}),
+        # Just within the budget of memory, and of the wrong type.
+        (start + lists * 5_000_000 + end, {}),
+    ]
+    claim = predict_pb2.PredictRequest()
+    claim.model_spec.name, claim.model_spec.signature_name = "affine", "positive"
+    claim.inputs["x"].CopyFrom(tf.make_tensor_proto(1.0, shape=[100_000_000]))
+    seen: Counter[object] = Counter()
+    with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        while not stop.is_set():
+            body, headers = bodies[seen.total() // 2 % len(bodies)]
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            with contextlib.closing(connection), contextlib.suppress(ConnectionError):
+                connection.request("POST", "/v1/models/affine:predict", body, headers)
+                seen[connection.getresponse().status] += 1
+            try:
+                stub.Predict(claim, timeout=60)
+            except grpc.RpcError as error:
+                seen[error.code().name] += 1
+    return seen
+
+
+def ask_patiently(port: int, stop: threading.Event) -> Counter[object]:
+    """As a usual client: a connection that was closed between two requests is opened again."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    seen: Counter[object] = Counter()
+    while not stop.is_set():
+        for attempts_left in (2, 1, 0):
+            try:
+                connection.request("POST", "/v1/models/affine:predict", BODY)
+                answer = connection.getresponse()
+                seen[answer.status, answer.read()] += 1
+                break
+            except (ConnectionError, http.client.HTTPException):
+                connection.close()
+                assert attempts_left, "three connections were closed without an answer"
+    connection.close()
+    return seen
+
+
+def time_livez(served: Process, stop: threading.Event) -> list[float]:
+    """Seconds that each of many questions for life took, its connection included."""
+    seconds = []
+    while not stop.wait(0.1):
+        start = time.monotonic()
+        assert served.get("/livez")[0] == 200
+        seconds.append(time.monotonic() - start)
+    return seconds
+
+
+def test_slow_and_greedy_clients_leave_the_others_served(affine_folder, tmp_path) -> None:
+    shutil.copytree(affine_folder, tmp_path / "affine")
+    served = Process(tmp_path / "affine", num_files=512)
+    before = psutil.Process(served.process.pid).memory_info().rss
+    stop = threading.Event()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            half_open = pool.submit(keep_half_open, served.rest_port, served.grpc_port, stop)
+            greedy = pool.submit(overreach, served.rest_port, served.grpc_port, stop)
+            rest = [pool.submit(ask_patiently, served.rest_port, stop) for _ in range(8)]
+            alive = pool.submit(time_livez, served, stop)
+            time.sleep(SECONDS / 2)
+            grown = psutil.Process(served.process.pid).memory_info().rss - before
+            stop.set()
+            answers = sum((future.result() for future in rest), Counter())
+            refused, seconds, made = greedy.result(), alive.result(), half_open.result()
+    finally:
+        served.kill()
+    assert list(answers) == [(200, b'{"predictions":[[2.5,4.5,6.5]]}')]
+    assert set(refused) <= {400, 413, 503, "INVALID_ARGUMENT"}
+    assert made > 600
+    assert max(seconds) < 3
+    assert grown < 1 << 30
+    print(
+        f"{answers.total()} requests beside {made} half-open ones; /livez took "
+        f"{max(seconds):.2f} s at most, {sorted(seconds)[len(seconds) // 2]:.3f} s mostly; "
+        f"{grown >> 20} MB more; {dict(refused)}"
+    )
