@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from lsp_keras.serving.codecs import json_decode, tensor_proto
+from lsp_keras.serving.codecs.gzip_body import MAX_MEMBERS, MAX_RATIO
+from lsp_keras.serving.codecs.wire import MAX_FIELDS
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.flag_options import models, server_options
 from lsp_keras.serving.flags import FLAGS
@@ -14,6 +17,7 @@ from lsp_keras.serving.models.config_watcher import ConfigWatcher
 from lsp_keras.serving.models.manager import ModelManager
 from lsp_keras.serving.models.served_model import LoadPolicy
 from lsp_keras.serving.options import DEFAULT_CONNECTIONS, ServerOptions, possible_connections
+from lsp_keras.serving.rest.protocol import ConnectionLimits
 from lsp_keras.validation import InputError
 
 
@@ -132,3 +136,28 @@ def test_a_changed_configuration_file_is_applied_and_a_wrong_one_is_not(tmp_path
     time.sleep(0.1)
     watcher.stop()
     assert manager.models() == {"b": [1]}
+
+
+def test_the_documentation_gives_every_limit_its_default() -> None:
+    text = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
+    table = text.split("## Limits", 1)[1].split("## Where", 1)[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()]
+    shown = {row[1].strip("`-"): row[2] for row in rows if len(row) == 4 and "--" in row[1]}
+    limits = {flag.name: str(flag.default) for flag in FLAGS if flag.name in shown}
+    assert shown.keys() >= {flag.name for flag in FLAGS if flag.name.startswith("max_")} - {
+        "max_num_load_retries"
+    }
+    shown.pop("", None)
+    assert shown == limits
+    constants = {
+        "gzip: contents per byte": MAX_RATIO,
+        "gzip: members": MAX_MEMBERS,
+        "depth of JSON lists": json_decode.MAX_RANK,
+        "tensor that repeats": f"{tensor_proto.MAX_REPEATED_BYTES} bytes",
+        "fields of a gRPC message": MAX_FIELDS,
+        "dimensions of a gRPC tensor": tensor_proto.MAX_RANK,
+        "time without progress": f"{ConnectionLimits().idle_seconds:.0f} s",
+    }
+    for limit, constant in constants.items():
+        (default,) = [row[2] for row in rows if row and row[0].startswith(limit)]
+        assert default == str(constant)
