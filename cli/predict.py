@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Server, http:// or grpc://, or a model: http://localhost:8501/v1/models/NAME.",
 )
-@click.option("--model", help="Name of the model, unless the URL says it.")
+@click.option("--model", help="Name of the model, unless the URL says it or there is one.")
 @click.option("--version", type=int, help="Version of the model.  [default: the newest]")
 @click.option("--label", help="Label of a version instead.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")

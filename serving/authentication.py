@@ -23,6 +23,11 @@ class Token:
     def __init__(self, value: str | None) -> None:
         self._expected = None if value is None else value.encode()
 
+    @property
+    def is_set(self) -> bool:
+        """Whether clients must send one."""
+        return self._expected is not None
+
     def check(self, header: str | bytes | None) -> None:
         """Raises unless the header carries the token.
 

@@ -18,7 +18,7 @@ from lsp_keras.serving.client.base import (
     SignatureInfo,
     Target,
 )
-from lsp_keras.serving.client.rest import RestConnection
+from lsp_keras.serving.client.rest import RestConnection, served_models
 from lsp_keras.validation import InputError, check_choice
 
 __all__ = ["Client", "ClientError", "Prediction", "Retries"]
@@ -50,7 +50,8 @@ class Client:
     Args:
         url: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or, with TLS, `grpcs://...`;
             an HTTP URL may name the model: `http://localhost:8501/v1/models/svhn`.
-        model: Its name, unless the URL says it.
+        model: Its name, unless the URL says it or the server, asked over HTTP, has only one and
+            lists it, as this package's does.
         version: Of the model; default the newest.
         label: Of a version, instead of its number.
         timeout: Seconds for each try.
@@ -59,7 +60,8 @@ class Client:
         certificates: PEM file with the authorities to trust instead of the usual ones.
 
     Raises:
-        InputError: The URL has another form, or no model is named.
+        InputError: The URL has another form, or no model is named and there is not just one.
+        ClientError: No model is named and the server does not say which it has.
 
     Example:
         >>> client = Client("http://localhost:8501", model="svhn")
@@ -81,10 +83,32 @@ class Client:
     ) -> None:
         if version is not None and label is not None:
             raise InputError("Give a version or a label, not both.")
-        base, target = _parse(url, model, version, label)
-        self._connection = _connect(base, target, timeout, token, certificates)
         self._retries = retries or Retries()
+        base, named = _parse(url)
+        name = model or named or self._only_model(base, timeout, token, certificates)
+        target = Target(name, version, label)
+        self._connection = _connect(base, target, timeout, token, certificates)
         self._signatures: Mapping[str, SignatureInfo] | None = None
+
+    def _only_model(
+        self, base: str, timeout: float, token: str | None, certificates: Path | str | None
+    ) -> str:
+        """The server's model, where it has one and can be asked."""
+        name_it = f"Name the model, or give its whole URL, {base}/v1/models/NAME."
+        if not base.startswith("http"):
+            raise InputError(name_it)
+        file = None if certificates is None else str(certificates)
+        try:
+            models = self._retries.run(lambda: served_models(base, timeout, token, file))
+        except ClientError as error:
+            if error.code == "400":
+                # TensorFlow Serving does not list its models.
+                raise InputError(name_it) from error
+            raise
+        if len(models) != 1:
+            served = ", ".join(models) or "none"
+            raise InputError(f"{name_it} Served are: {served}.")
+        return models[0]
 
     def signatures(self) -> Mapping[str, SignatureInfo]:
         """What the model offers; asked for once.
@@ -157,10 +181,8 @@ class Client:
         self.close()
 
 
-def _parse(
-    url: str, model: str | None, version: int | None, label: str | None
-) -> tuple[str, Target]:
-    """Scheme with address, and the model."""
+def _parse(url: str) -> tuple[str, str | None]:
+    """Scheme with address, and the model if the URL names it."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.netloc:
         raise InputError(f"`url` must be like {_FORM}. Received: {url!r}.")
@@ -169,10 +191,7 @@ def _parse(
     named = unquote(path.removeprefix("/v1/models/")) if path else None
     if named is not None and (not path.startswith("/v1/models/") or "/" in named):
         raise InputError(f"`url` must be like {_FORM} or {base}/v1/models/NAME. Received: {url!r}.")
-    name = model or named
-    if not name:
-        raise InputError(f"Name the model, or give its whole URL, {base}/v1/models/NAME.")
-    return base, Target(name, version, label)
+    return base, named
 
 
 def _connect(

@@ -22,6 +22,51 @@ from lsp_keras.serving.client.base import (
 _TEMPORARY_STATUSES = {429, 502, 503}
 
 
+def served_models(
+    url: str, timeout: float, token: str | None, certificates: str | None
+) -> list[str]:
+    """Names of a server's models; TensorFlow Serving does not list them.
+
+    Args:
+        url: Of the server, without a path.
+        timeout: Seconds for the request.
+        token: Sent as bearer token, if any.
+        certificates: File with the authorities to trust instead of the usual ones.
+
+    Raises:
+        ClientError: The server did not answer, or with an error.
+    """
+    with _session(token, certificates) as session:
+        document = _send(session, "GET", f"{url}/v1/models", timeout)
+    return [str(model["name"]) for model in document["models"]]
+
+
+def _session(token: str | None, certificates: str | None) -> requests.Session:
+    session = requests.Session()
+    if token is not None:
+        session.headers["Authorization"] = f"Bearer {token}"
+    if certificates is not None:
+        session.verify = certificates
+    return session
+
+
+def _send(
+    session: requests.Session, method: str, url: str, timeout: float, body: bytes | None = None
+) -> dict[str, Any]:
+    try:
+        answer = session.request(method, url, data=body, timeout=timeout)
+    except requests.Timeout as error:
+        raise ClientError(f"{url} took too long.", "DEADLINE_EXCEEDED") from error
+    except requests.RequestException as error:
+        raise TemporaryError(f"{url} does not answer.", "UNREACHABLE") from error
+    if not answer.ok:
+        kind = TemporaryError if answer.status_code in _TEMPORARY_STATUSES else ClientError
+        raise kind(_error_message(answer), str(answer.status_code))
+    # The standard parser knows NaN and Infinity, which servers write.
+    document: dict[str, Any] = json.loads(answer.content)
+    return document
+
+
 class RestConnection:
     """A server's REST API.
 
@@ -42,11 +87,7 @@ class RestConnection:
         if target.label is not None:
             self._url += f"/labels/{quote(target.label, safe='')}"
         self._timeout = timeout
-        self._session = requests.Session()
-        if token is not None:
-            self._session.headers["Authorization"] = f"Bearer {token}"
-        if certificates is not None:
-            self._session.verify = certificates
+        self._session = _session(token, certificates)
 
     def signatures(self) -> dict[str, SignatureInfo]:
         """What the model offers."""
@@ -81,19 +122,7 @@ class RestConnection:
         self._session.close()
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        url = self._url + path
-        try:
-            answer = self._session.request(method, url, data=body, timeout=self._timeout)
-        except requests.Timeout as error:
-            raise ClientError(f"{url} took too long.", "DEADLINE_EXCEEDED") from error
-        except requests.RequestException as error:
-            raise TemporaryError(f"{url} does not answer.", "UNREACHABLE") from error
-        if not answer.ok:
-            kind = TemporaryError if answer.status_code in _TEMPORARY_STATUSES else ClientError
-            raise kind(_error_message(answer), str(answer.status_code))
-        # The standard parser knows NaN and Infinity, which servers write.
-        document: dict[str, Any] = json.loads(answer.content)
-        return document
+        return _send(self._session, method, self._url + path, self._timeout, body)
 
 
 def _types(infos: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The web application: the API and what an operator needs beside it."""
 
+import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -8,7 +9,8 @@ from starlette.routing import BaseRoute, Route
 from lsp_keras.serving.authentication import Token
 from lsp_keras.serving.observability.metrics import CONTENT_TYPE, Metrics
 from lsp_keras.serving.observability.readiness import Readiness
-from lsp_keras.serving.rest.handlers import RestHandlers, respond
+from lsp_keras.serving.rest.handlers import RestHandlers, json_response, respond
+from lsp_keras.serving.rest.openapi import openapi
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -50,9 +52,15 @@ def make_app(
             response.headers["content-type"] = CONTENT_TYPE
         return response
 
+    description = json_response(orjson.dumps(openapi("Model server", with_token=token.is_set)), 200)
+
+    async def describe(request: Request) -> Response:
+        return description
+
     # Routes are tried in turn, so what is asked most comes first.
     routes: list[BaseRoute] = [Route("/v1/{path:path}", handlers.answer, methods=_METHODS)]
     routes += [Route("/livez", live), Route("/readyz", ready), *pages]
+    routes.append(Route("/openapi.json", describe))
     if metrics_path:
         routes.append(Route(metrics_path, show_metrics))
     routes.append(Route("/{path:path}", handlers.answer, methods=_METHODS))

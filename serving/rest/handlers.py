@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from tensorflow_serving.apis import classification_pb2, regression_pb2
@@ -44,7 +45,7 @@ _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<
 _PREDICTION_URL = re.compile(_MODEL + ":(?P<method>classify|regress|predict)", re.ASCII | re.I)
 _STATUS_URL = re.compile(_MODEL + "(?P<metadata>/metadata)?", re.ASCII | re.I)
 _NAMELESS_URL = re.compile(
-    r"/v1/models(/versions/\d+|/labels/[^/:]+)?(/metadata)?", re.ASCII | re.I
+    r"/v1/models(?:/versions/\d+|/labels/[^/:]+)(?:/metadata)?", re.ASCII | re.I
 )
 _METHODS = ("predict", "classify", "regress")
 MAX_BODY_BYTES = 100 * 1024 * 1024
@@ -115,6 +116,8 @@ class RestHandlers:
             raise NotFoundError(f"Not found: {path}")
         if request.method == "OPTIONS":
             return _preflight(request.headers.get("origin", ""))
+        if request.method == "GET" and path.lower() == "/v1/models":
+            return self._list_models(request)
         match = _match(request.method, request.scope["query_string"], path)
         groups = match.groupdict()
         method, metadata = groups.get("method"), groups.get("metadata") == "/metadata"
@@ -156,6 +159,14 @@ class RestHandlers:
         fill_spec(regression.model_spec, spec, signature)
         regressed = await self._inference.regress(regression, call)
         return encode_regression(regressed.result)
+
+    def _list_models(self, request: Request) -> bytes:
+        """All models: TensorFlow Serving refuses this URL."""
+        with self._observer.request("REST", "models"):
+            self._token.check(request.headers.get("authorization"))
+            models = self._management.models()
+        listed = [{"name": name, "versions": versions} for name, versions in models.items()]
+        return orjson.dumps({"models": listed})
 
     def _describe(self, spec: ModelSpec, *, metadata: bool) -> bytes:
         if metadata:

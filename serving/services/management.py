@@ -18,6 +18,11 @@ class ManagementService:
     def __init__(self, manager: ModelManager) -> None:
         self._manager = manager
 
+    def models(self) -> dict[str, list[str]]:
+        """Names of the models, and their available versions as texts, newest first."""
+        models = self._manager.models()
+        return {name: [str(number) for number in models[name]] for name in sorted(models)}
+
     def status(self, spec: ModelSpec) -> Any:
         """`GetModelStatusResponse`: states of a model's versions."""
         return _status_response(self._manager.status(spec))

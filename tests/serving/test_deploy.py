@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import lsp_keras.serving as serving
-from lsp_keras.serving.flags import UPSTREAM_FLAGS
+from lsp_keras.serving.flags import FLAGS, UPSTREAM_FLAGS
 from lsp_keras.serving.models.config_files import (
     read_batching_parameters,
     read_metrics_path,
@@ -153,3 +153,28 @@ def test_prometheus_accepts_its_configuration_and_our_metrics() -> None:
     # Upstream's names do not follow Prometheus's advice, which is all it may complain about.
     assert "error while linting" not in checked.stderr, checked.stderr
     assert "parse" not in checked.stderr, checked.stderr
+
+
+@pytest.mark.parametrize("name", ["server", "training-gpu"])
+def test_dockerfiles_install_the_package_and_start_its_command(name: str) -> None:
+    text = (DEPLOY / f"docker/{name}.Dockerfile").read_text()
+    instructions = dict(re.findall(r"^([A-Z]+) ((?:.*\\\n)*.*)$", text, re.MULTILINE))
+    assert instructions["ARG"] == "PACKAGE=/src"
+    assert "pip install" in text
+    assert '"$PACKAGE"' in text
+    command = json.loads(instructions["ENTRYPOINT"])
+    assert command[0] == "lsp-keras"
+    minor = re.search(r"^FROM python:3\.(\d+)-slim$", text, re.MULTILINE)
+    assert minor is not None
+    assert 11 <= int(minor[1]) <= 13
+
+
+def test_the_server_image_starts_with_flags_that_there_are() -> None:
+    text = (DEPLOY / "docker/server.Dockerfile").read_text()
+    entry = json.loads(re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[0])
+    flags = re.findall(r"--(\w+)=", " ".join(entry))
+    assert flags == ["host"]
+    assert {flag.name for flag in FLAGS} >= set(flags)
+    ports = [flag.default for flag in FLAGS if flag.name in ("port", "rest_api_port")]
+    assert f"EXPOSE {ports[0]} {ports[1]}" in text
+    assert f"127.0.0.1:{ports[1]}/readyz" in text

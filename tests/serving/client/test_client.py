@@ -12,6 +12,8 @@ import pytest
 from lsp_keras.serving import Client, ClientError, Retries
 from lsp_keras.serving.client.base import TemporaryError
 from lsp_keras.serving.client.client import _batch, _prediction
+from lsp_keras.serving.models.versions import ModelConfig
+from lsp_keras.serving.server import running
 from lsp_keras.validation import InputError
 
 NO_RETRIES = Retries(count=0)
@@ -76,7 +78,7 @@ def test_errors_say_what_the_server_says(client, server) -> None:
     ("url", "options", "message"),
     [
         ("localhost:8501", {}, "`url` must be like http://localhost:8501"),
-        ("http://localhost:8501", {}, "Name the model"),
+        ("grpc://localhost:8500", {}, "Name the model"),
         ("http://localhost:8501/other/path", {}, "`url` must be like"),
         ("http://h/v1/models/m", {"version": 1, "label": "x"}, "not both"),
     ],
@@ -140,3 +142,38 @@ def test_probabilities_keep_their_short_decimals() -> None:
 def test_the_rest_client_does_without_tensorflow() -> None:
     code = "import sys, serving; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_server_with_one_model_needs_no_name(server, affine_folder) -> None:
+    url = f"http://127.0.0.1:{server.rest_port}"
+    with Client(url, retries=NO_RETRIES) as client:
+        assert client.predict([[0, 0, 0]])["y"].tolist() == [[0.5, 0.5, 0.5]]
+    two = [ModelConfig("one", affine_folder), ModelConfig("two", affine_folder)]
+    with running(two) as other:
+        url = f"http://127.0.0.1:{other.rest_port}"
+        with pytest.raises(InputError, match=r"Name the model.*Served are: one, two"):
+            Client(url)
+    with pytest.raises(ClientError, match="does not answer"):
+        Client(url, retries=NO_RETRIES)
+
+
+class LikeTensorFlowServing(http.server.BaseHTTPRequestHandler):
+    """Answers as TensorFlow Serving does where no model is named."""
+
+    def do_GET(self) -> None:
+        body = b'{"error": "Missing model name in request."}'
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_does_not_list_its_models_needs_a_name() -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), LikeTensorFlowServing) as started:
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        with pytest.raises(InputError, match="Name the model, or give its whole URL"):
+            Client(f"http://127.0.0.1:{started.server_port}")
+        started.shutdown()

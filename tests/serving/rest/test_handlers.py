@@ -210,7 +210,7 @@ def test_status(get, path: str) -> None:
         ("/v1/models/versions/1", 400, "Missing model name in request."),
         ("/v1/Models/labels/a/metadata", 400, "Missing model name in request."),
         ("/v1/models/affine/versions/" + "9" * 5000, 400, "Failed to convert version: 9999"),
-        ("/v1/models", 400, "Missing model name in request."),
+        ("/v1/models?a=1", 400, "Malformed request: GET /v1/models?a=1"),
         ("/v1/models/affine?a=1", 400, "Malformed request: GET /v1/models/affine?a=1"),
         ("/v1/other", 400, "Malformed request: GET /v1/other"),
         ("/v1/models/other/metadata", 404, "Servable not found for request: Latest(other)"),
@@ -276,3 +276,10 @@ def test_wrong_examples(post, body, message: str) -> None:
     answer = post("/v1/models/affine:classify", {"signature_name": "classify", **body})
     assert answer.status_code == 400
     assert message in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/V1/models"])
+def test_models_are_listed(get, path: str) -> None:
+    answer = get(path)
+    assert answer.status_code == 200
+    assert answer.json() == {"models": [{"name": "affine", "versions": ["1"]}]}
