@@ -72,13 +72,15 @@ def command(ctx: click.Context, /, model: Path | None, embedded: bool, **flags: 
 
 
 def _check_folder(base_path: Path) -> None:
+    from lsp_keras.serving.models.versions import find_versions
+
     if not base_path.is_dir():
         raise InputError(f"There is no folder {base_path}. Make one with `lsp-keras export`.")
     if (base_path / "saved_model.pb").is_file():
         raise InputError(
             f"{base_path} is one version. Give the folder above it, {base_path.parent}."
         )
-    if not any(path.name.isdecimal() for path in base_path.iterdir()):
+    if not find_versions(base_path):
         raise InputError(
             f"{base_path} has no version folder such as {base_path}/1. "
             "Make one with `lsp-keras export`."

@@ -173,7 +173,7 @@ class Server:
         return transports
 
     def _grpc_transport(self, port: int) -> GrpcTransport:
-        reader = RequestReader(self._budget, self._offload)
+        reader = RequestReader(self._budget, self._offload, self.options.rest_timeout)
         server = make_server(
             PredictionService(self._inference, self._management, reader, self._observer),
             ModelService(self._management, reader, self._observer),

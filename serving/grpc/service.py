@@ -1,8 +1,11 @@
 """gRPC: from messages to the services and back.
 
 Messages come as bytes, since gRPC itself would parse them on the event loop whatever they hold.
+Methods are declared as if clients sent streams, of which the first message is read: to clients it
+is the same, and a message that does not arrive can be given up, for which gRPC has no option.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -24,6 +27,7 @@ from tensorflow_serving.apis import (
 
 from lsp_keras.serving.codecs.wire import wire_cost
 from lsp_keras.serving.errors import (
+    DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
     ServingError,
@@ -54,15 +58,35 @@ class RequestReader:
     Args:
         budget: Memory for all requests.
         offload: Where large messages are parsed.
+        receive_seconds: Time for a message to arrive.
     """
 
-    def __init__(self, budget: MemoryBudget, offload: Offload) -> None:
+    def __init__(
+        self, budget: MemoryBudget, offload: Offload, receive_seconds: float = 30.0
+    ) -> None:
         self._budget = budget
         self._offload = offload
+        self._receive_seconds = receive_seconds
 
     def lease(self) -> Any:
         """Memory for one request."""
         return self._budget.lease()
+
+    async def receive(self, context: Any) -> bytes:
+        """The bytes of a request's message.
+
+        Raises:
+            InvalidArgumentError: The client sends none.
+            DeadlineExceededError: It did not arrive in time.
+        """
+        try:
+            async with asyncio.timeout(self._receive_seconds):
+                data = await context.read()
+        except TimeoutError:
+            raise DeadlineExceededError("The message did not arrive in time.") from None
+        if data is grpc.aio.EOF:
+            raise InvalidArgumentError("The call has no message.")
+        return bytes(data)
 
     async def read(self, message_class: Any, data: bytes, call: Call) -> Any:
         """The message.
@@ -112,7 +136,7 @@ class _Handlers:
         return grpc.method_handlers_generic_handler(
             self.name,
             {
-                name: grpc.unary_unary_rpc_method_handler(
+                name: grpc.stream_unary_rpc_method_handler(
                     self._answer_with(name, request_class, method),
                     response_serializer=response_class.SerializeToString,
                 )
@@ -121,12 +145,13 @@ class _Handlers:
         )
 
     def _answer_with(self, api: str, request_class: Any, method: Method) -> Any:
-        async def answer(data: bytes, context: Any) -> Any:
+        async def answer(_: Any, context: Any) -> Any:
             try:
                 with (
                     self._observer.request("GRPC", api) as observation,
                     self._reader.lease() as lease,
                 ):
+                    data = await self._reader.receive(context)
                     call = Call.within(lease, context.time_remaining())
                     observation.request_bytes = len(data)
                     request = await self._reader.read(request_class, data, call)
@@ -274,6 +299,7 @@ def make_server(
         ("grpc.max_send_message_length", -1),
         ("grpc.max_allowed_incoming_connections", max_connections),
         ("grpc.server_handshake_timeout_ms", round(1000 * handshake_seconds)),
+        ("grpc.max_concurrent_streams", 256),
         # A client that has gone without a word is noticed.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),

@@ -32,7 +32,7 @@ def test_all_files_are_copied_and_named(run_cli, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert copied(tmp_path / "deploy") == packaged()
     assert sorted(done.stdout.split()) == sorted(f"deploy/{name}" for name in packaged())
-    for path in re.findall(r"deploy/\S+", done.stderr):
+    for path in re.findall(r"deploy/[\w./-]+", done.stderr):
         assert (tmp_path / path).exists(), path
     again = run_cli("deploy", "init", "deploy")
     assert again.returncode == 2

@@ -2,7 +2,9 @@
 
 import contextlib
 import socket
+import threading
 import time
+from collections.abc import Iterator
 
 import grpc
 import numpy as np
@@ -66,4 +68,27 @@ def test_connections_are_bounded_and_room_comes_back(affine_folder) -> None:
         time.sleep(0.5)
         still_open = sum(not is_closed(connection) for connection in opened)
         assert still_open <= 4
+        assert predict(server) == [0.5] * 3
+
+
+def test_a_message_that_does_not_arrive_is_given_up(affine_folder) -> None:
+    with started(affine_folder, rest_timeout=0.5) as server:
+        stop = threading.Event()
+
+        def never() -> Iterator[bytes]:
+            stop.wait(20)
+            yield b""
+
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            method = "/tensorflow.serving.PredictionService/Predict"
+            # A client that opens the call and keeps its message.
+            call = channel.stream_unary(method)
+            with pytest.raises(grpc.RpcError) as raised:
+                call(never())
+            stop.set()
+            assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert raised.value.details() == "The message did not arrive in time."
+            with pytest.raises(grpc.RpcError) as raised:
+                call(iter(()))
+            assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert predict(server) == [0.5] * 3
