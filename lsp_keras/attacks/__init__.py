@@ -14,6 +14,7 @@ from lsp_keras.attacks._base import Attack, AttackResult
 from lsp_keras.attacks._cascade import Cascade
 from lsp_keras.attacks._ensemble import Ensemble
 from lsp_keras.attacks._inputs import NonFiniteError
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._unperturbed import Unperturbed
 from lsp_keras.inference.logits import LogitsFn, inference_logits
 
@@ -53,6 +54,7 @@ __all__ = [
     "LogitsFn",
     "Noise",
     "NonFiniteError",
+    "Problem",
     "Square",
     "Unperturbed",
     "inference_logits",

@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from lsp_keras.ops.gradients import image_gradient
+
 _FIRST_DECAY, _SECOND_DECAY, _SMALLEST = 0.9, 0.999, 1e-8
 
 Moments: TypeAlias = tuple[tf.Tensor, tf.Tensor]
@@ -67,7 +69,5 @@ def cost_and_gradient(
     cost_fn: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]], variables: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """What `cost_fn` returns, the cost first, and the cost's gradient at the end."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(variables)
-        cost, distance, logits = cost_fn(variables)
-    return cost, distance, logits, tape.gradient(cost, variables)
+    (cost, distance, logits), gradient = image_gradient(cost_fn, variables)
+    return cost, distance, logits, gradient

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from lsp_keras.attacks._geometry import GEOMETRIES
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._staged import State
 from lsp_keras.ops import random
-from lsp_keras.ops.norms import expand, l2_norm
+from lsp_keras.ops.norms import expand, l2_norm, unit_largest
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm
 
@@ -28,13 +29,7 @@ class StepRule(abc.ABC):
 
     @abc.abstractmethod
     def start(
-        self,
-        images: tf.Tensor,
-        radius: tf.Tensor | float,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        counter: tf.Tensor,
+        self, problem: Problem, radius: tf.Tensor | float, counter: int | tf.Tensor
     ) -> tf.Tensor:
         """A random point of the ball and the pixel box for each image."""
 
@@ -78,19 +73,13 @@ class HalvingRule(StepRule):
         self._steepest = _STEEPEST[norm]
 
     def start(
-        self,
-        images: tf.Tensor,
-        radius: tf.Tensor | float,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        counter: tf.Tensor,
+        self, problem: Problem, radius: tf.Tensor | float, counter: int | tf.Tensor
     ) -> tf.Tensor:
         """See `StepRule.start`: on the surface of the ball."""
         direction = GEOMETRIES[self._norm].draw_direction(
-            images, seed=seed, indices=indices, counter=counter
+            problem.images, seed=problem.seed, indices=problem.indices, counter=counter
         )
-        return tf.clip_by_value(images + radius * direction, 0.0, 1.0)
+        return tf.clip_by_value(problem.images + radius * direction, 0.0, 1.0)
 
     def checkpoints(self, num_steps: int) -> list[int]:
         """After 22 % of the steps, then after windows that become shorter.
@@ -170,17 +159,11 @@ class SparsityRule(StepRule):
         self._first_share = first_share
 
     def start(
-        self,
-        images: tf.Tensor,
-        radius: tf.Tensor | float,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        counter: tf.Tensor,
+        self, problem: Problem, radius: tf.Tensor | float, counter: int | tf.Tensor
     ) -> tf.Tensor:
         """See `StepRule.start`: normal noise, projected, so that few entries are changed."""
-        noise = random.normal(seed, indices, tuple(images.shape[1:]), counter=counter)
-        return project(images + noise, images, radius, "l1")
+        noise = random.normal(problem.seed, problem.indices, problem.image_shape, counter=counter)
+        return project(problem.images + noise, problem.images, radius, "l1")
 
     def checkpoints(self, num_steps: int) -> list[int]:
         """After every 4 % of the steps.
@@ -268,6 +251,8 @@ def _two_thirds(counts: tf.Tensor) -> tf.Tensor:
 
 
 def _normalized(gradient: tf.Tensor) -> tf.Tensor:
+    # In parts of its largest entry a gradient is never too small to be seen.
+    gradient = unit_largest(gradient)
     return gradient / (expand(l2_norm(gradient), gradient) + _SMALLEST_LENGTH)
 
 

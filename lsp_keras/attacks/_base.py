@@ -3,7 +3,7 @@
 import abc
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, final
 
@@ -12,7 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._inputs import check_batch, check_finite, check_labels
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._program import Program
+from lsp_keras.inference.batches import ranges
 from lsp_keras.inference.chunks import in_chunks, predict_in_chunks
 from lsp_keras.inference.logits import LogitsFn, attackable_logits
 from lsp_keras.ops.norms import norm_of
@@ -23,6 +25,8 @@ from lsp_keras.validation import check_choice, check_epsilon, parse_fraction
 Progress: TypeAlias = Callable[[int, int, int], None]
 _MODELS_KEPT = 4
 _FINAL = ("__call__", "perturb")
+# Twice what float32 rounds a pixel by: less is no move.
+_HAIR = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,15 @@ class AttackResult:
             the attack itself.
         logits: float32 `(n, classes)` of `images`.
         distances: float32 `(n,)`, norm of the perturbation.
+        moved: bool `(n,)`, false where an attack that uses gradients returned the image or a
+            random start of its own as it was: the model gave it no slope to climb.
     """
 
     images: Floats
     success: npt.NDArray[np.bool_]
     logits: Floats
     distances: Floats
+    moved: npt.NDArray[np.bool_]
 
 
 class Attack(abc.ABC):
@@ -58,12 +65,17 @@ class Attack(abc.ABC):
     Attributes:
         supported_norms: Norms it knows.
         uses_gradients: Whether it needs the model's gradients, not its answers alone.
+        is_iterative: Whether it takes many steps, each from where the one before ended.
+        shows_moves: Whether an image that stands shows if the attack moved it at all; false of
+            attacks that return the clean image wherever they fail.
         couples_images: Whether an image's result depends on the others in its batch, which must
             then stay whole.
     """
 
     supported_norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
     uses_gradients: bool = True
+    is_iterative: bool = True
+    shows_moves: bool = True
     couples_images: bool = False
 
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf") -> None:
@@ -83,27 +95,19 @@ class Attack(abc.ABC):
             )
 
     @abc.abstractmethod
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """Adversarial candidates, in graph operations only.
 
         Args:
-            logits_fn: Float32 logits of images, in inference mode.
-            images: float32 `(batch, height, width, channels)` in [0, 1].
-            labels: int64 `(batch,)`.
-            seed: int64 scalar.
-            indices: int64 `(batch,)`, the key of each image's random draws.
+            problem: The model and the batch to attack.
 
         Returns:
-            float32, as `images`; whatever lies outside the budget is projected back.
+            float32, as the images; whatever lies outside the budget is projected back.
         """
+
+    def starts(self, problem: Problem) -> Sequence[tf.Tensor]:
+        """Points that an attack without any gradient would end at, as the images."""
+        return [problem.images]
 
     @final
     def perturb(
@@ -130,13 +134,14 @@ class Attack(abc.ABC):
         images = tf.convert_to_tensor(images, tf.float32)
         if indices is None:
             indices = tf.range(tf.shape(images)[0])
-        candidates = self.run(
+        problem = Problem(
             attackable_logits(logits_fn),
             images,
             tf.cast(labels, tf.int64),
-            seed=tf.cast(seed, tf.int64),
-            indices=tf.cast(indices, tf.int64),
+            tf.cast(seed, tf.int64),
+            tf.cast(indices, tf.int64),
         )
+        candidates = self.run(problem)
         return tf.stop_gradient(project(candidates, images, self.epsilon, self.norm))
 
     @final
@@ -200,7 +205,25 @@ class Attack(abc.ABC):
             success=logits.argmax(axis=1) != batch.labels,
             logits=logits,
             distances=norm_of(moved - originals, self.norm).numpy(),
+            moved=self._left_its_starts(batch, seed, adversarial, batch_size),
         )
+
+    def _left_its_starts(
+        self, batch: Examples, seed: int, found: Floats, batch_size: int
+    ) -> npt.NDArray[np.bool_]:
+        """See `AttackResult.moved`; true of attacks of which it says nothing."""
+        moved = np.ones(len(found), bool)
+        if not self.uses_gradients or not self.shows_moves:
+            return moved
+        for first, end in ranges(len(found), batch_size):
+            part = batch.take(np.arange(first, end))
+            arrays = part.images, part.labels, np.int64(seed), part.indices
+            problem = Problem(_no_logits, *map(tf.constant, arrays))
+            for start in self.starts(problem):
+                start = project(start, problem.images, self.epsilon, self.norm)
+                steps = norm_of(found[first:end] - start, "linf").numpy()
+                moved[first:end] &= steps > _HAIR
+        return moved
 
     def search(
         self,
@@ -243,6 +266,11 @@ class Attack(abc.ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def _no_logits(images: tf.Tensor) -> tf.Tensor:
+    """Stands for a model where only starts are drawn."""
+    raise RuntimeError("Starts do not depend on the model.")
 
 
 def _predict(program: Program, images: Floats, batch_size: int, what: str) -> Floats:

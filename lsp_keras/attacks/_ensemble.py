@@ -1,13 +1,14 @@
 """Several attacks, each on what the ones before it left standing."""
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack, Progress
 from lsp_keras.attacks._inputs import check_finite
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import predict_in_chunks
 from lsp_keras.ops.norms import expand
@@ -18,26 +19,20 @@ from lsp_keras.types import Examples, Floats
 class Ensemble(Attack):
     """An image counts as robust only if every part fails on it."""
 
+    shows_moves = False
+
     @abc.abstractmethod
     def parts(self, num_classes: int) -> Mapping[str, Attack]:
         """The attacks by name, in the order they run; the same objects at every call."""
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`: all parts in one graph, nothing dropped."""
-        found, broken = images, tf.zeros_like(labels, tf.bool)
-        for part in self.parts(logits_fn(images).shape[1]).values():
-            candidates = part.run(logits_fn, images, labels, seed=seed, indices=indices)
-            candidates = project(candidates, images, self.epsilon, self.norm)
+        images = problem.images
+        found, broken = images, tf.zeros_like(problem.labels, tf.bool)
+        for part in self.parts(problem.clean_logits.shape[1]).values():
+            candidates = project(part.run(problem), images, self.epsilon, self.norm)
             found = tf.where(expand(broken, images), found, candidates)
-            broken |= tf.argmax(logits_fn(candidates), axis=1) != labels
+            broken |= problem.is_broken(problem.logits_fn(candidates))
         return found
 
     def search(

@@ -1,13 +1,13 @@
 """What the gradient attacks share: norm orders as CleverHans writes them, starts, step sizes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import random
 from lsp_keras.ops.norms import expand, l2_norm
-from lsp_keras.ops.objectives import Objective
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm
 from lsp_keras.validation import InputError, check_positive, parse_fraction
@@ -56,25 +56,18 @@ def check_count(name: str, value: int) -> int:
 
 
 def uniform_start(
-    images: tf.Tensor,
-    epsilon: float,
-    norm: Norm,
-    *,
-    seed: tf.Tensor,
-    indices: tf.Tensor,
-    counter: int | tf.Tensor,
+    problem: Problem, epsilon: float, norm: Norm, counter: int | tf.Tensor
 ) -> tf.Tensor:
     """A uniformly random point of each image's ball, clipped to the pixel box.
 
     Args:
-        images: `(batch, height, width, channels)`.
+        problem: Its images, seed and indices are used.
         epsilon: Radius.
         norm: `"linf"` or `"l2"`.
-        seed: Integer scalar.
-        indices: int `(batch,)`.
-        counter: Which draw it is, for example the restart.
+        counter: Number of the draw, for example the restart.
     """
-    shape = tuple(images.shape[1:])
+    images, seed, indices = problem.images, problem.seed, problem.indices
+    shape = problem.image_shape
     if norm == "linf":
         delta = random.uniform(seed, indices, shape, counter=counter, low=-epsilon, high=epsilon)
     else:
@@ -87,46 +80,24 @@ def uniform_start(
 
 
 def gaussian_start(
-    images: tf.Tensor,
-    epsilon: float,
-    norm: Norm,
-    *,
-    seed: tf.Tensor,
-    indices: tf.Tensor,
-    counter: int | tf.Tensor,
+    problem: Problem, epsilon: float, norm: Norm, counter: int | tf.Tensor
 ) -> tf.Tensor:
     """The image with normal noise of standard deviation 0.001, whatever the ball.
 
     As in the reference it may lie outside the pixel box by that much; the first step clips it.
 
     Args:
-        images: `(batch, height, width, channels)`.
+        problem: Its images, seed and indices are used.
         epsilon: Not used, like `norm`: starts have one signature.
         norm: See `epsilon`.
-        seed: Integer scalar.
-        indices: int `(batch,)`.
-        counter: Which draw it is, for example the restart.
+        counter: Number of the draw, for example the restart.
 
     References:
         Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy, 2019,
         Algorithm 1; the scale is that of the reference code.
     """
-    noise = random.normal(seed, indices, tuple(images.shape[1:]), counter=counter)
-    return images + _GAUSSIAN_SCALE * noise
+    noise = random.normal(problem.seed, problem.indices, problem.image_shape, counter=counter)
+    return problem.images + _GAUSSIAN_SCALE * noise
 
 
 STARTS = {"uniform": uniform_start, "gaussian": gaussian_start}
-
-
-def value_and_gradient(
-    logits_fn: Callable[[tf.Tensor], tf.Tensor],
-    objective: Objective,
-    images: tf.Tensor,
-    labels: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Objective `(batch,)`, its gradient with respect to the images, and the logits."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(images)
-        logits = logits_fn(images)
-        value = objective(labels, logits)
-    return value, tape.gradient(value, images), logits

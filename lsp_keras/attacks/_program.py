@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.inference.folding import folded
 from lsp_keras.inference.logits import LogitsFn, attackable_logits, inference_logits
 from lsp_keras.inference.row_function import RowFunction
@@ -94,9 +95,7 @@ class Program:
 
         @tf.function(autograph=False)
         def begin(images: Any, labels: Any, indices: Any, seed: Any, turn: Any) -> Any:
-            return self._attack.begin(
-                logits_fn, images, labels, seed=seed, indices=indices, turn=turn
-            )
+            return self._attack.begin(Problem(logits_fn, images, labels, seed, indices), turn)
 
         rows = (self._images, _INTEGERS, _INTEGERS)
         return self._of_rows(begin.get_concrete_function(*rows, _SEED, _COUNT))
@@ -116,17 +115,8 @@ class Program:
             first: Any,
             last: Any,
         ) -> Any:
-            return self._attack.advance(
-                logits_fn,
-                images,
-                labels,
-                state,
-                seed=seed,
-                indices=indices,
-                turn=turn,
-                first=first,
-                last=last,
-            )
+            problem = Problem(logits_fn, images, labels, seed, indices)
+            return self._attack.advance(problem, state, turn=turn, first=first, last=last)
 
         state = {
             key: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)

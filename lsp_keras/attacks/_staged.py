@@ -1,13 +1,14 @@
 """Attacks that run in turns and windows, so that broken images can be dropped on the way."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack, Progress
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import in_chunks
 from lsp_keras.ops.loops import in_turn
@@ -36,62 +37,30 @@ class StagedAttack(Attack):
         """Numbers of steps after which broken images are dropped; the last ends the turn."""
 
     @abc.abstractmethod
-    def begin(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-    ) -> State:
+    def begin(self, problem: Problem, turn: tf.Tensor) -> State:
         """State before the first step of a turn; every tensor is `(batch, ...)`."""
 
     @abc.abstractmethod
     def advance(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        state: State,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-        first: tf.Tensor,
-        last: tf.Tensor,
+        self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
         """State after the steps `first` to `last - 1`, in one `tf.while_loop`."""
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`: all turns in one graph, nothing dropped."""
-        keys = {"seed": seed, "indices": indices}
 
         def one_turn(
             turn: tf.Tensor, found: tf.Tensor, broken: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            state = self.begin(logits_fn, images, labels, **keys, turn=turn)
+            state = self.begin(problem, turn)
             first, last = tf.constant(0), tf.constant(self.window_ends[-1])
-            state = self.advance(
-                logits_fn, images, labels, state, **keys, turn=turn, first=first, last=last
-            )
-            found = tf.where(expand(broken, images), found, state["adversarial"])
+            state = self.advance(problem, state, turn=turn, first=first, last=last)
+            found = tf.where(expand(broken, found), found, state["adversarial"])
             return turn + 1, found, broken | state["broken"]
 
-        num_turns = self.num_turns(logits_fn(images).shape[1])
-        unbroken = tf.zeros_like(labels, tf.bool)
-        return in_turn(
-            lambda turn, *_: turn < num_turns, one_turn, (tf.constant(0), images, unbroken)
-        )[1]
+        num_turns = self.num_turns(problem.clean_logits.shape[1])
+        start = (tf.constant(0), problem.images, tf.zeros_like(problem.labels, tf.bool))
+        return in_turn(lambda turn, *_: turn < num_turns, one_turn, start)[1]
 
     def search(
         self,

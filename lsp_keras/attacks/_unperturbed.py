@@ -1,10 +1,9 @@
 """The attack that leaves every image as it is."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack
+from lsp_keras.attacks._problem import Problem
 
 
 class Unperturbed(Attack):
@@ -17,15 +16,8 @@ class Unperturbed(Attack):
 
     supported_norms = ("linf", "l2", "l1")
     uses_gradients = False
+    is_iterative = False
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
-        return images
+        return problem.images

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._apgd_steps import HalvingRule, SparsityRule, StepRule
-from lsp_keras.attacks._gradient import check_count, value_and_gradient
+from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.ops import objectives
 from lsp_keras.ops.loops import in_turn
@@ -22,7 +23,9 @@ from lsp_keras.validation import InputError, check_choice, check_positive
 __all__ = ["APGD"]
 
 _WINDOW_SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-_OBJECTIVES = ("cross_entropy", "dlr", "margin", "targeted_dlr")
+_OBJECTIVES = ("cross_entropy", "dlr", "margin", "targeted_dlr", "softmax_cross_entropy")
+# Below every value of an objective that stands for one which is always above 0.
+_LOWEST = {"cross_entropy": -math.inf}
 _MINIMUM_CLASSES = {"dlr": 3, "targeted_dlr": 4}
 # Share of the entries that an L1 step changes at first.
 _FIRST_SHARE = 0.2
@@ -51,8 +54,9 @@ class APGD(StagedAttack):
         norm: `"linf"`, `"l2"` or `"l1"`.
         num_steps: Steps of each turn.
         num_restarts: Random starts, for each target where there are targets.
-        objective: `"cross_entropy"`, `"dlr"` (three classes or more), `"margin"` or
-            `"targeted_dlr"` (four classes or more).
+        objective: `"cross_entropy"`, `"dlr"` (three classes or more), `"margin"`,
+            `"targeted_dlr"` (four classes or more), or `"softmax_cross_entropy"`, the official
+            code's own cross-entropy, which vanishes on large logits.
         num_targets: Most target classes of `"targeted_dlr"`.
         rho: Share of steps that must rise for the step size to stay; not used under L1.
         num_samples: Passes whose gradients are averaged, for models that answer at random.
@@ -137,63 +141,46 @@ class APGD(StagedAttack):
     def _is_targeted(self) -> bool:
         return self.objective == "targeted_dlr"
 
-    def begin(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-    ) -> State:
+    def begin(self, problem: Problem, turn: tf.Tensor) -> State:
         """See `StagedAttack.begin`: a random point of the first ball."""
-        targets = labels
+        clean, targets = problem.clean_logits, problem.labels
         if self._is_targeted:
-            targets = ranked_class(logits_fn(images), 1 + turn // self.num_restarts)
+            targets = ranked_class(clean, 1 + turn // self.num_restarts)
         radius = self._balls[0].radius
-        start = self._rule.start(images, radius, seed=seed, indices=indices, counter=turn)
-        return self._enter(logits_fn, images, labels, targets, start, radius)
+        start = self._rule.start(problem, radius, turn)
+        given = {"targets": targets, "clean_logits": clean}
+        return self._enter(problem, given, start, radius)
+
+    def starts(self, problem: Problem) -> Sequence[tf.Tensor]:
+        radius, most = self._balls[0].radius, self.num_restarts
+        most *= self.num_targets if self._is_targeted else 1
+        return [self._rule.start(problem, radius, counter) for counter in range(most)]
 
     def _enter(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        targets: tf.Tensor,
-        start: tf.Tensor,
-        radius: tf.Tensor | float,
+        self, problem: Problem, given: State, start: tf.Tensor, radius: tf.Tensor | float
     ) -> State:
-        """State at a ball's first point."""
-        loss, gradient, logits = self._ascent(logits_fn, start, labels, targets)
+        """State at a ball's first point; `given` is what stays the same through a turn."""
+        loss, gradient, logits = self._ascent(problem, given, start)
         zeros = tf.zeros_like(loss)
         return {
-            "targets": targets,
+            "targets": given["targets"],
+            "clean_logits": given["clean_logits"],
             "current": start,
             "gradient": gradient,
             "best": start,
             "best_gradient": gradient,
             "best_loss": loss,
-            "last_loss": zeros,
+            "last_loss": zeros + _LOWEST.get(self.objective, 0.0),
             "num_rises": zeros,
             "adversarial": start,
-            "broken": (tf.argmax(logits, axis=1) != labels) & (radius <= self.epsilon),
-        } | self._rule.begin(images, start, loss, radius)
+            "broken": problem.is_broken(logits) & (radius <= self.epsilon),
+        } | self._rule.begin(problem.images, start, loss, radius)
 
     def advance(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        state: State,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-        first: tf.Tensor,
-        last: tf.Tensor,
+        self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
         """See `StagedAttack.advance`."""
+        images = problem.images
         radii, starts, lengths = map(tf.constant, self._plan())
 
         def step(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
@@ -201,15 +188,13 @@ class APGD(StagedAttack):
 
             def enter() -> State:
                 start = project(state["best"], images, radius, self.norm)
-                return self._enter(logits_fn, images, labels, state["targets"], start, radius)
+                return self._enter(problem, state, start, radius)
 
             if self.shrink_ball:
                 state = tf.cond(starts[count] & (count > 0), enter, lambda: state)
             state = self._rule.move(images, state, radius, starts[count])
-            loss, gradient, logits = self._ascent(
-                logits_fn, state["current"], labels, state["targets"]
-            )
-            broken = (tf.argmax(logits, axis=1) != labels) & (radius <= self.epsilon)
+            loss, gradient, logits = self._ascent(problem, state, state["current"])
+            broken = problem.is_broken(logits) & (radius <= self.epsilon)
             state = _remember(state, loss, gradient, broken)
             return count + 1, self._check(images, state, radius, lengths[count])
 
@@ -228,20 +213,16 @@ class APGD(StagedAttack):
         )
 
     def _ascent(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        targets: tf.Tensor,
+        self, problem: Problem, given: State, images: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Objective `(batch,)`, its gradient averaged over samples, and the last logits."""
-        objective = self._objective_towards(targets)
-        loss, gradient, logits = value_and_gradient(logits_fn, objective, images, labels)
+        objective = self._objective_of(given)
+        loss, gradient, logits = problem.value_and_gradient(objective, images)
         if self.num_samples == 1:
             return loss, gradient, logits
 
         def sample(count: tf.Tensor, total: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            loss, gradient, logits = value_and_gradient(logits_fn, objective, images, labels)
+            loss, gradient, logits = problem.value_and_gradient(objective, images)
             return count + 1, total + gradient, loss, logits
 
         _, total, loss, logits = in_turn(
@@ -251,10 +232,18 @@ class APGD(StagedAttack):
         )
         return loss, total / self.num_samples, logits
 
-    def _objective_towards(self, targets: tf.Tensor) -> objectives.Objective:
+    def _objective_of(self, given: State) -> objectives.Objective:
         if self._is_targeted:
-            return functools.partial(objectives.targeted_dlr, targets=targets)
-        return objectives.get(self.objective)
+            return functools.partial(objectives.targeted_dlr, targets=given["targets"])
+        if self.objective != "cross_entropy":
+            return objectives.get(self.objective)
+        clean = given["clean_logits"]
+
+        # Values of several steps are compared, so that all have the clean image's scale.
+        def climbed(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            return objectives.log_odds(labels, objectives.at_common_scale(logits, clean))
+
+        return climbed
 
     def _check(
         self, images: tf.Tensor, state: State, radius: tf.Tensor, window_length: tf.Tensor

@@ -44,7 +44,7 @@ class AutoAttackTorchattacks(Ensemble):
         short: dict[str, Any] = {"num_steps": _NUM_STEPS, "num_targets": max(num_classes - 1, 1)}
         objective = "targeted_dlr" if num_classes >= 4 else "margin"
         return {
-            "apgd-ce": APGD(**ball, num_steps=_NUM_STEPS),
+            "apgd-ce": APGD(**ball, num_steps=_NUM_STEPS, objective="softmax_cross_entropy"),
             "apgd-t": APGD(**ball, **short, objective=objective),
             "fab-t": FAB(**ball, **short, targeted=True),
             "square": Square(**ball, rescale_schedule=True),

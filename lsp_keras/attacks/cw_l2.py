@@ -1,7 +1,5 @@
 """Carlini and Wagner's minimal L2 attack, with a binary search for its constant."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from lsp_keras.attacks._adam import (
@@ -13,6 +11,7 @@ from lsp_keras.attacks._adam import (
 )
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import objectives
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand, norm_of
@@ -30,8 +29,9 @@ _INSET = 1e-6
 class CWL2(Attack):
     """Minimizes squared distance plus a constant times the label's lead, for each image.
 
-    The constant of an image grows tenfold until it breaks and is then searched for by halving,
-    so the distances compare models whatever the scale of their logits.
+    The constant of an image grows tenfold until it breaks and is then searched for by halving.
+    The lead is that of logits at a common scale, so the distances compare models whatever the
+    scale of their logits.
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale; a large one gives minimal distances.
@@ -47,6 +47,7 @@ class CWL2(Attack):
     """
 
     supported_norms = ("l2",)
+    shows_moves = False
 
     def __init__(
         self,
@@ -66,19 +67,13 @@ class CWL2(Attack):
         check_positive("learning_rate", learning_rate)
         self.learning_rate = learning_rate
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
+        images, labels = problem.images, problem.labels
+        scaled = problem.at_common_scale()
 
         def search(count, constant, low, high, best, best_distance):  # type: ignore[no-untyped-def]
-            found, distance = self._descend(logits_fn, images, labels, constant)
+            found, distance = self._descend(scaled, constant)
             broke = distance < _UNKNOWN
             closer = (distance < best_distance) | tf.math.is_nan(norm_of(found, "linf"))
             best = tf.where(expand(closer, best), found, best)
@@ -94,25 +89,20 @@ class CWL2(Attack):
         start = (tf.constant(0), constant, tf.zeros_like(constant), unknown, images, unknown)
         return in_turn(lambda count, *_: count < self.num_searches, search, start)[4]
 
-    def _descend(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        constant: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _descend(self, problem: Problem, constant: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Closest misclassified images on Adam's way, and their squared distances."""
+        images, labels = problem.images, problem.labels
 
         def cost_fn(variables: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             moved = to_images(variables)
             distance = tf.reduce_sum(tf.square(moved - images), axis=[1, 2, 3])
-            logits = logits_fn(moved)
+            logits = problem.logits_fn(moved)
             lead = tf.maximum(-objectives.margin(labels, logits), 0.0)
             return distance + constant * lead, distance, logits
 
         def step(count, variables, moments, best, best_distance):  # type: ignore[no-untyped-def]
             _, distance, logits, gradient = cost_and_gradient(cost_fn, variables)
-            closer = (tf.argmax(logits, axis=1) != labels) & (distance < best_distance)
+            closer = problem.is_broken(logits) & (distance < best_distance)
             best = tf.where(expand(closer, best), to_images(variables), best)
             best_distance = tf.where(closer, distance, best_distance)
             variables, moments = adam_step(variables, gradient, moments, count, self.learning_rate)

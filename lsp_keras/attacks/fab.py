@@ -1,17 +1,18 @@
 """Fast adaptive boundary attack: the nearest misclassified image, found from the boundary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from lsp_keras.attacks._geometry import GEOMETRIES
-from lsp_keras.attacks._gradient import check_count, value_and_gradient
+from lsp_keras.attacks._gradient import check_count
 from lsp_keras.attacks._planes import move_to_plane
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.attacks.apgd import ranked_class
 from lsp_keras.ops import objectives
 from lsp_keras.ops.loops import in_turn
-from lsp_keras.ops.norms import expand, norm_of
+from lsp_keras.ops.norms import expand, linf_norm, norm_of, unit_largest
 from lsp_keras.types import Norm
 
 __all__ = ["FAB"]
@@ -50,6 +51,7 @@ class FAB(StagedAttack):
     """
 
     supported_norms = ("linf", "l2", "l1")
+    shows_moves = False
 
     def __init__(
         self,
@@ -77,25 +79,17 @@ class FAB(StagedAttack):
         ends = [3, 6, *range(10, self.num_steps, 10)]
         return [*(end for end in ends if end < self.num_steps), self.num_steps]
 
-    def begin(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-    ) -> State:
+    def begin(self, problem: Problem, turn: tf.Tensor) -> State:
         """See `StagedAttack.begin`: the clean image, or half a radius away from it."""
+        images, labels = problem.images, problem.labels
         direction = GEOMETRIES[self.norm].draw_direction(
-            images, seed=seed, indices=indices, counter=turn
+            images, seed=problem.seed, indices=problem.indices, counter=turn
         )
         is_restart = tf.cast(turn % self.num_restarts > 0, tf.float32)
         start = images + is_restart * 0.5 * self.epsilon * direction
         targets = labels
         if self.targeted:
-            targets = ranked_class(logits_fn(images), 1 + turn // self.num_restarts)
+            targets = ranked_class(problem.clean_logits, 1 + turn // self.num_restarts)
         return {
             "targets": targets,
             "current": tf.clip_by_value(start, 0.0, 1.0),
@@ -105,48 +99,39 @@ class FAB(StagedAttack):
         }
 
     def advance(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        state: State,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-        first: tf.Tensor,
-        last: tf.Tensor,
+        self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
         """See `StagedAttack.advance`."""
+        images = problem.images
 
         def step(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-            current, targets = state["current"], state["targets"]
-            gap, normal = self._nearest_plane(logits_fn, current, labels, targets)
+            current = state["current"]
+            gap, normal = self._nearest_plane(problem, current, state["targets"])
             moved = self._toward_plane(images, current, gap, normal)
-            is_broken = tf.argmax(logits_fn(moved), axis=1) != labels
+            is_broken = problem.is_broken(problem.logits_fn(moved))
             return count + 1, self._remember(images, state, moved, is_broken)
 
         return in_turn(lambda count, _: count < last, step, (first, state))[1]
 
     def _nearest_plane(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        current: tf.Tensor,
-        labels: tf.Tensor,
-        targets: tf.Tensor,
+        self, problem: Problem, current: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Lead of the label `(batch,)` and the gradient of the other class's lead."""
+        """Lead of the label `(batch,)` and the gradient of the other class's lead.
+
+        Both are in parts of the gradient's largest entry, which moves no plane.
+        """
+        labels = problem.labels
         if self.targeted:
-            lead, normal, _ = value_and_gradient(logits_fn, _lead_of(targets), current, labels)
+            lead, normal = _plane(problem, targets, current)
             return -lead, normal
-        num_classes = logits_fn(current).shape[1]
+        num_classes = problem.logits_fn(current).shape[1]
         geometry = GEOMETRIES[self.norm]
 
         def compare(
             other: tf.Tensor, nearest: tf.Tensor, gap: tf.Tensor, normal: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
             classes = tf.fill(tf.shape(labels), tf.cast(other, tf.int64))
-            lead, gradient, _ = value_and_gradient(logits_fn, _lead_of(classes), current, labels)
+            lead, gradient = _plane(problem, classes, current)
             distance = tf.abs(lead) / (geometry.dual_norm(gradient) + _SMALLEST)
             # NaN must surface in the result, not lose to a number.
             closer = tf.logical_not((distance >= nearest) | tf.math.is_nan(nearest))
@@ -196,6 +181,13 @@ class FAB(StagedAttack):
             "adversarial": tf.where(expand(kept, images), moved, state["adversarial"]),
             "broken": state["broken"] | (closer & (distance <= self.epsilon)),
         }
+
+
+def _plane(problem: Problem, classes: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Lead of these classes over the label and its gradient, both over its largest entry."""
+    lead, gradient, _ = problem.value_and_gradient(_lead_of(classes), images)
+    largest = linf_norm(gradient)
+    return lead / tf.where(tf.equal(largest, 0.0), 1.0, largest), unit_largest(gradient)
 
 
 def _lead_of(classes: tf.Tensor) -> objectives.Objective:

@@ -1,13 +1,13 @@
 """Fast gradient method: one step of full length."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import objectives
+from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.types import Norm
 
 __all__ = ["FGSM"]
@@ -27,6 +27,8 @@ class FGSM(Attack):
         CleverHans 4.0, `cleverhans.tf2.attacks.fast_gradient_method`.
     """
 
+    is_iterative = False
+
     def __init__(
         self,
         *,
@@ -38,23 +40,15 @@ class FGSM(Attack):
         objectives.get(objective)
         self.objective = objective
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
         return fast_gradient_method(
-            logits_fn,
-            images,
+            with_unit_gradient(problem.logits_fn),
+            problem.images,
             self.epsilon,
             CLEVERHANS_ORDERS[self.norm],
             loss_fn=objectives.get(self.objective),
             clip_min=0.0,
             clip_max=1.0,
-            y=labels,
+            y=problem.labels,
         )

@@ -1,13 +1,13 @@
 """Momentum iterative method."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from cleverhans.tf2.utils import clip_eta, compute_gradient, optimize_linear
 
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS, check_count, check_step_size
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import objectives
+from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.types import Norm
 from lsp_keras.validation import check_positive
@@ -58,23 +58,16 @@ class MIM(Attack):
         objectives.get(objective)
         self.objective = objective
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
-        order = CLEVERHANS_ORDERS[self.norm]
+        images, order = problem.images, CLEVERHANS_ORDERS[self.norm]
         objective = objectives.get(self.objective)
+        watched = with_unit_gradient(problem.logits_fn)
 
         def step(
             count: tf.Tensor, adversarial: tf.Tensor, momentum: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            gradient = compute_gradient(logits_fn, objective, adversarial, labels, False)
+            gradient = compute_gradient(watched, objective, adversarial, problem.labels, False)
             mean = tf.reduce_mean(tf.abs(gradient), axis=[1, 2, 3], keepdims=True)
             momentum = self.decay * momentum + gradient / tf.maximum(_SMALLEST_MEAN, mean)
             moved = adversarial + optimize_linear(momentum, self.step_size, order)

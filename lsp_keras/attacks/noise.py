@@ -1,13 +1,11 @@
 """Uniform noise: what chance alone breaks, the yardstick of every attack."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._geometry import GEOMETRIES
 from lsp_keras.attacks._gradient import check_count
-from lsp_keras.ops import objectives
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
@@ -26,29 +24,24 @@ class Noise(Attack):
     """
 
     uses_gradients = False
+    is_iterative = False
 
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf", num_draws: int = 10) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_draws = check_count("num_draws", num_draws)
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
-        geometry = GEOMETRIES[self.norm]
+        geometry, images = GEOMETRIES[self.norm], problem.images
 
         def draw(
             count: tf.Tensor, worst: tf.Tensor, worst_margin: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            direction = geometry.draw_direction(images, seed=seed, indices=indices, counter=count)
+            direction = geometry.draw_direction(
+                images, seed=problem.seed, indices=problem.indices, counter=count
+            )
             noisy = project(images + self.epsilon * direction, images, self.epsilon, self.norm)
-            margin = objectives.margin(labels, logits_fn(noisy))
+            margin = problem.margin(noisy)
             worse = tf.logical_not(margin <= worst_margin)
             return (
                 count + 1,
@@ -56,6 +49,6 @@ class Noise(Attack):
                 tf.where(worse, margin, worst_margin),
             )
 
-        lowest = tf.fill(tf.shape(labels), tf.float32.min)
+        lowest = tf.fill(tf.shape(problem.labels), tf.float32.min)
         loop = (tf.constant(0), images, lowest)
         return in_turn(lambda count, *_: count < self.num_draws, draw, loop)[1]

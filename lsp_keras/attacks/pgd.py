@@ -1,6 +1,6 @@
 """Projected gradient descent with random starts and restarts."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
@@ -14,7 +14,9 @@ from lsp_keras.attacks._gradient import (
     check_step_size,
     default_step_size,
 )
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import objectives
+from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
@@ -82,21 +84,12 @@ class PGD(Attack):
         if not random_start:
             self._check_clean_start(compares)
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
-        objective = objectives.bind(self.objective, lambda: logits_fn(images))
+        objective = objectives.bind(self.objective, lambda: problem.clean_logits)
 
         def restart(counter: int | tf.Tensor) -> tf.Tensor:
-            start = self._starting_point(images, seed, indices, counter)
-            return self._climb(logits_fn, objective, images, labels, start)
+            return self._climb(problem, objective, self._starting_point(problem, counter))
 
         if self.num_restarts == 1:
             return restart(0)
@@ -105,19 +98,22 @@ class PGD(Attack):
             counter: tf.Tensor, best: tf.Tensor, best_margin: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             found = restart(counter)
-            margin = objectives.margin(labels, logits_fn(found))
+            margin = problem.margin(found)
             # Not a plain "greater": NaN must surface in the result, not lose to a number.
             better = tf.logical_not(margin <= best_margin)
-            best = tf.where(expand(better, images), found, best)
+            best = tf.where(expand(better, best), found, best)
             return counter + 1, best, tf.where(better, margin, best_margin)
 
-        lowest = tf.fill([tf.shape(images)[0]], tf.float32.min)
+        lowest = tf.fill(tf.shape(problem.labels), tf.float32.min)
         loop = in_turn(
             lambda counter, *_: counter < self.num_restarts,
             keep_best,
-            (tf.constant(0), images, lowest),
+            (tf.constant(0), problem.images, lowest),
         )
         return loop[1]
+
+    def starts(self, problem: Problem) -> Sequence[tf.Tensor]:
+        return [self._starting_point(problem, counter) for counter in range(self.num_restarts)]
 
     def _check_clean_start(self, compares: bool) -> None:
         if self.num_restarts > 1:
@@ -130,35 +126,27 @@ class PGD(Attack):
                 "with: it needs `random_start`."
             )
 
-    def _starting_point(
-        self, images: tf.Tensor, seed: tf.Tensor, indices: tf.Tensor, counter: int | tf.Tensor
-    ) -> tf.Tensor:
+    def _starting_point(self, problem: Problem, counter: int | tf.Tensor) -> tf.Tensor:
         if not self.random_start:
-            return images
-        return STARTS[self.start](
-            images, self.epsilon, self.norm, seed=seed, indices=indices, counter=counter
-        )
+            return problem.images
+        return STARTS[self.start](problem, self.epsilon, self.norm, counter)
 
     def _climb(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        objective: objectives.Objective,
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        start: tf.Tensor,
+        self, problem: Problem, objective: objectives.Objective, start: tf.Tensor
     ) -> tf.Tensor:
-        order = CLEVERHANS_ORDERS[self.norm]
+        images, order = problem.images, CLEVERHANS_ORDERS[self.norm]
+        watched = with_unit_gradient(problem.logits_fn)
 
         def step(count: tf.Tensor, adversarial: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             moved = fast_gradient_method(
-                logits_fn,
+                watched,
                 adversarial,
                 self.step_size,
                 order,
                 loss_fn=objective,
                 clip_min=0.0,
                 clip_max=1.0,
-                y=labels,
+                y=problem.labels,
             )
             moved = images + clip_eta(moved - images, order, self.epsilon)
             return count + 1, tf.clip_by_value(moved, 0.0, 1.0)

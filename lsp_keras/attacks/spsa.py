@@ -1,13 +1,12 @@
 """SPSA: gradient ascent with gradients estimated from the model's answers."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from lsp_keras.attacks._adam import Moments, adam_step, zero_moments
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import check_count
-from lsp_keras.ops import objectives, random
+from lsp_keras.attacks._problem import Problem
+from lsp_keras.ops import random
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Norm
@@ -34,7 +33,8 @@ class SPSA(Attack):
         2018, Algorithm 1.
 
     Differs from the reference:
-        Perturbed images are clipped to the pixel box before the model sees them.
+        Perturbed images are clipped to the pixel box before the model sees them. The margin is
+        that of logits at a common scale, so that Adam's constant weighs the same in each model.
     """
 
     supported_norms = ("linf",)
@@ -58,45 +58,30 @@ class SPSA(Attack):
         check_positive("learning_rate", learning_rate)
         self.learning_rate = learning_rate
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
+        images, scaled = problem.images, problem.at_common_scale()
 
         def step(
             count: tf.Tensor, current: tf.Tensor, moments: Moments
         ) -> tuple[tf.Tensor, tf.Tensor, Moments]:
-            gradient = self._estimate(logits_fn, current, labels, seed, indices, count)
+            gradient = self._estimate(scaled, current, count)
             moved, moments = adam_step(current, -gradient, moments, count, self.learning_rate)
             return count + 1, project(moved, images, self.epsilon, self.norm), moments
 
         loop = (tf.constant(0), images, zero_moments(images))
         return in_turn(lambda count, *_: count < self.num_steps, step, loop)[1]
 
-    def _estimate(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        current: tf.Tensor,
-        labels: tf.Tensor,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        count: tf.Tensor,
-    ) -> tf.Tensor:
+    def _estimate(self, problem: Problem, current: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """Mean over pairs of (rise of the margin across the pair) times its direction."""
-        shape = tuple(current.shape[1:])
+        seed, indices, shape = problem.seed, problem.indices, problem.image_shape
 
         def pair(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             counter = tf.cast(count * self.num_samples + number, tf.int64)
             signs = random.signs(seed, indices, shape, counter=counter)
             ahead, behind = (
                 # A served model refuses what is no image.
-                objectives.margin(labels, logits_fn(tf.clip_by_value(probe, 0.0, 1.0)))
+                problem.margin(tf.clip_by_value(probe, 0.0, 1.0))
                 for probe in (current + self.delta * signs, current - self.delta * signs)
             )
             slope = (ahead - behind) / (2.0 * self.delta)

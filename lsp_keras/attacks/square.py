@@ -1,14 +1,14 @@
 """Square attack: random search with squares, no gradients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks import _square_proposals as _squares
 from lsp_keras.attacks._gradient import check_count
+from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._staged import StagedAttack, State
-from lsp_keras.ops import objectives
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.types import Norm
@@ -76,37 +76,19 @@ class Square(StagedAttack):
         ends = [5, 10, 25, 50, 100, 200, 350, 500, 750, *range(1000, self.num_queries, 500)]
         return [*(end for end in ends if end < self.num_queries), self.num_queries]
 
-    def begin(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-    ) -> State:
+    def begin(self, problem: Problem, turn: tf.Tensor) -> State:
         """See `StagedAttack.begin`: stripes (L-inf) or a grid of tiles."""
-        draws = _squares.Draws(seed, indices, _stream(turn, 0))
-        start = _squares.STARTS[self.norm](images, self.epsilon, draws)
-        margin = objectives.margin(labels, logits_fn(start))
+        draws = _squares.Draws(problem.seed, problem.indices, _stream(turn, 0))
+        start = _squares.STARTS[self.norm](problem.images, self.epsilon, draws)
+        margin = problem.margin(start)
         return {"adversarial": start, "margin": margin, "broken": margin > 0.0}
 
     def advance(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        state: State,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-        turn: tf.Tensor,
-        first: tf.Tensor,
-        last: tf.Tensor,
+        self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
         """See `StagedAttack.advance`."""
-        height, width = images.shape[1:3]
+        images, seed, indices = problem.images, problem.seed, problem.indices
+        height, width, _ = problem.image_shape
         sides = tf.constant(_square_sides(self, height, width), tf.int32)
         propose = _squares.PROPOSALS[self.norm]
 
@@ -114,7 +96,7 @@ class Square(StagedAttack):
             draws = _squares.Draws(seed, indices, _stream(turn, count + 1))
             current = state["adversarial"]
             proposal = propose(images, current, self.epsilon, sides[count], draws)
-            margin = objectives.margin(labels, logits_fn(proposal))
+            margin = problem.margin(proposal)
             # NaN must surface, not lose to a number.
             better = tf.logical_not(margin <= state["margin"]) & ~state["broken"]
             return count + 1, {

@@ -8,7 +8,6 @@ import tensorflow as tf
 from lsp_keras.types import NORMS, Norm
 from lsp_keras.validation import check_choice
 
-_SMALLEST_SQUARE = 1e-24
 # Of the largest singular value; below it float64 squares are rounding errors.
 _SMALLEST_SINGULAR_VALUE = 1e-7
 
@@ -28,16 +27,19 @@ def linf_norm(values: tf.Tensor) -> tf.Tensor:
 def l2_norm(values: tf.Tensor) -> tf.Tensor:
     """Euclidean length of each example; its gradient at zero is zero, not NaN.
 
+    Entries are squared in parts of the largest one, so that no square underflows or overflows.
+
     Args:
         values: `(batch, ...)`.
 
     Returns:
         `(batch,)`.
     """
-    squares = tf.reduce_sum(tf.square(_flat(values)), axis=1)
-    positive = squares > _SMALLEST_SQUARE
+    largest = tf.stop_gradient(_nonzero(linf_norm(values)))
+    squares = tf.reduce_sum(tf.square(_flat(values) / largest[:, tf.newaxis]), axis=1)
     # The inner `where` keeps the derivative of the root finite where the outer one drops it.
-    return tf.where(positive, tf.sqrt(tf.where(positive, squares, 1.0)), 0.0)
+    is_zero = tf.equal(squares, 0.0)
+    return largest * tf.where(is_zero, 0.0, tf.sqrt(tf.where(is_zero, 1.0, squares)))
 
 
 def l1_norm(values: tf.Tensor) -> tf.Tensor:
@@ -115,6 +117,18 @@ def _nuclear_norm(matrix: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], t
     return tf.cast(total, matrix.dtype), lambda upstream: upstream * slope
 
 
+def unit_largest(values: tf.Tensor) -> tf.Tensor:
+    """Each example divided by its largest absolute entry, so that none is too small to square.
+
+    Args:
+        values: `(batch, ...)`.
+
+    Returns:
+        As `values`; zero stays zero, and an example with NaN or an infinite entry becomes NaN.
+    """
+    return values / expand(_nonzero(linf_norm(values)), values)
+
+
 def expand(per_example: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """`(batch,)` reshaped to `(batch, 1, ..., 1)`, so that it broadcasts against `like`."""
     return tf.reshape(per_example, [-1] + [1] * (like.shape.rank - 1))
@@ -122,3 +136,8 @@ def expand(per_example: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 def _flat(values: tf.Tensor) -> tf.Tensor:
     return tf.reshape(values, [tf.shape(values)[0], -1])
+
+
+def _nonzero(sizes: tf.Tensor) -> tf.Tensor:
+    """The sizes, with 1 in place of 0."""
+    return tf.where(tf.equal(sizes, 0.0), 1.0, sizes)

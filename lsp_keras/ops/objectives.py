@@ -3,6 +3,14 @@
 Every objective has the signature `(labels, logits)` with these names, so that CleverHans can
 call it as its `loss_fn`. A comparison has `(clean_logits, logits)`: it measures how far an image
 is from its clean original, whatever the label; `bind` makes an objective of it.
+
+An attack must not depend on the scale of the logits: the same classifier with its logits
+multiplied by a constant, or with one added, has to look equally robust. `margin` and `dlr` are
+so by their form. `cross_entropy`, the loss, is not: from logits of 20 on, float32 rounds the
+label's probability to 1 and the gradient to 0. The names "cross_entropy" and "kl" in
+`OBJECTIVES` and `COMPARISONS` therefore stand for forms of it that climb in the same sense and
+never vanish; "softmax_cross_entropy" and "softmax_kl" are the losses themselves, for comparisons
+with other tools.
 """
 
 from collections.abc import Callable
@@ -15,6 +23,10 @@ Objective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Comparison = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 _SMALLEST_GAP = 1e-12
+# Distance of the largest logit from the third largest after `at_common_scale`. A ResNet-18 or a
+# small network as usually trained, adversarially or not, has 8 to 20 by itself.
+_COMMON_GAP = 12.0
+_SMALLEST_SCALE = 1e-30
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -27,7 +39,56 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     Returns:
         `(batch,)`.
     """
+    labels = tf.cast(labels, tf.int64)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def log_odds(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Logarithm of the odds against the true class, log((1 - p) / p).
+
+    The cross-entropy is softplus of it, so both rise together; but where the probability p rounds
+    to 1 and the cross-entropy to 0, the odds and their slope are as exact as anywhere else.
+
+    Args:
+        labels: int `(batch,)`.
+        logits: float `(batch, classes)`.
+
+    Returns:
+        `(batch,)`, positive where the true class has less than half of the probability.
+    """
+    return tf.reduce_logsumexp(_others(labels, logits), axis=1) - true_logit(labels, logits)
+
+
+def ascending_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The log odds against the true class of logits `at_common_scale`: "cross_entropy" in attacks.
+
+    Args:
+        labels: int `(batch,)`.
+        logits: float `(batch, classes)`.
+
+    Returns:
+        `(batch,)`; its gradient treats the scale as a constant.
+    """
+    return log_odds(labels, at_common_scale(logits, logits))
+
+
+def at_common_scale(logits: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    """Logits divided by a scale, so that their multiples all become the same.
+
+    Args:
+        logits: float `(batch, classes)`.
+        reference: Logits of the same images that set the scale, likewise; no gradient flows
+            into them.
+
+    Returns:
+        As `logits`. The largest of the reference would lie 12 above the third largest (the
+        second of two): a single class far below all others changes nothing.
+    """
+    ranked = tf.math.top_k(reference, tf.minimum(3, tf.shape(reference)[1])).values
+    gap = tf.stop_gradient(ranked[:, 0] - ranked[:, -1])
+    is_flat = tf.abs(gap) < _SMALLEST_SCALE
+    factor = tf.where(is_flat, 1.0, _COMMON_GAP / tf.where(is_flat, 1.0, gap))
+    return logits * factor[:, tf.newaxis]
 
 
 def margin(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -110,26 +171,78 @@ def kl(clean_logits: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.exp(clean) * (clean - tf.nn.log_softmax(logits)), axis=1)
 
 
+def ascending_kl(clean_logits: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """`kl` of logits at the clean ones' common scale, with a slope that does not vanish.
+
+    The gradient of the divergence with respect to the logits is p' - p. Where both round to 0 or
+    1 it is found from the logits themselves and divided by the largest probability of the other
+    classes, so that only its length differs: "kl" in attacks.
+
+    Args:
+        clean_logits: float `(batch, classes)`, f(x).
+        logits: float `(batch, classes)`, f(x').
+
+    Returns:
+        `(batch,)`.
+    """
+    clean = tf.stop_gradient(at_common_scale(clean_logits, clean_logits))
+    moved = at_common_scale(logits, clean_logits)
+
+    @tf.custom_gradient
+    def divergence(moved: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return upstream[:, tf.newaxis] * _direction_of_kl(clean, moved)
+
+        return kl(clean, moved), gradient
+
+    return divergence(moved)
+
+
+def _direction_of_kl(clean: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """p' - p up to a positive factor for each example, `(batch, classes)`."""
+    log_p, log_q = tf.nn.log_softmax(clean), tf.nn.log_softmax(logits)
+    # log q - log p without the difference of two rounded logarithms.
+    rise = logits - clean
+    mean_rise = tf.reduce_logsumexp(log_p + rise, axis=1, keepdims=True)
+    change = rise - mean_rise
+    larger = tf.maximum(log_p, log_q)
+    top = tf.one_hot(tf.argmax(clean, axis=1), tf.shape(clean)[1], on_value=True, off_value=False)
+    lowest = tf.fill(tf.shape(larger), larger.dtype.min)
+    unit = tf.reduce_max(tf.where(top, lowest, larger), axis=1, keepdims=True)
+    # |q - p| = max(p, q) (1 - exp(-|log q - log p|)).
+    sizes = -tf.exp(larger - unit) * tf.math.expm1(-tf.abs(change))
+    others = tf.where(top, 0.0, tf.sign(change) * sizes)
+    # The entries of q - p sum to 0: what the top class loses is what the others gain.
+    return tf.where(top, -tf.reduce_sum(others, axis=1, keepdims=True), others)
+
+
 def true_logit(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Logit of the given class, `(batch,)`."""
-    return tf.gather(logits, labels, axis=1, batch_dims=1)
+    return tf.gather(logits, tf.cast(labels, tf.int64), axis=1, batch_dims=1)
 
 
 def largest_other(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Largest logit of all other classes, `(batch,)`."""
+    return tf.reduce_max(_others(labels, logits), axis=1)
+
+
+def _others(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The logits with the smallest number there is in the label's place."""
     # A product with the mask would move the maximum to 0 where all others are negative, and a
     # subtracted constant fails for logits larger than the constant.
+    labels = tf.cast(labels, tf.int64)
     is_label = tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
-    return tf.reduce_max(tf.where(is_label, logits.dtype.min, logits), axis=1)
+    return tf.where(is_label, logits.dtype.min, logits)
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "cross_entropy": cross_entropy,
+    "cross_entropy": ascending_cross_entropy,
     "margin": margin,
     "dlr": dlr,
+    "softmax_cross_entropy": cross_entropy,
 }
 
-COMPARISONS: dict[str, Comparison] = {"kl": kl}
+COMPARISONS: dict[str, Comparison] = {"kl": ascending_kl, "softmax_kl": kl}
 
 
 def get(objective: str | Objective) -> Objective:

@@ -15,8 +15,8 @@ class Shift(Attack):
         super().__init__(epsilon=epsilon, norm=norm)
         self.amount = amount
 
-    def run(self, logits_fn, images, labels, *, seed, indices):
-        return images + self.amount
+    def run(self, problem):
+        return problem.images + self.amount
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsp_keras.attacks import Problem
 from lsp_keras.attacks.apgd import APGD, ranked_class, window_lengths
 from lsp_keras.validation import InputError
 
@@ -149,14 +150,9 @@ def test_equals_the_official_loop_written_in_numpy(slow, options) -> None:
     images = rng.uniform(0.2, 0.8, size=(6, 2, 2, 3)).astype(np.float32)
     attack = APGD(**options, objective="margin")
     result = attack(logits_fn, images, np.zeros(6, int), seed=1)
-    start = attack.begin(
-        logits_fn,
-        tf.constant(images),
-        tf.zeros(6, tf.int64),
-        seed=tf.constant(1, tf.int64),
-        indices=tf.range(6, dtype=tf.int64),
-        turn=tf.constant(0),
-    )["current"].numpy()
+    keys = tf.constant(1, tf.int64), tf.range(6, dtype=tf.int64)
+    problem = Problem(logits_fn, tf.constant(images), tf.zeros(6, tf.int64), *keys)
+    start = attack.begin(problem, tf.constant(0))["current"].numpy()
     for image, begin, found in zip(images, start, result.images, strict=True):
         _, best_loss = slow(
             gradient_fn, loss_fn, image.ravel(), begin.ravel(), attack.epsilon, attack.num_steps
@@ -167,12 +163,11 @@ def test_equals_the_official_loop_written_in_numpy(slow, options) -> None:
 def test_what_breaks_in_a_larger_ball_does_not_count(linear) -> None:
     images, labels = linear.images_at(6.0 / 0.98, "l1")
     attack = APGD(epsilon=6.0, norm="l1", shrink_ball=True)
-    keys = {"seed": tf.constant(0, tf.int64), "indices": tf.range(8, dtype=tf.int64)}
-    arguments = (linear.logits_fn, tf.constant(images), tf.constant(labels))
-    state = attack.begin(*arguments, **keys, turn=tf.constant(0))
-    large = attack.advance(
-        *arguments, state, **keys, turn=tf.constant(0), first=tf.constant(0), last=tf.constant(60)
-    )
+    keys = tf.constant(0, tf.int64), tf.range(8, dtype=tf.int64)
+    problem = Problem(linear.logits_fn, tf.constant(images), tf.constant(labels), *keys)
+    turn, first, last = map(tf.constant, (0, 0, 60))
+    state = attack.begin(problem, turn)
+    large = attack.advance(problem, state, turn=turn, first=first, last=last)
     beyond = linear.logits_fn(large["best"]).numpy().argmax(axis=1) != labels
     assert beyond.all()
     assert not large["broken"].numpy().any()

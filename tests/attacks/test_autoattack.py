@@ -29,7 +29,7 @@ def test_settings_are_the_official_ones() -> None:
         "norm": "linf",
         "num_steps": 100,
         "num_restarts": 1,
-        "objective": "cross_entropy",
+        "objective": "softmax_cross_entropy",
         "num_targets": 9,
         "rho": 0.75,
         "num_samples": 1,

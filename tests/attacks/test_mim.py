@@ -6,6 +6,9 @@ from cleverhans.tf2.attacks import momentum_iterative_method as reference
 from lsp_keras.attacks.mim import MIM
 from lsp_keras.validation import InputError
 
+# What CleverHans climbs by itself.
+LOSS = "softmax_cross_entropy"
+
 
 @pytest.mark.parametrize(("norm", "order", "epsilon"), [("linf", np.inf, 0.05), ("l2", 2, 0.5)])
 @pytest.mark.parametrize("decay", [1.0, 0.5])
@@ -24,7 +27,8 @@ def test_equals_cleverhans(small_model, batch, norm, order, epsilon, decay) -> N
         y=labels,
         decay_factor=decay,
     )
-    attack = MIM(epsilon=epsilon, norm=norm, step_size=epsilon / 5, num_steps=6, decay=decay)
+    options = {"step_size": epsilon / 5, "num_steps": 6, "decay": decay, "objective": LOSS}
+    attack = MIM(epsilon=epsilon, norm=norm, **options)
     ours = attack.perturb(small_model, images, labels, seed=0)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
 

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
 
+from lsp_keras.attacks import Problem
 from lsp_keras.attacks._gradient import STARTS
 from lsp_keras.attacks.bim import BIM
 from lsp_keras.attacks.fgsm import FGSM
@@ -14,7 +15,8 @@ from lsp_keras.validation import InputError
 @pytest.mark.parametrize(("norm", "order", "epsilon"), [("linf", np.inf, 0.05), ("l2", 2, 0.5)])
 def test_equals_cleverhans_without_a_random_start(small_model, batch, norm, order, epsilon) -> None:
     images, labels = batch
-    attack = PGD(epsilon=epsilon, norm=norm, step_size=epsilon / 4, num_steps=7, random_start=False)
+    options = {"step_size": epsilon / 4, "num_steps": 7, "objective": "softmax_cross_entropy"}
+    attack = PGD(epsilon=epsilon, norm=norm, random_start=False, **options)
     ours = attack.perturb(small_model, images, labels, seed=0)
     theirs = projected_gradient_descent(
         lambda pixels: small_model(pixels, training=False),
@@ -92,26 +94,32 @@ def test_gaussian_start_is_the_image_with_a_little_noise(small_model) -> None:
     assert 0.003 < np.abs(delta).max() < 0.006
 
 
-def test_kl_from_a_gaussian_start_is_the_attack_of_trades() -> None:
+@pytest.mark.parametrize("objective", ["softmax_kl", "kl"])
+def test_kl_from_a_gaussian_start_is_the_attack_of_trades(objective) -> None:
     rng = np.random.default_rng(1)
     weights = rng.normal(size=(12, 4))
     images = rng.uniform(0.0, 1.0, size=(5, 2, 2, 3)).astype(np.float32)
     images[0] = 0.0
 
+    ranked = np.sort(images.reshape(5, 12) @ weights, axis=1)
+    # Published is the divergence at the model's own scale; the default puts all at one.
+    scale = 1.0 if objective == "softmax_kl" else 12.0 / (ranked[:, -1:] - ranked[:, -3:-2])
+
     def softmax(flat: np.ndarray) -> np.ndarray:
-        exponentials = np.exp(flat @ weights)
+        exponentials = np.exp(scale * (flat @ weights))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    seed, indices = tf.constant(9, tf.int64), tf.range(5, dtype=tf.int64)
+    keys = tf.constant(9, tf.int64), tf.range(5, dtype=tf.int64)
+    problem = Problem(lambda x: x, tf.constant(images), tf.zeros(5, tf.int64), *keys)
     flat = images.reshape(5, 12).astype(np.float64)
-    found = STARTS["gaussian"](images, 0.1, "linf", seed=seed, indices=indices, counter=0)
+    found = STARTS["gaussian"](problem, 0.1, "linf", 0)
     found = found.numpy().reshape(5, 12).astype(np.float64)
     for _ in range(7):
         # The gradient of KL(p || q) by the logits is q - p.
         found = found + 0.03 * np.sign((softmax(found) - softmax(flat)) @ weights.T)
         found = np.clip(np.clip(found, flat - 0.1, flat + 0.1), 0.0, 1.0)
 
-    attack = PGD(epsilon=0.1, step_size=0.03, num_steps=7, objective="kl", start="gaussian")
+    attack = PGD(epsilon=0.1, step_size=0.03, num_steps=7, objective=objective, start="gaussian")
     ours = attack.perturb(
         lambda pixels: tf.reshape(pixels, [-1, 12]) @ tf.constant(weights, tf.float32),
         images,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsp_keras.attacks import Problem
 from lsp_keras.attacks._square_proposals import pyramid_pair
 from lsp_keras.attacks.apgd import APGD
 from lsp_keras.attacks.autoattack_torchattacks import AutoAttackTorchattacks
@@ -196,12 +197,11 @@ def test_fab_comes_as_near(
     theirs = np.linalg.norm((found - pixels).flatten(1).numpy(), order, axis=1)
     # Nothing is broken within so small a radius, so that every step is taken.
     ours = FAB(epsilon=1e-6, norm=norm, targeted=targeted)
-    given = [tf.constant(images), tf.constant(labels)]
-    keys = {"seed": tf.constant(0, tf.int64), "indices": tf.range(NUM_IMAGES, dtype=tf.int64)}
-    turn = {"turn": tf.constant(0)}
-    state = ours.begin(keras_model, *given, **keys, **turn)
-    steps = {"first": tf.constant(0), "last": tf.constant(100)}
-    state = ours.advance(keras_model, *given, state, **keys, **turn, **steps)
+    keys = tf.constant(0, tf.int64), tf.range(NUM_IMAGES, dtype=tf.int64)
+    problem = Problem(keras_model, tf.constant(images), tf.constant(labels), *keys)
+    turn, first, last = map(tf.constant, (0, 0, 100))
+    state = ours.begin(problem, turn)
+    state = ours.advance(problem, state, turn=turn, first=first, last=last)
     np.testing.assert_allclose(state["distance"], theirs, rtol=2e-3)
 
 
@@ -314,7 +314,7 @@ def their_cw(torch, torchattacks, torch_model, batch):
 @pytest.mark.parametrize("constant", [0.01, 1.0])
 def test_cw_makes_the_same_first_steps(torch, keras_model, batch, their_cw, constant) -> None:
     # From the third step on Adam may blow up what rounding makes of tiny gradients.
-    ours = CWL2FixedC(epsilon=100.0, constant=constant, num_steps=2, stop_together=True)
+    ours = CWL2FixedC(epsilon=100.0, constant=constant, num_steps=2, like_torchattacks=True)
     found = ours(keras_model, *batch, seed=0).images
     theirs = their_cw(constant, 2, torch.float32)
     assert (theirs != batch[0]).any()
@@ -326,7 +326,7 @@ def test_cw_ends_as_near_to_the_exact_result_as_theirs(
     torch, torch_model, keras_model, batch, their_cw, constant
 ) -> None:
     images, labels = batch
-    ours = CWL2FixedC(epsilon=100.0, constant=constant, stop_together=True)
+    ours = CWL2FixedC(epsilon=100.0, constant=constant, like_torchattacks=True)
     found = ours(keras_model, images, labels, seed=0)
     theirs, exact = (their_cw(constant, 50, kind) for kind in (torch.float32, torch.float64))
     with torch.no_grad():

@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -175,6 +177,86 @@ def test_a_plane_is_crossed_just_above_its_distance_and_not_below(name, norm) ->
     far = images_at(attack.epsilon / 0.98, norm)
     assert attack(plane_logits, *near, seed=0).success.all()
     assert not attack(plane_logits, *far, seed=0).success.any()
+
+
+# Every objective of every attack that has some; the default one stands for the others.
+OBJECTIVES = {
+    "apgd": ["cross_entropy", "dlr", "margin", "targeted_dlr"],
+    "bim": ["cross_entropy", "margin", "dlr"],
+    "fgsm": ["cross_entropy", "margin", "dlr"],
+    "mim": ["cross_entropy", "margin", "dlr"],
+    "pgd": ["cross_entropy", "margin", "dlr", "kl"],
+}
+OBJECTIVE_CASES = [
+    pytest.param(*case.values, objective, id=f"{case.id}-{objective}", marks=case.marks)
+    for case in CASES
+    for objective in OBJECTIVES.get(case.values[0], ["default"])
+]
+# By what the logits are multiplied, and what is added before.
+SCALES = [(0.01, 0.0), (1.0, 40.0), (1000.0, -7.0)]
+# The divergence does not know on which side the nearest plane lies.
+PLANE_CASES = [case for case in OBJECTIVE_CASES if case.values[2] != "kl"]
+
+
+def test_objectives_are_listed_for_all_attacks_that_have_them() -> None:
+    having = {name for name in registry.names("attack") if accepts(kind_of(name), "objective")}
+    assert having == set(OBJECTIVES)
+
+
+def kind_of(name: str) -> type[Attack]:
+    return registry.get("attack", name)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A classifier with its logits multiplied, and a constant added: the same classifier."""
+
+    logits_fn: Callable[[tf.Tensor], tf.Tensor]
+    scale: tf.Variable
+    constant: tf.Variable
+
+    @classmethod
+    def of(cls, logits_fn: Callable[[tf.Tensor], tf.Tensor]) -> "Scaled":
+        # Variables, so that what is compiled once serves for all scales.
+        return cls(logits_fn, tf.Variable(1.0), tf.Variable(0.0))
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        return self.scale * (self.logits_fn(images) + self.constant)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def objective_options(objective: str) -> dict[str, str]:
+    start = {"start": "gaussian"} if objective == "kl" else {}
+    return start if objective == "default" else {"objective": objective, **start}
+
+
+@pytest.mark.parametrize(("name", "norm", "objective"), PLANE_CASES)
+def test_the_scale_of_the_logits_hides_no_plane(name, norm, objective) -> None:
+    attack = build(name, norm, **thorough(name, norm), **objective_options(objective))
+    near = images_at(attack.epsilon / SLACK.get(f"{name}-{norm}", 1.02), norm)
+    far = images_at(attack.epsilon / 0.98, norm)
+    model = Scaled.of(plane_logits)
+    for scale, constant in SCALES:
+        model.scale.assign(scale)
+        model.constant.assign(constant)
+        assert attack(model, *near, seed=0).success.all(), (scale, constant)
+    assert not attack(model, *far, seed=0).success.any()
+
+
+@pytest.mark.parametrize(("name", "norm", "objective"), OBJECTIVE_CASES)
+def test_verdicts_do_not_depend_on_the_scale_of_the_logits(name, norm, objective, batch) -> None:
+    images, labels = batch
+    attack = build(name, norm, **objective_options(objective))
+    model = Scaled.of(logits_fn)
+    expected = attack(model, images, labels, seed=4)
+    # Powers of two are exact in float32, so that nothing is left to rounding.
+    for scale in (2.0**-7, 2.0**10):
+        model.scale.assign(scale)
+        found = attack(model, images, labels, seed=4)
+        np.testing.assert_array_equal(found.success, expected.success)
+        np.testing.assert_allclose(found.images, expected.images, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "norm"), CASES)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.ops.norms import expand, norm_of, nuclear_norm
+from lsp_keras.ops.norms import expand, norm_of, nuclear_norm, unit_largest
 from lsp_keras.validation import InputError
 
 
@@ -18,6 +18,26 @@ def test_gradient_of_the_length_is_the_direction_and_zero_at_zero() -> None:
         tape.watch(values)
         lengths = norm_of(values, "l2")
     np.testing.assert_allclose(tape.gradient(lengths, values), [[0.6, -0.8], [0.0, 0.0]])
+
+
+@pytest.mark.parametrize("scale", [1e-36, 1e-20, 1e-6, 1e18, 1e37])
+def test_a_length_and_its_gradient_neither_underflow_nor_overflow(scale) -> None:
+    values = tf.constant([[3.0, -4.0]]) * scale
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        lengths = norm_of(values, "l2")
+    np.testing.assert_allclose(lengths, [5.0 * scale], rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(lengths, values), [[0.6, -0.8]], rtol=1e-6)
+
+
+def test_the_largest_entry_becomes_one_and_zero_stays_zero() -> None:
+    values = tf.constant([[1e-35, -4e-35], [0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
+    found = unit_largest(values).numpy()
+    np.testing.assert_allclose(found[0], [0.25, -1.0], rtol=1e-6)
+    np.testing.assert_array_equal(found[1], 0.0)
+    # What is not a number must surface.
+    assert np.isnan(found[2]).all()
+    assert np.isnan(found[3, 0])
 
 
 def test_an_unknown_norm_is_refused() -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks import Attack
+from lsp_keras.attacks import Attack, Problem
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.evaluation.examples import as_floats
 from lsp_keras.losses.lsp import lsp_loss
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.objectives import ascending_cross_entropy
 from lsp_keras.types import Floats, Images, Norm
 from lsp_keras.validation import InputError
 
@@ -110,22 +110,14 @@ class StructureAttack(Attack):
         self.weight = weight
         self.term = term
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
-        structure = self.term.of(indices)
+        structure = self.term.of(problem.indices)
 
         def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-            return cross_entropy(labels, logits) + self.weight * structure(logits)
+            return ascending_cross_entropy(labels, logits) + self.weight * structure(logits)
 
         pgd = PGD(
             epsilon=self.epsilon, norm=self.norm, num_steps=self.num_steps, objective=objective
         )
-        return pgd.run(logits_fn, images, labels, seed=seed, indices=indices)
+        return pgd.run(problem)

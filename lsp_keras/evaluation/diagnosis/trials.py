@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.attacks import Attack, AttackResult, LogitsFn, Unperturbed
+from lsp_keras.attacks import Attack, AttackResult, LogitsFn, Problem, Unperturbed
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC
 from lsp_keras.attacks.fgsm import FGSM
 from lsp_keras.attacks.pgd import PGD
@@ -56,18 +56,16 @@ class Transfer(Attack):
         self.num_steps = num_steps
         self.source = source
 
-    def run(
-        self,
-        logits_fn: Callable[[tf.Tensor], tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        *,
-        seed: tf.Tensor,
-        indices: tf.Tensor,
-    ) -> tf.Tensor:
+    def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`."""
         pgd = PGD(epsilon=self.epsilon, norm=self.norm, num_steps=self.num_steps)
-        return pgd.perturb(self.source, images, labels, seed=seed, indices=indices)
+        return pgd.perturb(
+            self.source,
+            problem.images,
+            problem.labels,
+            seed=problem.seed,
+            indices=problem.indices,
+        )
 
 
 def plan_attacks(
