@@ -4,6 +4,12 @@ import difflib
 import math
 from collections.abc import Collection, Sequence
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_PIXEL_ROUNDING = 1e-5
 
 
 class InputError(ValueError):
@@ -95,6 +101,19 @@ def listing(choices: Collection[str]) -> str:
     """`one of 'a', 'b', 'c'`, as error messages write it."""
     quoted = ", ".join(repr(choice) for choice in choices)
     return f"one of {quoted}" if len(choices) > 1 else quoted
+
+
+def clip_rounding(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Pixels with what rounding has put just outside of [0, 1] put back; others as they are.
+
+    Resizing and changes of colors end at 1.0000002 rather than at 1. That is no reason to refuse
+    an image; a pixel farther out is another range and stays for `check_images` to refuse.
+    """
+    low, high = pixels.min(), pixels.max()
+    outside = low < 0.0 or high > 1.0
+    if outside and low >= -_PIXEL_ROUNDING and high <= 1.0 + _PIXEL_ROUNDING:
+        return np.clip(pixels, 0.0, 1.0)
+    return pixels
 
 
 def check_shape(name: str, shape: Sequence[int | None], rank: int, layout: str) -> None:

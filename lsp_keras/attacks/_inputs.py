@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.types import Examples, Floats, Integers
-from lsp_keras.validation import InputError, check_shape
+from lsp_keras.validation import InputError, check_shape, clip_rounding
 
 
 class NonFiniteError(ArithmeticError):
@@ -32,7 +32,7 @@ def check_images(images: npt.ArrayLike) -> Floats:
     """Images as float32 `(n, height, width, channels)`.
 
     Raises:
-        InputError: They are empty, not floats, not finite or not in [0, 1].
+        InputError: They are empty, not floats, not finite, or not in [0, 1] up to rounding.
     """
     pixels = np.asarray(images)
     check_shape("images", pixels.shape, 4, "(batch, height, width, channels)")
@@ -43,6 +43,7 @@ def check_images(images: npt.ArrayLike) -> Floats:
             f"`images` must be floats in [0, 1]. Received: dtype={pixels.dtype}. "
             "Divide 8-bit images by 255."
         )
+    pixels = clip_rounding(pixels)
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0.0 and high <= 1.0):
         hint = " Divide 8-bit images by 255." if high > 1.0 else ""

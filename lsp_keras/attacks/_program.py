@@ -10,6 +10,7 @@ import tensorflow as tf
 from lsp_keras.attacks._problem import Problem
 from lsp_keras.inference.folding import folded
 from lsp_keras.inference.logits import LogitsFn, attackable_logits, inference_logits
+from lsp_keras.inference.precision import in_full_precision
 from lsp_keras.inference.row_function import RowFunction
 from lsp_keras.types import Examples, Floats
 
@@ -71,7 +72,7 @@ class Program:
     @cached_property
     def _attacked(self) -> LogitsFn:
         """What attacks run on; what they find is checked on the model itself."""
-        return folded(self._logits_fn)
+        return folded(in_full_precision(self._logits_fn))
 
     @cached_property
     def _predict(self) -> RowFunction:

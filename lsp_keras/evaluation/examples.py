@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lsp_keras.classifiers import Classifier, probe, read, sample_rows
 from lsp_keras.inference.logits import LogitsFn
 from lsp_keras.types import Floats, Integers
-from lsp_keras.validation import InputError, check_positive, check_shape
+from lsp_keras.validation import InputError, check_positive, check_shape, clip_rounding
 
 _BATCHES_PER_SHARD = 8
 
@@ -50,7 +50,8 @@ def check_examples(
             f"Received: shape={targets.shape}, dtype={targets.dtype}."
         )
     keys = np.arange(len(pixels)) if indices is None else np.asarray(indices)
-    return Examples(pixels, targets, keys, batch_size)
+    # One type for all that follows: Keras's own datasets have labels of uint8.
+    return Examples(pixels, targets.astype(np.int64), keys, batch_size)
 
 
 def adapted(
@@ -77,7 +78,8 @@ def adapted(
 
 
 def as_floats(images: npt.NDArray[Any]) -> Floats:
-    """Images as float32 in [0, 1]; uint8 is divided by 255."""
+    """Images as float32 in [0, 1]; uint8 is divided by 255, rounding is clipped."""
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255.0)
-    return images.astype(np.float32, copy=False)
+    pixels = images.astype(np.float32, copy=False)
+    return clip_rounding(pixels) if pixels.size else pixels

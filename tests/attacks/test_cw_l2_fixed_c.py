@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from lsp_keras.attacks.cw_l2_fixed_c import CWL2FixedC, masked_lead
@@ -21,16 +22,29 @@ def test_a_larger_constant_breaks_more(linear) -> None:
     assert broken == [0.0, 1.0]
 
 
-def test_its_outcome_depends_on_the_scale_of_the_logits(linear) -> None:
+@pytest.mark.parametrize("like_torchattacks", [False, True])
+def test_the_scale_of_the_logits_decides_in_torchattacks_only(linear, like_torchattacks) -> None:
     images, labels = linear.images_at(0.3, "l2")
-    attack = CWL2FixedC(epsilon=5.0, constant=0.05)
+    attack = CWL2FixedC(epsilon=5.0, constant=0.05, like_torchattacks=like_torchattacks)
     broken = [
         attack(
             lambda x, scale=scale: linear.logits_fn(x) * scale, images, labels, seed=0
         ).success.mean()
         for scale in (0.1, 100.0)
     ]
-    assert broken[0] < broken[1]
+    assert bool(broken[0] < broken[1]) is like_torchattacks
+
+
+def test_log_probabilities_break_like_the_logits_they_come_from(linear) -> None:
+    # All are negative: by torchattacks' product with a mask, every lead would be 0.
+    images, labels = linear.images_at(0.3, "l2")
+    attack = CWL2FixedC(epsilon=5.0, constant=10.0)
+    found = attack(lambda x: tf.nn.log_softmax(linear.logits_fn(x)), images, labels, seed=0).success
+    assert found.all()
+    theirs = CWL2FixedC(epsilon=5.0, constant=10.0, like_torchattacks=True)
+    assert not theirs(
+        lambda x: tf.nn.log_softmax(linear.logits_fn(x)), images, labels, seed=0
+    ).success.any()
 
 
 def test_black_and_white_pixels_stay(linear) -> None:

@@ -103,7 +103,10 @@ def test_kl_from_a_gaussian_start_is_the_attack_of_trades(objective) -> None:
 
     ranked = np.sort(images.reshape(5, 12) @ weights, axis=1)
     # Published is the divergence at the model's own scale; the default puts all at one.
-    scale = 1.0 if objective == "softmax_kl" else 12.0 / (ranked[:, -1:] - ranked[:, -3:-2])
+    gap = ranked[:, -1:] - ranked[:, -3:-2]
+    # The first image has equal logits, which have no scale.
+    scale = np.divide(12.0, gap, out=np.ones_like(gap), where=gap > 0.0)
+    scale = 1.0 if objective == "softmax_kl" else scale
 
     def softmax(flat: np.ndarray) -> np.ndarray:
         exponentials = np.exp(scale * (flat @ weights))

@@ -1,6 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
+from lsp_keras.attacks import Problem
 from lsp_keras.attacks.spsa import SPSA
 
 
@@ -9,11 +10,14 @@ def test_the_estimate_points_along_the_gradient(linear) -> None:
     attack = SPSA(epsilon=0.05, num_samples=400)
     estimate = (
         attack._estimate(
-            linear.logits_fn,
+            Problem(
+                linear.logits_fn,
+                tf.constant(images),
+                tf.constant(labels),
+                tf.constant(0, tf.int64),
+                tf.range(8, dtype=tf.int64),
+            ),
             tf.constant(images),
-            tf.constant(labels),
-            tf.constant(0, tf.int64),
-            tf.range(8, dtype=tf.int64),
             tf.constant(0),
         )
         .numpy()

@@ -1,0 +1,86 @@
+"""A model in half precision, computed in float32."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from lsp_keras.inference.logits import LogitsFn
+
+_HALF = ("float16", "bfloat16")
+_LOCK = threading.RLock()
+
+
+def in_full_precision(logits_fn: LogitsFn) -> LogitsFn:
+    """The same model with all its layers computing in float32, from the same variables.
+
+    Half precision rounds a small slope to zero and a small step away: an attack that runs in it
+    breaks less than the model deserves. Attacks therefore run on this copy, and what they find
+    is checked on the model itself.
+
+    Args:
+        logits_fn: A Keras model or any other function.
+
+    Returns:
+        A function of images; `logits_fn` itself where no layer computes in half precision.
+    """
+    if not isinstance(logits_fn, keras.Layer) or not list(_half_layers(logits_fn)):
+        return logits_fn
+
+    def logits(images: tf.Tensor) -> Any:
+        with _computing_in_float32(logits_fn):
+            return logits_fn(images, training=False)
+
+    return logits
+
+
+@contextlib.contextmanager
+def _computing_in_float32(model: keras.Layer) -> Iterator[None]:
+    """Changes layers and inputs for the duration of a call, that is, of a trace."""
+    with _LOCK:
+        layers, inputs = list(_half_layers(model)), list(_half_inputs(model))
+        policies = [layer.dtype_policy for layer in layers]
+        dtypes = [item.dtype for item in inputs]
+        try:
+            for layer in layers:
+                layer.dtype_policy = _float32_policy(layer)
+            for item in inputs:
+                item._dtype = "float32"
+            yield
+        finally:
+            for layer, policy in zip(layers, policies, strict=True):
+                layer.dtype_policy = policy
+            for item, dtype in zip(inputs, dtypes, strict=True):
+                item._dtype = dtype
+
+
+def _float32_policy(layer: keras.Layer) -> keras.DTypePolicy:
+    """Computes in float32, whatever the layer's variables are kept in."""
+    policy = keras.DTypePolicy("float32")
+    if layer.weights:
+        # Keras casts variables only where their type and that of the computation differ.
+        policy._variable_dtype = layer.variable_dtype
+    return policy
+
+
+def _half_layers(model: keras.Layer) -> Iterator[keras.Layer]:
+    return (layer for layer in _all_layers(model) if layer.compute_dtype in _HALF)
+
+
+def _half_inputs(model: keras.Layer) -> Iterator[Any]:
+    """What models inside of another cast their inputs to: input layers and symbolic tensors."""
+    for layer in _all_layers(model):
+        inputs = [layer] if isinstance(layer, keras.layers.InputLayer) else []
+        for item in [*inputs, *(getattr(layer, "_inputs", None) or ())]:
+            if item.dtype in _HALF:
+                yield item
+
+
+def _all_layers(model: keras.Layer) -> Iterator[keras.Layer]:
+    for layer in model._flatten_layers(include_self=True, recursive=True):
+        # A sequential model computes by a functional one, which is not among its layers.
+        functional = getattr(layer, "_functional", None)
+        yield from (layer,) if functional is None else (functional, layer)
