@@ -19,9 +19,11 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	TF_NUM_INTRAOP_THREADS=0 $(BIN)/python -m pytest tests/test_default_threads.py
 
 test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
+	TF_NUM_INTRAOP_THREADS=0 $(BIN)/python -m pytest tests/test_default_threads.py
 
 # The newest TensorFlow that is supported; `test` runs on the oldest.
 test-tf221:

@@ -234,6 +234,14 @@ class Flag:
         """Whether the number is above its threshold."""
         return self.number > self.threshold
 
+    @property
+    def is_near(self) -> bool:
+        """Whether the number is above seven tenths of its threshold, and not above all of it.
+
+        Where a threshold is one and a half images, one image is not near it.
+        """
+        return 0.7 * self.threshold < self.number <= self.threshold
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return asdict(self)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lsp_keras._face import show
 from lsp_keras.attacks._base import Attack, AttackResult
 from lsp_keras.attacks._cascade import Cascade
-from lsp_keras.attacks._ensemble import Ensemble
+from lsp_keras.attacks._ensemble import Ensemble, in_cascade
 from lsp_keras.attacks._inputs import NonFiniteError
 from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._unperturbed import Unperturbed
@@ -57,6 +57,7 @@ __all__ = [
     "Problem",
     "Square",
     "Unperturbed",
+    "in_cascade",
     "inference_logits",
 ]
 

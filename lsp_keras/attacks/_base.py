@@ -17,6 +17,7 @@ from lsp_keras.attacks._program import Program
 from lsp_keras.inference.batches import ranges
 from lsp_keras.inference.chunks import in_chunks, predict_in_chunks
 from lsp_keras.inference.logits import LogitsFn, attackable_logits
+from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Examples, Floats, Norm
@@ -66,6 +67,7 @@ class Attack(abc.ABC):
         supported_norms: Norms it knows.
         uses_gradients: Whether it needs the model's gradients, not its answers alone.
         is_iterative: Whether it takes many steps, each from where the one before ended.
+        makes_queries: Whether it chooses among images by the model's answers alone.
         shows_moves: Whether an image that stands shows if the attack moved it at all; false of
             attacks that return the clean image wherever they fail.
         couples_images: Whether an image's result depends on the others in its batch, which must
@@ -75,6 +77,7 @@ class Attack(abc.ABC):
     supported_norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")
     uses_gradients: bool = True
     is_iterative: bool = True
+    makes_queries: bool = False
     shows_moves: bool = True
     couples_images: bool = False
 
@@ -83,7 +86,7 @@ class Attack(abc.ABC):
         check_choice("norm", norm, self.supported_norms)
         self.epsilon = check_epsilon(parse_fraction(epsilon), norm)
         # Programs are kept by the model they were compiled for; the bound frees old models.
-        self._program = functools.lru_cache(maxsize=_MODELS_KEPT)(functools.partial(Program, self))
+        self._program = functools.lru_cache(maxsize=_MODELS_KEPT)(self._compiled_for)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,6 +111,13 @@ class Attack(abc.ABC):
     def starts(self, problem: Problem) -> Sequence[tf.Tensor]:
         """Points that an attack without any gradient would end at, as the images."""
         return [problem.images]
+
+    def _compiled_for(
+        self, logits_fn: LogitsFn | TracedModel, image_shape: tuple[int, ...]
+    ) -> Program:
+        if isinstance(logits_fn, TracedModel):
+            return Program(self, logits_fn)
+        return Program(self, TracedModel(logits_fn, image_shape))
 
     @final
     def perturb(
@@ -147,7 +157,7 @@ class Attack(abc.ABC):
     @final
     def __call__(
         self,
-        logits_fn: LogitsFn,
+        logits_fn: LogitsFn | TracedModel,
         images: npt.ArrayLike,
         labels: npt.ArrayLike,
         *,
@@ -165,7 +175,8 @@ class Attack(abc.ABC):
 
         Args:
             logits_fn: A Keras model, called with `training=False`, or images -> logits, those of
-                an image independent of the others in its batch.
+                an image independent of the others in its batch; or what `TracedModel` made of
+                one for several attacks.
             images: float `(batch, height, width, channels)` in [0, 1].
             labels: int `(batch,)`.
             seed: Integer.

@@ -1,7 +1,8 @@
 """Several attacks, each on what the ones before it left standing."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,30 @@ from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import predict_in_chunks
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Examples, Floats
+from lsp_keras.types import Examples, Floats, Integers
+
+_Found: TypeAlias = tuple[tf.Tensor, tf.Tensor]
+
+
+State = TypeVar("State")
+
+
+def in_cascade(
+    parts: Mapping[str, Attack], state: State, run: Callable[[str, Attack, State], State]
+) -> State:
+    """Runs each part on what the ones before it left.
+
+    Args:
+        parts: By name, in the order they run.
+        state: What is left at first, in whatever form `run` keeps it.
+        run: `(name, part, state)` -> what the part left.
+
+    Returns:
+        What the last part left.
+    """
+    for name, part in parts.items():
+        state = run(name, part, state)
+    return state
 
 
 class Ensemble(Attack):
@@ -28,12 +52,16 @@ class Ensemble(Attack):
     def run(self, problem: Problem) -> tf.Tensor:
         """See `Attack.run`: all parts in one graph, nothing dropped."""
         images = problem.images
-        found, broken = images, tf.zeros_like(problem.labels, tf.bool)
-        for part in self.parts(problem.clean_logits.shape[1]).values():
+
+        def run_part(_: str, part: Attack, state: _Found) -> _Found:
+            found, broken = state
             candidates = project(part.run(problem), images, self.epsilon, self.norm)
             found = tf.where(expand(broken, images), found, candidates)
-            broken |= problem.is_broken(problem.logits_fn(candidates))
-        return found
+            return found, broken | problem.is_broken(problem.logits_fn(candidates))
+
+        parts = self.parts(problem.clean_logits.shape[1])
+        nothing_broken = tf.zeros_like(problem.labels, tf.bool)
+        return in_cascade(parts, (images, nothing_broken), run_part)[0]
 
     def search(
         self,
@@ -46,10 +74,12 @@ class Ensemble(Attack):
         progress: Progress | None,
     ) -> Floats:
         """See `Attack.search`: each part on the survivors of the ones before."""
-        found = batch.images.copy()
-        standing = np.arange(len(found))
-        parts = self.parts(num_classes)
-        for position, part in enumerate(parts.values()):
+        found, parts = batch.images.copy(), self.parts(num_classes)
+        places = {part: number for number, part in enumerate(parts.values(), 1)}
+
+        def run_part(_: str, part: Attack, standing: Integers) -> Integers:
+            if not standing.size:
+                return standing
             survivors = batch.take(standing)
             candidates = part.search(
                 program.part(part),
@@ -67,7 +97,8 @@ class Ensemble(Attack):
             logits = predict_in_chunks(program.predict, moved, batch_size)
             standing = standing[logits.argmax(axis=1) == survivors.labels]
             if progress is not None:
-                progress(position + 1, len(parts), len(standing))
-            if not standing.size:
-                break
+                progress(places[part], len(parts), len(standing))
+            return standing
+
+        in_cascade(parts, np.arange(len(found)), run_part)
         return found

@@ -8,10 +8,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lsp_keras.attacks._problem import Problem
-from lsp_keras.inference.folding import folded
-from lsp_keras.inference.logits import LogitsFn, attackable_logits, inference_logits
-from lsp_keras.inference.precision import in_full_precision
+from lsp_keras.inference.logits import attackable_logits
 from lsp_keras.inference.row_function import RowFunction
+from lsp_keras.inference.traced import TracedModel
 from lsp_keras.types import Examples, Floats
 
 _INTEGERS = tf.TensorSpec([None], tf.int64)
@@ -26,27 +25,24 @@ class Program:
 
     Args:
         attack: The attack.
-        logits_fn: A Keras model, called with `training=False`, or images -> logits.
-        image_shape: `(height, width, channels)`.
+        model: The model, shared with other attacks.
     """
 
-    def __init__(self, attack: Any, logits_fn: LogitsFn, image_shape: tuple[int, ...]) -> None:
+    def __init__(self, attack: Any, model: TracedModel) -> None:
         self._attack = attack
-        self._logits_fn = logits_fn
-        self._images = tf.TensorSpec([None, *image_shape], tf.float32)
+        self._model = model
+        self._images = model.images
         self._parts: dict[Any, Program] = {}
 
     def part(self, attack: Any) -> "Program":
         """The program of another attack on the same model, compiled once."""
         if attack not in self._parts:
-            part = Program(attack, self._logits_fn, tuple(self._images.shape[1:]))
-            part.__dict__.update(_predict=self._predict, _attacked=self._attacked)
-            self._parts[attack] = part
+            self._parts[attack] = Program(attack, self._model)
         return self._parts[attack]
 
     def predict(self, images: Floats) -> Any:
         """Logits `(batch, classes)`."""
-        return self._predict([images])
+        return self._model.predict([images])
 
     def perturb(self, batch: Examples, _state: Mapping[str, Any], seed: int) -> Any:
         """`{"images": ...}`, the attack's images projected to ball and box."""
@@ -70,18 +66,8 @@ class Program:
         return self._advance([*_rows(batch), dict(state)], tf.constant(seed, tf.int64), *counts)
 
     @cached_property
-    def _attacked(self) -> LogitsFn:
-        """What attacks run on; what they find is checked on the model itself."""
-        return folded(in_full_precision(self._logits_fn))
-
-    @cached_property
-    def _predict(self) -> RowFunction:
-        function = tf.function(inference_logits(self._logits_fn), autograph=False)
-        return RowFunction(function.get_concrete_function(self._images))
-
-    @cached_property
     def _perturb(self) -> RowFunction:
-        logits_fn = self._attacked
+        logits_fn = self._model.attacked
 
         @tf.function(autograph=False)
         def perturb(images: Any, labels: Any, indices: Any, seed: Any) -> Any:
@@ -92,7 +78,7 @@ class Program:
 
     @cached_property
     def _begin(self) -> RowFunction:
-        logits_fn = attackable_logits(self._attacked)
+        logits_fn = attackable_logits(self._model.attacked)
 
         @tf.function(autograph=False)
         def begin(images: Any, labels: Any, indices: Any, seed: Any, turn: Any) -> Any:
@@ -103,7 +89,7 @@ class Program:
 
     @cached_property
     def _advance(self) -> RowFunction:
-        logits_fn = attackable_logits(self._attacked)
+        logits_fn = attackable_logits(self._model.attacked)
 
         @tf.function(autograph=False)
         def advance(

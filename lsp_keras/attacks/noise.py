@@ -24,6 +24,7 @@ class Noise(Attack):
     """
 
     uses_gradients = False
+    makes_queries = True
     is_iterative = False
 
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf", num_draws: int = 10) -> None:

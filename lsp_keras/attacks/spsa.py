@@ -39,6 +39,7 @@ class SPSA(Attack):
 
     supported_norms = ("linf",)
     uses_gradients = False
+    makes_queries = True
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class Square(StagedAttack):
 
     supported_norms = ("linf", "l2", "l1")
     uses_gradients = False
+    makes_queries = True
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """Clean and robust accuracy of a classifier."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,18 @@ from lsp_keras.evaluation.flags import (
     black_box_beats_white_box,
     few_classes,
     fgsm_beats_iterative,
-    randomized_outputs,
-    zero_gradients,
+    look_for,
+    output_spread,
+    raised,
+    unmoved_images,
 )
 from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
 from lsp_keras.evaluation.report import AttackRecord, Report, pack_verdicts
 from lsp_keras.evaluation.runner import CLEAN, Progress, Runner, share_of, with_parts
 from lsp_keras.evaluation.suites import suite_attacks
-from lsp_keras.types import ThreatModel
+from lsp_keras.inference.traced import TracedModel
+from lsp_keras.types import Flag, ThreatModel
 from lsp_keras.validation import InputError
 
 _SAMPLE = 64
@@ -92,8 +96,16 @@ def evaluate(
     fingerprint = model_fingerprint(classifier.source)
     kept = Journal.open(journal, fingerprint, examples, attacks, seed)
     images_kept = None if examples_dir is None else AdversarialExamples(examples_dir)
+    traced = TracedModel(classifier.model, sample.shape[1:])
     runner = Runner(
-        classifier.model, classifier.num_classes, examples, seed, kept, progress, images_kept
+        traced,
+        classifier.num_classes,
+        examples,
+        seed,
+        kept,
+        progress,
+        images_kept,
+        moved=np.zeros(len(examples.labels), bool),
     )
     clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
     correct = runner.attack(CLEAN, clean, np.ones(len(examples.labels), bool))
@@ -103,27 +115,16 @@ def evaluate(
         standing, found = runner.record(name, attack, correct)
         records.extend(found)
         worst = worst & standing
-    accuracies = {record.name: record.accuracy for record in records}
-    flags = [
-        *fgsm_beats_iterative(attacks, accuracies),
-        *black_box_beats_white_box(with_parts(attacks, classifier.num_classes), accuracies),
-        *randomized_outputs(inference_logits(classifier.model), sample),
-        *classifier.flags,
-    ]
-    if needy:
-        logits = inference_logits(classifier.model)
-        flags += zero_gradients(logits, sample, examples.labels[:_SAMPLE])
-    if any(isinstance(attack, Ensemble) for attack in attacks.values()):
-        flags += few_classes(classifier.num_classes)
     if images_kept is not None:
         images_kept.write()
-    kept.close()
-    return Report(
+    # The report is made before its signs: one that fails cannot take the numbers with it.
+    report = Report(
         threat=threat,
         clean=share_of(correct),
         attacks=records,
         worst_case=share_of(worst),
-        flags=flags,
+        num_classes=classifier.num_classes,
+        flags=classifier.flags,
         seed=seed,
         batch_size=batch_size,
         model_fingerprint=fingerprint,
@@ -133,6 +134,35 @@ def evaluate(
         verdicts={"clean": pack_verdicts(correct), "worst_case": pack_verdicts(worst)},
         context={**(context or {}), "classifier": classifier.describe()},
     )
+    signs, unchecked = look_for(
+        _signs(report, with_parts(attacks, classifier.num_classes), worst & ~runner.moved)
+        | {"randomized_outputs": lambda: output_spread(inference_logits(classifier.model), sample)}
+    )
+    kept.close()
+    flags = [*raised(signs), *classifier.flags]
+    return replace(report, flags=flags, unchecked=unchecked, seconds=time.monotonic() - started)
+
+
+def _signs(
+    report: Report, attacks: Mapping[str, Attack], unmoved: npt.NDArray[np.bool_]
+) -> dict[str, Callable[[], Flag | None]]:
+    """What to look for in the numbers of a report.
+
+    Args:
+        report: The numbers.
+        attacks: By the names of their records, the parts of ensembles among them.
+        unmoved: bool `(n,)`, images that stand and that no gradient attack moved.
+    """
+    accuracies = {record.name: record.accuracy for record in report.attacks}
+    signs: dict[str, Callable[[], Flag | None]] = {
+        "fgsm_beats_iterative": lambda: fgsm_beats_iterative(attacks, accuracies),
+        "black_box_beats_white_box": lambda: black_box_beats_white_box(attacks, accuracies),
+    }
+    if any(attack.uses_gradients and attack.shows_moves for attack in attacks.values()):
+        signs["unmoved_images"] = lambda: unmoved_images(int(unmoved.sum()), len(unmoved))
+    if any(isinstance(attack, Ensemble) for attack in attacks.values()):
+        signs["few_classes"] = lambda: few_classes(report.num_classes)
+    return signs
 
 
 def _check_attacks(attacks: Mapping[str, Attack], threat: ThreatModel) -> None:

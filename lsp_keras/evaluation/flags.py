@@ -1,24 +1,23 @@
 """Signs that a measured robustness is not real, each with its number and what to do."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
-from lsp_keras.attacks.bim import BIM
-from lsp_keras.attacks.fgsm import FGSM
-from lsp_keras.attacks.mim import MIM
-from lsp_keras.attacks.pgd import PGD
-from lsp_keras.attacks.square import Square
 from lsp_keras.evaluation.share import Share
-from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.types import Flag, Floats, Integers
+from lsp_keras.types import Flag, Floats
 
 FGSM_LEAD = 0.01
 SQUARE_LEAD = 0.002
+# Flags that say something about the measurement and nothing against it.
+REMARKS = ("few_classes", "probability_outputs")
+_LOGGER = logging.getLogger(__name__)
 _TARGETED_CLASSES = 4
-_ZERO_GRADIENT_SHARE = 0.01
+_UNMOVED_SHARE = 0.01
+_FEWEST_IMAGES = 1.5
 _RANDOM_PASSES = 5
 _RANDOM_TOLERANCE = 1e-4
 
@@ -28,18 +27,51 @@ def raised(flags: Iterable[Flag]) -> list[Flag]:
     return [flag for flag in flags if flag.is_raised]
 
 
+def at_least(threshold: float, num_images: int) -> float:
+    """The threshold, and never less than one and a half images: one must not raise a flag."""
+    return max(threshold, _FEWEST_IMAGES / num_images)
+
+
+def look_for(
+    signs: Mapping[str, Callable[[], Flag | None]],
+) -> tuple[list[Flag], dict[str, str]]:
+    """Looks for each sign on its own, so that one that fails loses neither the others nor a report.
+
+    Args:
+        signs: By name; `None` where there is nothing to compare.
+
+    Returns:
+        What was found, raised or not, and by name why a sign could not be looked for.
+    """
+    found: list[Flag] = []
+    failed: dict[str, str] = {}
+    for name, look in signs.items():
+        try:
+            flag = look()
+        except Exception as error:
+            _LOGGER.warning("The sign %s could not be looked for.", name, exc_info=True)
+            reason = str(error).strip().splitlines()
+            failed[name] = reason[0] if reason else type(error).__name__
+        else:
+            found += [] if flag is None else [flag]
+    return found, failed
+
+
 def fgsm_beats_iterative(
     attacks: Mapping[str, Attack], accuracies: Mapping[str, Share]
-) -> list[Flag]:
-    """Raised where one step breaks clearly more images than many steps in the same ball."""
-    single = [name for name, attack in attacks.items() if isinstance(attack, FGSM)]
-    iterative = [name for name, attack in attacks.items() if isinstance(attack, PGD | BIM | MIM)]
+) -> Flag | None:
+    """One step of the gradient against many steps in the same ball, where both were taken."""
+    climbing = {
+        name: attack
+        for name, attack in attacks.items()
+        if attack.uses_gradients and attack.shows_moves
+    }
+    single = [accuracies[name] for name, item in climbing.items() if not item.is_iterative]
+    iterative = [accuracies[name] for name, item in climbing.items() if item.is_iterative]
     if not single or not iterative:
-        return []
-    lead = min(accuracies[name].value for name in iterative) - min(
-        accuracies[name].value for name in single
-    )
-    return raised([single_step_lead(lead, FGSM_LEAD)])
+        return None
+    lead = min(share.value for share in iterative) - min(share.value for share in single)
+    return single_step_lead(lead, at_least(FGSM_LEAD, single[0].total))
 
 
 def single_step_lead(lead: float, threshold: float) -> Flag:
@@ -62,105 +94,88 @@ def single_step_lead(lead: float, threshold: float) -> Flag:
 
 def black_box_beats_white_box(
     attacks: Mapping[str, Attack], accuracies: Mapping[str, Share]
-) -> list[Flag]:
-    """Raised where the square attack breaks what all gradient attacks before it left.
+) -> Flag | None:
+    """What attacks by answers alone break beyond all gradient attacks before them.
 
     Args:
         attacks: In the order they ran, the parts of an ensemble among them; without one that
-            uses gradients before the square attack there is nothing to compare.
+            uses gradients before one that makes queries there is nothing to compare.
         accuracies: Under each; within an ensemble after each part.
     """
     leads: list[float] = []
-    white_box: list[float] = []
+    white_box: list[Share] = []
     for name, attack in attacks.items():
-        accuracy = accuracies[name].value
-        if isinstance(attack, Square) and white_box:
-            leads.append(min(white_box) - accuracy)
+        if attack.makes_queries and white_box:
+            least = min(share.value for share in white_box)
+            leads.append(least - accuracies[name].value)
         if attack.uses_gradients:
-            white_box.append(accuracy)
-    return raised([black_box_lead(max(leads, default=0.0), SQUARE_LEAD)])
+            white_box.append(accuracies[name])
+    if not leads:
+        return None
+    return black_box_lead(max(*leads, 0.0), at_least(SQUARE_LEAD, white_box[0].total))
 
 
 def black_box_lead(lead: float, threshold: float) -> Flag:
-    """The square attack against all gradient attacks.
+    """Attacks without gradients against all gradient attacks.
 
     Args:
-        lead: Share of images that only the square attack breaks.
+        lead: Share of images that only attacks without gradients break.
         threshold: Above this the flag is raised.
     """
     return Flag(
         "black_box_beats_white_box",
         lead,
         threshold,
-        "share of images that only the square attack breaks",
-        f"Robustness may not be real: without gradients, the square attack breaks "
+        "share of images that only an attack without gradients breaks",
+        "Robustness may not be real: an attack without gradients breaks "
         f"{100 * lead:.1f} points more than all gradient attacks did.",
         "Attack around the part that hides gradients; `lsp-keras diagnose` looks for more signs.",
     )
 
 
-def few_classes(num_classes: int) -> list[Flag]:
-    """Raised where AutoAttack's targeted attacks had to be replaced."""
-    return raised(
-        [
-            Flag(
-                "few_classes",
-                float(_TARGETED_CLASSES - num_classes),
-                0.0,
-                "classes that are missing for targeted attacks",
-                f"With {num_classes} classes the targeted attacks were replaced by untargeted "
-                "ones.",
-                "Say so beside the number: it is not AutoAttack's standard version.",
-            )
-        ]
+def few_classes(num_classes: int) -> Flag:
+    """Classes that are missing for AutoAttack's targeted attacks, which then were replaced."""
+    return Flag(
+        "few_classes",
+        float(_TARGETED_CLASSES - num_classes),
+        0.0,
+        "classes that are missing for targeted attacks",
+        f"With {num_classes} classes the targeted attacks were replaced by untargeted ones.",
+        "Say so beside the number: it is not AutoAttack's standard version.",
     )
 
 
-def zero_gradients(
-    logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats, labels: Integers
-) -> list[Flag]:
-    """Raised where the gradient of the loss is exactly zero for a share of the images."""
-    return raised([dead_gradients(logits_fn, images, labels)])
+def unmoved_images(count: int, total: int) -> Flag:
+    """Images that no gradient attack moved from where it began.
 
-
-def dead_gradients(
-    logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats, labels: Integers
-) -> Flag:
-    """Share of images whose gradient of the loss is exactly zero."""
-    pixels = tf.constant(images)
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        loss = cross_entropy(labels, logits_fn(pixels))
-    gradient = tape.gradient(loss, pixels, unconnected_gradients="zero").numpy()
-    share = float(np.mean(np.all(gradient.reshape(len(images), -1) == 0.0, axis=1)))
+    Args:
+        count: Number of such images; a random start counts as none of an attack's moves.
+        total: Number of all images.
+    """
+    share = count / total
     return Flag(
-        "zero_gradients",
+        "unmoved_images",
         share,
-        _ZERO_GRADIENT_SHARE,
-        "share of images whose gradient is exactly zero",
-        f"Gradient attacks are blind here: the gradient is exactly zero for "
-        f"{100 * share:.0f} % of the images.",
+        at_least(_UNMOVED_SHARE, total),
+        "share of images that no gradient attack moved",
+        f"Gradient attacks are blind here: on {100 * share:.0f} % of the images they found no "
+        "slope and ended where they had begun.",
         "Use a black-box attack, or attack through a differentiable stand-in for the part "
         "that rounds or saturates.",
     )
 
 
-def randomized_outputs(logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats) -> list[Flag]:
-    """Raised where passes over the same images give different logits."""
-    return raised([output_spread(logits_fn, images)])
-
-
 def output_spread(logits_fn: Callable[[tf.Tensor], tf.Tensor], images: Floats) -> Flag:
-    """Difference of logits between passes over the same images, in parts of the largest."""
+    """Difference of logits between passes over the same images, in parts of the logits' range."""
     passes = np.stack([logits_fn(tf.constant(images)).numpy() for _ in range(_RANDOM_PASSES)])
-    scale = float(np.abs(passes).max()) or 1.0
+    scale = float(np.ptp(passes, axis=2).max()) or 1.0
     spread = float(np.ptp(passes, axis=0).max()) / scale
     return Flag(
         "randomized_outputs",
         spread,
         _RANDOM_TOLERANCE,
-        "difference between passes over the same images, in parts of the largest logit",
+        "difference between passes over the same images, in parts of the logits' range",
         "The model answers at random: passes over the same images differ by "
-        f"{100 * spread:.2g} % of the largest logit.",
+        f"{100 * spread:.2g} % of the logits' range.",
         "Use attacks that average over draws (AutoAttack's `rand` version).",
     )

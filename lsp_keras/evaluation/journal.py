@@ -11,6 +11,8 @@ from lsp_keras.attacks import Attack
 from lsp_keras.evaluation.examples import Examples
 from lsp_keras.storage import atomic_path, fingerprint
 
+# Changes with what the files hold, so that an older program's are not read as this one's.
+_FORMAT = "stands and moved"
 Booleans = npt.NDArray[np.bool_]
 
 
@@ -40,6 +42,7 @@ class Journal:
         if folder is None or model_fingerprint is None:
             return cls(None)
         key = fingerprint(
+            _FORMAT,
             model_fingerprint,
             np.asarray(examples.images),
             np.asarray(examples.labels),
@@ -51,19 +54,19 @@ class Journal:
         return cls(folder / key)
 
     def read(self, name: str, start: int) -> Booleans | None:
-        """Verdicts of the piece of work, `None` where it is not finished."""
+        """Findings of the piece of work, `None` where it is not finished."""
         path = self._path(name, start)
         if path is None or not path.is_file():
             return None
         return np.load(path, allow_pickle=False)
 
-    def write(self, name: str, start: int, verdicts: Booleans) -> None:
-        """Keeps the verdicts of a finished piece of work."""
+    def write(self, name: str, start: int, findings: Booleans) -> None:
+        """Keeps the findings of a finished piece of work: which images stand, and which moved."""
         path = self._path(name, start)
         if path is None:
             return
         with atomic_path(path) as temporary:
-            np.save(temporary, verdicts, allow_pickle=False)
+            np.save(temporary, findings, allow_pickle=False)
 
     def close(self) -> None:
         """Removes the files: the report holds what they said."""

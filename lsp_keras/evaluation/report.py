@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lsp_keras.evaluation.flags import REMARKS
 from lsp_keras.evaluation.share import Share
+from lsp_keras.evaluation.statement import Facts, statement
 from lsp_keras.types import Flag, ThreatModel
 
 Booleans = npt.NDArray[np.bool_]
-
-_NORM_TEXTS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class Report:
         clean: Examples classified correctly without an attack.
         attacks: One record for each, in the order they ran.
         worst_case: Examples that no attack broke.
-        flags: Signs that the numbers overstate robustness.
+        num_classes: Number of the model's classes.
+        flags: Signs that the numbers overstate robustness, and remarks.
+        unchecked: Why a sign was not looked for, by its name.
         seed: Of the attacks.
         batch_size: Images attacked at once.
         model_fingerprint: Of architecture and weights, `None` where unknown.
@@ -68,6 +70,7 @@ class Report:
     clean: Share
     attacks: Sequence[AttackRecord]
     worst_case: Share
+    num_classes: int
     flags: Sequence[Flag]
     seed: int
     batch_size: int
@@ -75,40 +78,46 @@ class Report:
     versions: Mapping[str, str]
     hardware: Mapping[str, Any]
     seconds: float
+    unchecked: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def statement(self) -> str:
-        """The result in one sentence, doubts first."""
-        names = ", ".join(record.name for record in self.attacks)
-        doubts = "".join(f"{flag} " for flag in self.flags)
-        return (
-            f"{doubts}Robust accuracy {self.worst_case} under {names} at "
-            f"{_NORM_TEXTS[self.threat.norm]} {self.threat.epsilon_text} on "
-            f"{self.clean.total:,} images. {self._origin}"
+    def facts(self) -> Facts:
+        """What the statement is made from."""
+        versions = [
+            record.config["version"] for record in self.attacks if record.attack == "AutoAttack"
+        ]
+        return Facts(
+            threat=self.threat,
+            num_classes=self.num_classes,
+            clean=self.clean,
+            robust=self.worst_case,
+            attacks=[record.name for record in self.attacks],
+            version=next(iter(sorted(versions, key=_standard_first)), None),
+            doubts=[flag for flag in self.flags if flag.name not in REMARKS],
+            remarks=[flag for flag in self.flags if flag.name in REMARKS],
+            unchecked=self.unchecked,
         )
+
+    @property
+    def statement(self) -> str:
+        """The result in words, doubts first."""
+        return statement(self.facts)
 
     @property
     def is_autoattack(self) -> bool:
         """Whether the standard version of AutoAttack is among the attacks."""
-        return any(
-            record.attack == "AutoAttack" and record.config.get("version") == "standard"
-            for record in self.attacks
-        )
-
-    @property
-    def _origin(self) -> str:
-        if self.is_autoattack:
-            return "It is from AutoAttack, standard version."
-        return "It is not from AutoAttack, so it is an upper bound that may be far too high."
+        return self.facts.is_standard_autoattack
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it, the statement first."""
         return {
             "statement": self.statement,
+            "is_judgeable": self.facts.is_judgeable,
             "is_autoattack": self.is_autoattack,
             "flags": [flag.to_dict() for flag in self.flags],
+            "unchecked": dict(self.unchecked),
             "model_fingerprint": self.model_fingerprint,
             **self.context,
             "threat_model": {
@@ -117,6 +126,7 @@ class Report:
                 "epsilon_text": self.threat.epsilon_text,
             },
             "num_examples": self.clean.total,
+            "num_classes": self.num_classes,
             "clean_accuracy": self.clean.to_dict(),
             "attacks": {record.name: record.to_dict() for record in self.attacks},
             "worst_case_accuracy": self.worst_case.to_dict(),
@@ -162,3 +172,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return list(value)
     return value.__name__ if callable(value) else value
+
+
+def _standard_first(version: str) -> bool:
+    return version != "standard"

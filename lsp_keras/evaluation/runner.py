@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.attacks import Attack, Ensemble, LogitsFn
+from lsp_keras.attacks import Attack, Ensemble, in_cascade
 from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
 from lsp_keras.evaluation.examples import Examples, as_floats
 from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.report import AttackRecord
 from lsp_keras.evaluation.share import Share
+from lsp_keras.inference.traced import TracedModel
 
 Booleans = npt.NDArray[np.bool_]
 Progress = Callable[[str, float, int, int], None]
@@ -24,7 +25,8 @@ class Runner:
     """What every attack of one evaluation shares.
 
     Attributes:
-        logits_fn: The model.
+        moved: bool `(n,)`, images that some gradient attack moved so far; filled on the way.
+        model: The model, traced once for all attacks.
         num_classes: Number of logits.
         examples: The images.
         seed: Of the random draws.
@@ -33,23 +35,30 @@ class Runner:
         kept: Where the attacked images go, if anywhere.
     """
 
-    logits_fn: LogitsFn
+    model: TracedModel
     num_classes: int
     examples: Examples
     seed: int
     journal: Journal
     progress: Progress | None
-    kept: AdversarialExamples | None = None
+    kept: AdversarialExamples | None
+    moved: Booleans
 
     def record(
         self, name: str, attack: Attack, standing: Booleans
     ) -> tuple[Booleans, list[AttackRecord]]:
         """What stands after the attack, with a record for it and for each of its parts."""
-        started, records = time.monotonic(), []
+        started = time.monotonic()
+        records: list[AttackRecord] = []
         if isinstance(attack, Ensemble):
-            for part_name, part in _parts(name, attack, self.num_classes).items():
+
+            def run_part(part_name: str, part: Attack, standing: Booleans) -> Booleans:
                 standing, part_records = self.record(part_name, part, standing)
                 records.extend(part_records)
+                return standing
+
+            parts = _parts(name, attack, self.num_classes)
+            standing = in_cascade(parts, standing, run_part)
         else:
             standing = self.attack(name, attack, standing)
         seconds = time.monotonic() - started
@@ -63,12 +72,12 @@ class Runner:
         robust = standing.copy()
         rows = np.flatnonzero(standing)
         for start, chosen in self.examples.shards(rows):
-            verdicts = self.journal.read(name, start)
-            # The journal holds verdicts only: images that are asked for are found again.
-            if verdicts is None or (self.kept is not None and name != CLEAN):
+            findings = self.journal.read(name, start)
+            # The journal holds no images: those that are asked for are found again.
+            if findings is None or (self.kept is not None and name != CLEAN):
                 report = self._progress(name, start, len(chosen), len(rows), int(robust.sum()))
                 result = attack(
-                    self.logits_fn,
+                    self.model,
                     as_floats(self.examples.images[chosen]),
                     self.examples.labels[chosen],
                     seed=self.seed,
@@ -76,11 +85,13 @@ class Runner:
                     batch_size=self.examples.batch_size,
                     progress=report,
                 )
-                verdicts = ~result.success
-                self.journal.write(name, start, verdicts)
+                findings = np.stack([~result.success, result.moved])
+                self.journal.write(name, start, findings)
                 if self.kept is not None and name != CLEAN:
                     self.kept.add(name, self.examples, chosen, result)
-            robust[chosen] = verdicts
+            robust[chosen], moved = findings
+            if attack.uses_gradients and attack.shows_moves:
+                self.moved[chosen] |= moved
             if self.progress is not None:
                 share = (start + len(chosen)) / len(rows)
                 self.progress(name, share, len(rows), int(robust.sum()))

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from lsp_keras.methods._trainer import RobustTrainer
 from lsp_keras.ops import random
+from lsp_keras.ops.gradients import image_gradient
 from lsp_keras.ops.loops import in_turn
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.objectives import ascending_cross_entropy
 from lsp_keras.ops.projections import project
 from lsp_keras.regularizers import Batch, Regularizer
 from lsp_keras.validation import (
@@ -119,7 +120,7 @@ class SingleStepTrainer(RobustTrainer):
     def misfit(self, batch: Batch) -> Objective:
         """The cross-entropy with the batch's labels."""
         labels = batch["labels"]
-        return lambda logits: cross_entropy(labels, logits)
+        return lambda logits: ascending_cross_entropy(labels, logits)
 
     def start(self, batch: Batch, noise: tf.Tensor) -> tf.Tensor:
         """Where the attack starts, in [0, 1].
@@ -172,10 +173,7 @@ class SingleStepTrainer(RobustTrainer):
         return tf.cast(logits, tf.float32)
 
     def _slope(self, images: tf.Tensor, objective: Objective) -> tf.Tensor:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            value = objective(self.attack_pass(images))
-        return tape.gradient(value, images)
+        return image_gradient(lambda moved: (objective(self.attack_pass(moved)),), images)[1]
 
 
 def warmth(iteration: int | tf.Tensor, warmup_steps: int) -> float | tf.Tensor:

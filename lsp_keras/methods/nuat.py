@@ -11,6 +11,7 @@ from lsp_keras.losses.nuat import nuclear_distance
 from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
+from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import check_positive, parse_fraction
 
@@ -105,7 +106,9 @@ class NuATTrainer(SingleStepTrainer):
             clean_logits = self.attack_pass(batch["images"])
 
             def objective(logits: tf.Tensor) -> tf.Tensor:
-                return misfit(logits) + weight * nuclear_distance(clean_logits, logits)
+                # As published, the terms are weighed at the model's own scale.
+                fit = cross_entropy(batch["labels"], logits)
+                return fit + weight * nuclear_distance(clean_logits, logits)
 
             return self.climb(batch, noise, objective)
 

@@ -35,7 +35,7 @@ def image_gradient(
 
     if tf.inside_function():
         return differentiate()
-    return tf.function(differentiate, autograph=False)()
+    return tf.function(differentiate, autograph=False).get_concrete_function()()
 
 
 def with_unit_gradient(

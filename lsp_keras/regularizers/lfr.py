@@ -10,6 +10,7 @@ import tensorflow as tf
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.losses.flatness import flatness_loss
 from lsp_keras.losses.flatness_by_differences import flatness_by_differences
+from lsp_keras.ops.gradients import image_gradient
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers._base import Batch, Regularizer, Step
 from lsp_keras.regularizers._passes import separate_pass
@@ -181,10 +182,11 @@ _FORMS = {"finite_difference": _finite_difference, DOUBLE_BACKPROP: _double_back
 
 def _gradients(logits_fn: LogitsFn, points: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Of the summed cross-entropy, as the points."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(points)
-        loss = cross_entropy(labels, tf.cast(logits_fn(points), tf.float32))
-    return tape.gradient(loss, points)
+
+    def loss(points: tf.Tensor) -> tuple[tf.Tensor]:
+        return (cross_entropy(labels, tf.cast(logits_fn(points), tf.float32)),)
+
+    return image_gradient(loss, points)[1]
 
 
 def _kinked_layers(model: keras.Model) -> Iterator[str]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lsp_keras.methods.fast_at import FastATTrainer
 from lsp_keras.ops import random
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.objectives import ascending_cross_entropy
 from lsp_keras.validation import InputError
 
 Build = Callable[[], keras.Model]
@@ -57,7 +57,8 @@ def by_hand(
         images = tf.constant(found)
         with tf.GradientTape() as tape:
             tape.watch(images)
-            loss = cross_entropy(batch["labels"], classifier(images, training=training))
+            logits = classifier(images, training=training)
+            loss = ascending_cross_entropy(batch["labels"], logits)
         found = np.clip(found + length * np.sign(tape.gradient(loss, images)), 0, 1)
     return found
 

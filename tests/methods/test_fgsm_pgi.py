@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lsp_keras.methods import FGSMPGITrainer
 from lsp_keras.ops import random
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.objectives import ascending_cross_entropy, cross_entropy
 from lsp_keras.training import run_training
 from lsp_keras.validation import InputError
 
@@ -42,7 +42,7 @@ def step_by_hand(
     copy.set_weights(classifier.get_weights())
     with tf.GradientTape() as tape:
         tape.watch(start)
-        loss = cross_entropy(batch["labels"], copy(start, training=True))
+        loss = ascending_cross_entropy(batch["labels"], copy(start, training=True))
     found = np.clip(start + EPSILON * np.sign(tape.gradient(loss, start)), 0, 1)
     return np.clip(found, images - EPSILON, images + EPSILON), start.numpy()
 

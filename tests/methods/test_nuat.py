@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lsp_keras.methods import NuATTrainer
 from lsp_keras.ops import random
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.objectives import ascending_cross_entropy, cross_entropy
 
 Build = Callable[[], keras.Model]
 Toy = dict[str, np.ndarray]
@@ -40,7 +40,8 @@ def images_by_hand(classifier: keras.Model, toy: Toy, iteration: int) -> np.ndar
     with tf.GradientTape() as tape:
         tape.watch(start)
         logits = classifier(start, training=False)
-        loss = tf.reduce_sum(cross_entropy(batch["labels"], logits))
+        fit = cross_entropy if iteration % 2 else ascending_cross_entropy
+        loss = tf.reduce_sum(fit(batch["labels"], logits))
         loss += (iteration % 2) * BETA * nuclear(logits - clean)
     found = np.clip(start + EPSILON * np.sign(tape.gradient(loss, start)), 0, 1)
     images = toy["images"][:10]

@@ -9,9 +9,13 @@ import numpy.typing as npt
 
 from lsp_keras.attacks import LogitsFn
 from lsp_keras.classifiers import Classifier
-from lsp_keras.evaluation import flags as _flags
-from lsp_keras.evaluation.diagnosis import signs as _signs
-from lsp_keras.evaluation.diagnosis.gradients import instability, unfinished
+from lsp_keras.evaluation.diagnosis import signs
+from lsp_keras.evaluation.diagnosis.gradients import (
+    disagreement,
+    instability,
+    saturation,
+    unfinished,
+)
 from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
 from lsp_keras.evaluation.diagnosis.record import Diagnosis
 from lsp_keras.evaluation.diagnosis.surface import LossSurface, loss_surface
@@ -24,10 +28,14 @@ from lsp_keras.evaluation.diagnosis.trials import (
     run_attacks,
 )
 from lsp_keras.evaluation.examples import Examples, adapted, as_floats, check_examples
+from lsp_keras.evaluation.flags import look_for, output_spread, raised, unmoved_images
 from lsp_keras.evaluation.provenance import model_fingerprint
-from lsp_keras.inference.batches import compiled, predictor
+from lsp_keras.inference.batches import predictor
+from lsp_keras.inference.traced import TracedModel
 from lsp_keras.types import Flag, Floats, ThreatModel
 from lsp_keras.validation import InputError
+
+Signs = dict[str, Callable[[], Flag | None]]
 
 _SAMPLE = 64
 _SURFACE_SAMPLE = 16
@@ -45,7 +53,7 @@ def diagnose(
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
-    threat: ThreatModel,
+    threat: ThreatModel | str,
     batch_size: int = 128,
     seed: int = 0,
     num_queries: int = 1000,
@@ -61,10 +69,11 @@ def diagnose(
         model: Any classifier, see `evaluate`.
         images: `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: int `(n,)`.
-        threat: What the attacker may do, under L-inf or L2.
+        threat: What the attacker may do, under L-inf or L2; text such as `"8/255"` is a radius
+            under L-inf.
         batch_size: Images attacked at once.
-        seed: Of the attacks.
-        num_queries: Of the square attack.
+        seed: Seed of the attacks' random draws.
+        num_queries: Queries of the square attack.
         transfer_from: A plain model, to see whether images made against it break this one.
         structure: Of the images, for a model trained with LSP: what an attack on its LSP term
             needs to know.
@@ -80,13 +89,14 @@ def diagnose(
         Carlini et al., On Evaluating Adversarial Robustness, 2019.
     """
     started = time.monotonic()
+    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
     if threat.norm not in LARGEST_EPSILONS:
         raise InputError(f"`threat` must be L-inf or L2. Received: norm={threat.norm!r}.")
     examples = check_examples(images, labels, None, batch_size)
     pixels = as_floats(examples.images)
     classifier = adapted(model, examples, ["diagnose"])
-    logits_fn = compiled(classifier.model, pixels.shape[1:])
-    predict = predictor(logits_fn, batch_size)
+    traced = TracedModel(classifier.model, pixels.shape[1:])
+    predict = predictor(traced.attacked, batch_size)
     plan = plan_attacks(
         threat,
         num_queries=num_queries,
@@ -95,24 +105,32 @@ def diagnose(
     )
     trials = run_attacks(
         plan,
-        logits_fn,
+        traced,
         pixels,
         examples.labels,
         batch_size=batch_size,
         seed=seed,
         progress=progress,
     )
-    checks = _checks(trials, threat, seed, autoattack)
-    made = {check.name for check in checks}
+    checks, failed = look_for(
+        {
+            **_signs_between_attacks(trials),
+            **_signs_in_gradients(trials, threat, seed),
+            **_signs_of_autoattack(trials, autoattack),
+        }
+    )
+    made = {check.name for check in checks} | set(failed)
+    skipped = {name: reason for name, reason in _SKIPPED.items() if name not in made}
     return Diagnosis(
         threat=threat,
         checks=checks,
-        skipped={name: reason for name, reason in _SKIPPED.items() if name not in made},
+        skipped=skipped | failed,
         remarks=_remarks(trials, classifier, float(np.abs(predict(pixels)).max(axis=1).mean())),
         accuracies={group: trials.accuracies(group) for group in plan},
         white_box_accuracy=float(trials.white_box.mean()),
         surface=_surface(trials, predict, seed),
         num_examples=len(pixels),
+        num_classes=classifier.num_classes,
         seed=seed,
         model_fingerprint=model_fingerprint(classifier.source),
         seconds=time.monotonic() - started,
@@ -139,67 +157,87 @@ def _source_logits(
     return found.model
 
 
-def _checks(
-    trials: Trials, threat: ThreatModel, seed: int, autoattack: Mapping[str, Any] | None
-) -> list[Flag]:
-    """All signs that could be looked for, raised or not."""
-    return [
-        *_signs_between_attacks(trials),
-        *_signs_in_gradients(trials, threat, seed),
-        *_signs_of_autoattack(trials, autoattack),
-    ]
-
-
-def _signs_between_attacks(trials: Trials) -> list[Flag]:
+def _signs_between_attacks(trials: Trials) -> Signs:
     count = len(trials.labels)
     by_radius, by_steps = trials.accuracies("radius"), trials.accuracies("steps")
     largest = max(by_radius)
     fgsm = min(trials.accuracies("fgsm").values())
-    signs = [
-        _signs.accuracy_stays_up(by_radius[largest], largest, count),
-        _signs.more_steps_hurt(by_steps, count),
-        _signs.fgsm_beats_iterative(fgsm, min(by_steps.values()), count),
-        _signs.temperature_matters(trials.accuracies("temperature"), count),
-        _signs.black_box_beats_white_box(trials.lead("square"), count),
-    ]
+    looks: Signs = {
+        "accuracy_stays_up": lambda: signs.accuracy_stays_up(by_radius[largest], largest, count),
+        "more_steps_hurt": lambda: signs.more_steps_hurt(by_steps, count),
+        "fgsm_beats_iterative": lambda: signs.fgsm_beats_iterative(
+            fgsm, min(by_steps.values()), count
+        ),
+        "temperature_matters": lambda: signs.temperature_matters(
+            trials.accuracies("temperature"), count
+        ),
+        "black_box_beats_white_box": lambda: signs.black_box_beats_white_box(
+            trials.lead("square"), count
+        ),
+    }
     if "transfer" in trials.standing:
-        signs.append(_signs.transfer_beats_white_box(trials.lead("transfer"), count))
+        looks["transfer_beats_white_box"] = lambda: signs.transfer_beats_white_box(
+            trials.lead("transfer"), count
+        )
     if "structure" in trials.standing:
-        signs.append(_signs.adaptive_beats_plain(trials.lead("structure"), count))
-    return signs
+        looks["adaptive_beats_plain"] = lambda: signs.adaptive_beats_plain(
+            trials.lead("structure"), count
+        )
+    return looks
 
 
-def _signs_in_gradients(trials: Trials, threat: ThreatModel, seed: int) -> list[Flag]:
+def _signs_in_gradients(trials: Trials, threat: ThreatModel, seed: int) -> Signs:
     logits_fn = trials.logits_fn
     images, labels = trials.images[:_SAMPLE], trials.labels[:_SAMPLE]
-    radius = _STEP_SHARE * threat.epsilon
-    ragged = instability(logits_fn, images, labels, radius=radius, norm=threat.norm, seed=seed)
-    rows = np.flatnonzero(~trials.strongest.success)[:_SAMPLE]
-    left = 0.0
-    if rows.size:
-        attacked = trials.strongest.images[rows]
-        left = unfinished(
-            logits_fn, trials.images[rows], attacked, trials.labels[rows], threat=threat
-        ).mean()
-    return [
-        _flags.dead_gradients(logits_fn, images, labels),
-        _signs.unstable_gradients(ragged, radius),
-        _signs.unfinished_optimization(float(left)),
-        _flags.output_spread(logits_fn, images),
-    ]
+    step: dict[str, Any] = {"radius": _STEP_SHARE * threat.epsilon, "norm": threat.norm}
+    strongest = trials.strongest
+    blind = ~strongest.success & ~strongest.moved
+    return {
+        "unmoved_images": lambda: unmoved_images(int(blind.sum()), len(blind)),
+        "saturated_softmax": lambda: signs.saturated_softmax(saturation(logits_fn, images, labels)),
+        "unstable_gradients": lambda: signs.unstable_gradients(
+            instability(logits_fn, images, labels, **step, seed=seed), step["radius"]
+        ),
+        "shattered_gradients": lambda: signs.shattered_gradients(
+            disagreement(logits_fn, images, labels, **step, seed=seed), step["radius"]
+        ),
+        "unfinished_optimization": lambda: signs.unfinished_optimization(
+            _left_to_climb(trials, threat)
+        ),
+        "randomized_outputs": lambda: output_spread(logits_fn, images),
+    }
 
 
-def _signs_of_autoattack(trials: Trials, record: Mapping[str, Any] | None) -> list[Flag]:
+def _left_to_climb(trials: Trials, threat: ThreatModel) -> float:
+    """Mean over images that stand, of what `unfinished` says; 0 where none does."""
+    strongest = trials.strongest
+    rows = np.flatnonzero(~strongest.success)[:_SAMPLE]
+    if not rows.size:
+        return 0.0
+    left = unfinished(
+        trials.logits_fn,
+        trials.images[rows],
+        strongest.images[rows],
+        trials.labels[rows],
+        threat=threat,
+    )
+    return float(left.mean())
+
+
+def _signs_of_autoattack(trials: Trials, record: Mapping[str, Any] | None) -> Signs:
     if record is None:
-        return []
+        return {}
     white_box = float(trials.white_box.mean())
-    return [_signs.autoattack_flags(record), _signs.autoattack_far_below(white_box, record)]
+    return {
+        "autoattack_flags": lambda: signs.autoattack_flags(record),
+        "autoattack_far_below": lambda: signs.autoattack_far_below(white_box, record),
+    }
 
 
 def _remarks(trials: Trials, classifier: Classifier, scale: float) -> list[Flag]:
     by_constant = trials.accuracies("constant")
-    decides = _signs.constant_decides(by_constant, scale, len(trials.labels))
-    return _flags.raised([decides, *classifier.flags])
+    decides = signs.constant_decides(by_constant, scale, len(trials.labels))
+    return raised([decides, *classifier.flags])
 
 
 def _surface(trials: Trials, predict: Callable[[Floats], Floats], seed: int) -> LossSurface:

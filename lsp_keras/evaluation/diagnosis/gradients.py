@@ -6,11 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.ops import random
-from lsp_keras.ops.norms import expand, l1_norm, l2_norm
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.gradients import image_gradient
+from lsp_keras.ops.norms import expand, l1_norm, l2_norm, unit_largest
+from lsp_keras.ops.objectives import ascending_cross_entropy, cross_entropy
 from lsp_keras.types import Floats, Integers, Norm, ThreatModel
 
 _NUM_DIRECTIONS = 16
+_NUM_NEIGHBORS = 4
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
@@ -60,6 +62,70 @@ def instability(
     return float(np.minimum(relative, 1.0).mean())
 
 
+def disagreement(
+    logits_fn: Logits,
+    images: Floats,
+    labels: Integers,
+    *,
+    radius: float,
+    norm: Norm,
+    seed: int,
+    num_directions: int = _NUM_NEIGHBORS,
+) -> float:
+    """How much the direction of the gradient changes under a small random perturbation.
+
+    The mean over images and directions d of (1 - cos(g(x), g(x + d))) / 2, g being the gradient
+    of an attack's objective. Where gradients are shattered, that of one point says nothing of the
+    next one's, although each looks sound and the loss itself may be smooth on average.
+
+    Args:
+        logits_fn: Float32 logits of images.
+        images: float32 `(n, height, width, channels)` in [0, 1].
+        labels: int `(n,)`.
+        radius: Size of the perturbation, see `instability`.
+        norm: `"linf"` or `"l2"`.
+        seed: Seed of the directions.
+        num_directions: Directions for each image.
+
+    Returns:
+        In [0, 1]: 0 where all gradients agree, 0.5 where they are orthogonal; images without a
+        gradient count as 0.
+
+    References:
+        Balduzzi et al., The Shattered Gradients Problem, 2017, for the name.
+    """
+    pixels = tf.constant(images)
+    here = _slopes(logits_fn, pixels, labels)
+    changes = []
+    for counter in range(num_directions):
+        moved = tf.clip_by_value(pixels + _noise(pixels, radius, norm, seed, counter), 0.0, 1.0)
+        there = _slopes(logits_fn, moved, labels)
+        products = tf.reduce_sum(here * there, axis=[1, 2, 3])
+        lengths = l2_norm(here) * l2_norm(there)
+        cosine = tf.math.divide_no_nan(products, lengths)
+        changes.append(tf.where(lengths > 0.0, 0.5 * (1.0 - cosine), 0.0).numpy())
+    return float(np.mean(changes))
+
+
+def saturation(logits_fn: Logits, images: Floats, labels: Integers) -> float:
+    """Share of images on which the softmax cross-entropy has no slope left in float32.
+
+    There the label's probability rounds to 1: an attack that climbs the cross-entropy, as other
+    tools' do, gets a gradient of exactly zero from it.
+
+    Args:
+        logits_fn: Float32 logits of images.
+        images: float32 `(n, height, width, channels)` in [0, 1].
+        labels: int `(n,)`.
+
+    Returns:
+        In [0, 1].
+    """
+    probabilities = tf.nn.softmax(logits_fn(tf.constant(images)))
+    own = tf.gather(probabilities, tf.cast(labels, tf.int64), axis=1, batch_dims=1)
+    return float(np.mean(own.numpy() >= 1.0))
+
+
 def unfinished(
     logits_fn: Logits,
     images: Floats,
@@ -92,10 +158,7 @@ def unfinished(
         Relative, since the loss's scale differs from model to model, and aware of the box.
     """
     point = tf.constant(adversarial)
-    with tf.GradientTape() as tape:
-        tape.watch(point)
-        loss = cross_entropy(labels, logits_fn(point))
-    gradient = tape.gradient(loss, point, unconnected_gradients="zero")
+    gradient = _slopes(logits_fn, point, labels)
     held = ((point >= 1.0) & (gradient > 0.0)) | ((point <= 0.0) & (gradient < 0.0))
     gradient = tf.where(held, 0.0, gradient)
     dual = {"linf": l1_norm, "l2": l2_norm}[threat.norm](gradient)
@@ -110,3 +173,12 @@ def _noise(images: tf.Tensor, radius: float, norm: Norm, seed: int, counter: int
         return random.uniform(seed, indices, shape, counter=counter, low=-radius, high=radius)
     direction = random.normal(seed, indices, shape, counter=counter)
     return radius * direction / expand(l2_norm(direction), direction)
+
+
+def _slopes(logits_fn: Logits, images: tf.Tensor, labels: Integers) -> tf.Tensor:
+    """Gradients of what attacks climb, each in parts of its largest entry."""
+
+    def climbed(points: tf.Tensor) -> tuple[tf.Tensor]:
+        return (ascending_cross_entropy(labels, logits_fn(points)),)
+
+    return unit_largest(image_gradient(climbed, images)[1])

@@ -7,6 +7,8 @@ from typing import Any
 from lsp_keras.evaluation.diagnosis.surface import LossSurface
 from lsp_keras.evaluation.flags import raised
 from lsp_keras.evaluation.provenance import hardware, versions
+from lsp_keras.evaluation.share import Share
+from lsp_keras.evaluation.statement import Facts, statement, verdict
 from lsp_keras.types import Flag, ThreatModel
 
 # What the groups of attacks with more than one member vary, as the record calls it.
@@ -35,6 +37,7 @@ class Diagnosis:
         white_box_accuracy: Share that stands after all plain gradient attacks in the ball.
         surface: The loss around some of the images.
         num_examples: Images looked at.
+        num_classes: Number of the model's classes.
         seed: Of the attacks.
         model_fingerprint: Of architecture and weights.
         seconds: Wall time.
@@ -49,6 +52,7 @@ class Diagnosis:
     white_box_accuracy: float
     surface: LossSurface
     num_examples: int
+    num_classes: int
     seed: int
     model_fingerprint: str | None
     seconds: float
@@ -60,12 +64,26 @@ class Diagnosis:
         return raised(self.checks)
 
     @property
+    def facts(self) -> Facts:
+        """What the verdict is made from."""
+        clean = next(iter(self.accuracies["clean"].values()))
+        return Facts(
+            threat=self.threat,
+            num_classes=self.num_classes,
+            clean=_share(clean, self.num_examples),
+            robust=_share(self.white_box_accuracy, self.num_examples),
+            attacks=["plain gradient attacks"],
+            doubts=self.flags,
+            near=[check for check in self.checks if check.is_near],
+            remarks=self.remarks,
+            num_checks=len(self.checks),
+            unchecked=self.skipped,
+        )
+
+    @property
     def verdict(self) -> str:
-        """The answer in one sentence."""
-        if not self.flags:
-            return f"No sign of gradient masking in {len(self.checks)} checks."
-        names = ", ".join(flag.name for flag in self.flags)
-        return f"The measured robustness is not to be trusted: {names}."
+        """The answer in a sentence or two."""
+        return verdict(self.facts)
 
     @property
     def single_accuracies(self) -> dict[str, float]:
@@ -86,6 +104,7 @@ class Diagnosis:
         """As JSON holds it, the verdict first."""
         return {
             "verdict": self.verdict,
+            "statement": statement(self.facts),
             "flags": [flag.to_dict() for flag in self.flags],
             "checks": [
                 {
@@ -122,3 +141,7 @@ class Diagnosis:
 
 def _pairs(name: str, curve: Mapping[float, float]) -> list[dict[str, float]]:
     return [{name: key, "accuracy": value} for key, value in curve.items()]
+
+
+def _share(accuracy: float, total: int) -> Share:
+    return Share(round(accuracy * total), total)

@@ -7,7 +7,14 @@ a flag, so a threshold is at least one and a half images.
 from collections.abc import Mapping
 from typing import Any
 
-from lsp_keras.evaluation import flags as _flags
+from lsp_keras.evaluation.flags import (
+    FGSM_LEAD,
+    REMARKS,
+    SQUARE_LEAD,
+    at_least,
+    black_box_lead,
+    single_step_lead,
+)
 from lsp_keras.types import Flag
 
 _UNBOUNDED_ACCURACY = 0.02
@@ -20,9 +27,9 @@ _CONSTANT_GAIN = 0.02
 _AUTOATTACK_LEAD = 0.1
 _INSTABILITY = 0.1
 _UNFINISHED = 0.5
-_FEWEST_IMAGES = 1.5
-# What AutoAttack's record says besides signs of masking.
-_REMARKS = ("few_classes", "probability_outputs")
+_SHATTERED = 0.1
+# Plain networks trained to a loss of nearly 0 reach half.
+_SATURATED = 0.9
 
 
 def accuracy_stays_up(accuracy: float, epsilon: float, num_images: int) -> Flag:
@@ -36,7 +43,7 @@ def accuracy_stays_up(accuracy: float, epsilon: float, num_images: int) -> Flag:
     return Flag(
         "accuracy_stays_up",
         accuracy,
-        _at_least(_UNBOUNDED_ACCURACY, num_images),
+        at_least(_UNBOUNDED_ACCURACY, num_images),
         f"accuracy at radius {epsilon:.2g}",
         f"The attack fails even without a bound: at radius {epsilon:.2g}, where any image "
         f"can be changed beyond recognition, {100 * accuracy:.0f} % stay correct.",
@@ -56,7 +63,7 @@ def more_steps_hurt(accuracies: Mapping[int, float], num_images: int) -> Flag:
     return Flag(
         "more_steps_hurt",
         rise,
-        _at_least(_STEPS_RISE, num_images),
+        at_least(_STEPS_RISE, num_images),
         "rise of accuracy from fewer to more steps",
         f"More steps make the attack weaker: accuracy rises by {100 * rise:.1f} points, so "
         "gradients along the way mislead it.",
@@ -68,7 +75,7 @@ def temperature_matters(accuracies: Mapping[float, float], num_images: int) -> F
     """What PGD gains where the logits are divided by a constant first.
 
     Args:
-        accuracies: Under PGD on the cross entropy by divisor, 1 among them.
+        accuracies: Under PGD on the softmax cross-entropy by divisor, 1 among them.
         num_images: Images attacked.
     """
     best = min(accuracies, key=lambda divisor: accuracies[divisor])
@@ -76,22 +83,23 @@ def temperature_matters(accuracies: Mapping[float, float], num_images: int) -> F
     return Flag(
         "temperature_matters",
         gain,
-        _at_least(_TEMPERATURE_GAIN, num_images),
-        "accuracy under PGD less that with the logits divided by the best constant",
-        f"The scale of the logits hides gradients: divided by {best:g}, the same attack "
-        f"breaks {100 * gain:.1f} points more.",
-        "Trust objectives that ignore the scale only: DLR, margin, AutoAttack.",
+        at_least(_TEMPERATURE_GAIN, num_images),
+        "accuracy under PGD on the softmax cross-entropy less that with the logits divided by the "
+        "best constant",
+        "The scale of the logits hides gradients from attacks on the softmax cross-entropy: "
+        f"divided by {best:g}, PGD breaks {100 * gain:.1f} points more.",
+        "Trust objectives that ignore the scale only: those of this package, DLR, AutoAttack.",
     )
 
 
 def fgsm_beats_iterative(fgsm: float, iterative: float, num_images: int) -> Flag:
     """One step against many: accuracies under each."""
-    return _flags.single_step_lead(iterative - fgsm, _at_least(_flags.FGSM_LEAD, num_images))
+    return single_step_lead(iterative - fgsm, at_least(FGSM_LEAD, num_images))
 
 
 def black_box_beats_white_box(lead: float, num_images: int) -> Flag:
     """Share of images that the square attack breaks and no gradient attack did."""
-    return _flags.black_box_lead(lead, _at_least(_flags.SQUARE_LEAD, num_images))
+    return black_box_lead(lead, at_least(SQUARE_LEAD, num_images))
 
 
 def transfer_beats_white_box(lead: float, num_images: int) -> Flag:
@@ -99,7 +107,7 @@ def transfer_beats_white_box(lead: float, num_images: int) -> Flag:
     return Flag(
         "transfer_beats_white_box",
         lead,
-        _at_least(_flags.SQUARE_LEAD, num_images),
+        at_least(SQUARE_LEAD, num_images),
         "share of images that only the plain model's adversarial images break",
         f"Robustness may not be real: images made against another model break {100 * lead:.1f} "
         "points more than all gradient attacks on this one did.",
@@ -112,7 +120,7 @@ def adaptive_beats_plain(lead: float, num_images: int) -> Flag:
     return Flag(
         "adaptive_beats_plain",
         lead,
-        _at_least(_ADAPTIVE_LEAD, num_images),
+        at_least(_ADAPTIVE_LEAD, num_images),
         "share of images that only an attack with the LSP term in its loss breaks",
         f"The LSP term hides adversarial images from plain attacks: one that climbs it too "
         f"breaks {100 * lead:.1f} points more.",
@@ -134,6 +142,41 @@ def unstable_gradients(instability: float, radius: float) -> Flag:
         f"relative change of the loss under a random step of {radius:.2g}",
         f"The loss is ragged: a random step of {radius:.2g}, as long as one of the attack's, "
         f"changes it by {100 * instability:.0f} %, so its gradient says little about the next.",
+        "Attack with gradients averaged over noise, and without gradients.",
+    )
+
+
+def saturated_softmax(share: float) -> Flag:
+    """Images on which the cross-entropy has no slope.
+
+    Args:
+        share: See `lsp_keras.evaluation.diagnosis.gradients.saturation`.
+    """
+    return Flag(
+        "saturated_softmax",
+        share,
+        _SATURATED,
+        "share of images whose label has a probability of exactly 1 in float32",
+        f"The softmax is saturated on {100 * share:.0f} % of the images, as defensive "
+        "distillation makes it: attacks that climb the cross-entropy are blind there.",
+        "Do not believe accuracies of other tools' PGD on this model.",
+    )
+
+
+def shattered_gradients(disagreement: float, radius: float) -> Flag:
+    """Change of the gradient's direction under a random step.
+
+    Args:
+        disagreement: See `lsp_keras.evaluation.diagnosis.gradients.disagreement`.
+        radius: Length of the step.
+    """
+    return Flag(
+        "shattered_gradients",
+        disagreement,
+        _SHATTERED,
+        f"change of the gradient's direction under a random step of {radius:.2g} (0.5: orthogonal)",
+        f"Gradients are shattered: a random step of {radius:.2g} turns them by "
+        f"{disagreement:.2f} on a scale where 0.5 is a right angle.",
         "Attack with gradients averaged over noise, and without gradients.",
     )
 
@@ -162,7 +205,7 @@ def autoattack_flags(record: Mapping[str, Any]) -> Flag:
     Args:
         record: Of an evaluation, as `Report.to_dict` writes it.
     """
-    found = [flag for flag in record["flags"] if flag["name"] not in _REMARKS]
+    found = [flag for flag in record["flags"] if flag["name"] not in REMARKS]
     listed = ", ".join(flag["name"] for flag in found)
     return Flag(
         "autoattack_flags",
@@ -206,13 +249,9 @@ def constant_decides(accuracies: Mapping[float, float], scale: float, num_images
     return Flag(
         "constant_decides",
         gain,
-        _at_least(_CONSTANT_GAIN, num_images),
+        at_least(_CONSTANT_GAIN, num_images),
         f"accuracy under cw-l2-fixed-c with c = {published:g} less that with the best c",
         f"The accuracy under cw-l2-fixed-c is decided by its c: {best:g} breaks "
         f"{100 * gain:.1f} points more than {published:g} (largest logit {scale:.2g} on average).",
         "Report cw-l2, which searches for c, and compare no models by a fixed one.",
     )
-
-
-def _at_least(threshold: float, num_images: int) -> float:
-    return max(threshold, _FEWEST_IMAGES / num_images)

@@ -14,6 +14,7 @@ from lsp_keras.attacks.fgsm import FGSM
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.attacks.square import Square
 from lsp_keras.evaluation.diagnosis.local_structure import StructureAttack, StructureTerm
+from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.types import DEFAULT_EPSILONS, Floats, Integers, Norm, ThreatModel
 from lsp_keras.validation import InputError, parse_fraction
@@ -85,7 +86,7 @@ def plan_attacks(
     """
     ball: dict[str, Any] = {"epsilon": threat.epsilon, "norm": threat.norm}
     most = max(_STEP_COUNTS)
-    # One object, so that it runs once for the three curves it belongs to.
+    # One object, so that it runs once for the two curves it belongs to.
     usual = PGD(**ball, num_steps=NUM_STEPS)
     plan: Plan = {
         "clean": {0: Unperturbed(**ball)},
@@ -100,9 +101,7 @@ def plan_attacks(
             for count in _STEP_COUNTS
         },
         "temperature": {
-            divisor: usual
-            if divisor == 1.0
-            else PGD(**ball, num_steps=NUM_STEPS, objective=cooled(divisor))
+            divisor: PGD(**ball, num_steps=NUM_STEPS, objective=cooled(divisor))
             for divisor in _TEMPERATURES
         },
         "margin": {most: PGD(**ball, num_steps=most, objective="margin")},
@@ -162,7 +161,7 @@ class Trials:
 
 def run_attacks(
     plan: Plan,
-    logits_fn: LogitsFn,
+    model: TracedModel,
     images: Floats,
     labels: Integers,
     *,
@@ -174,7 +173,7 @@ def run_attacks(
 
     Args:
         plan: With a group `"steps"`; an attack that is in it twice runs once.
-        logits_fn: The model.
+        model: The model, traced once for all attacks.
         images: float32 `(n, height, width, channels)` in [0, 1].
         labels: int64 `(n,)`.
         batch_size: Images attacked at once.
@@ -191,7 +190,7 @@ def run_attacks(
     for group, attacks in plan.items():
         for value, attack in attacks.items():
             if attack not in verdicts:
-                result = attack(logits_fn, images, labels, seed=seed, batch_size=batch_size)
+                result = attack(model, images, labels, seed=seed, batch_size=batch_size)
                 verdicts[attack] = ~result.success
                 if attack is most_steps:
                     strongest = result
@@ -199,7 +198,7 @@ def run_attacks(
             number += 1
             if progress is not None:
                 progress(f"{group} {value:g}", number, total)
-    return Trials(logits_fn, images, labels, standing, strongest)
+    return Trials(model.attacked, images, labels, standing, strongest)
 
 
 def sweep_of_radii(threat: ThreatModel) -> list[float]:
@@ -210,7 +209,7 @@ def sweep_of_radii(threat: ThreatModel) -> list[float]:
 
 
 def cooled(divisor: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Cross entropy of the logits divided by a constant."""
+    """Softmax cross-entropy of the logits divided by a constant: what other tools climb."""
 
     def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return cross_entropy(labels, logits / divisor)

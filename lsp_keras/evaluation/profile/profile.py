@@ -99,7 +99,7 @@ def profile(
     *,
     test: Labeled,
     train: Labeled | None = None,
-    threat: ThreatModel,
+    threat: ThreatModel | str,
     batch_size: int = 128,
     seed: int = 0,
     progress: Progress | None = None,
@@ -114,7 +114,8 @@ def profile(
         model: Any classifier, see `evaluate`.
         test: Images `(n, height, width, channels)`, float in [0, 1] or uint8, and labels.
         train: Images that the model was trained on, and labels.
-        threat: What the attacker may do, under L-inf or L2.
+        threat: What the attacker may do, under L-inf or L2; text such as `"8/255"` is a radius
+            under L-inf.
         batch_size: Images at once.
         seed: Of the attack and of random directions.
         progress: Called with what was done, its number and the number of steps.
@@ -128,6 +129,7 @@ def profile(
         Neural Networks, 2020.
     """
     started = time.monotonic()
+    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
     splits = {"train": train, "test": test}
     examples = {
         name: check_examples(*split, None, batch_size)

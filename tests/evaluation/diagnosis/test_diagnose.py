@@ -70,7 +70,7 @@ def of_the_plain_model(plain, digits):
 def test_a_plain_model_raises_nothing(of_the_plain_model) -> None:
     found = of_the_plain_model
     assert found.flags == []
-    assert found.verdict == "No sign of gradient masking in 9 checks."
+    assert found.verdict.startswith("No sign of gradient masking in 11 checks")
     assert set(found.skipped) == {
         "transfer_beats_white_box",
         "adaptive_beats_plain",
@@ -95,7 +95,7 @@ def test_the_record_is_complete_and_says_the_verdict_first(of_the_plain_model) -
     assert record["accuracy_by_epsilon"][-1] == {"epsilon": 0.5, "accuracy": 0.0}
     assert [entry["steps"] for entry in record["accuracy_by_steps"]] == [1, 2, 5, 10, 20, 50]
     assert 1.0 in [entry["temperature"] for entry in record["accuracy_by_temperature"]]
-    assert len(record["checks"]) == 9
+    assert len(record["checks"]) == 11
     assert set(record["checks"][0]) == {"name", "number", "threshold", "raised", "measure"}
     assert set(record["remarks"][0]) >= {"name", "number", "threshold", "meaning", "advice"}
     # The loss rises towards the attacked image (offset 1) more than in a random direction.
@@ -130,7 +130,7 @@ def test_an_adversarially_trained_model_raises_nothing(robust, plain, digits) ->
     )
     assert found.flags == []
     assert found.skipped == {}
-    assert len(found.checks) == 13
+    assert len(found.checks) == 15
     assert found.white_box_accuracy > 0.6
     assert found.single_accuracies["transfer"] > found.white_box_accuracy
     assert list(found.sweeps["structure"]) == [1.0, 10.0, 100.0]
@@ -141,26 +141,65 @@ def test_a_quantized_input_is_found_out(plain, digits) -> None:
         lambda images: plain(tf.round(images * 16) / 16),
         digits,
         transfer_from=plain,
-        autoattack=CLEAN_RECORD | {"flags": [{"name": "zero_gradients", "advice": "Mend it."}]},
+        autoattack=CLEAN_RECORD | {"flags": [{"name": "unmoved_images", "advice": "Mend it."}]},
     )
     assert names(found) == {
         "accuracy_stays_up",
         "black_box_beats_white_box",
         "transfer_beats_white_box",
-        "zero_gradients",
+        "unmoved_images",
         "autoattack_flags",
         "autoattack_far_below",
     }
     assert found.verdict.startswith("The measured robustness is not to be trusted: ")
 
 
-def test_a_huge_scale_of_logits_is_found_out(plain, digits, of_the_plain_model) -> None:
+def test_a_huge_scale_of_logits_is_found_out_twice_and_changes_no_attack(
+    plain, digits, of_the_plain_model
+) -> None:
     # Softmax saturates for most images: their loss is exactly 0, and so is its gradient.
     found = run(lambda images: 100.0 * plain(images), digits)
-    assert names(found) == {"accuracy_stays_up", "temperature_matters", "zero_gradients"}
+    assert names(found) == {"temperature_matters", "saturated_softmax"}
     by_divisor = found.sweeps["temperature"]
     assert by_divisor[1.0] > 0.8
     assert by_divisor[100.0] == of_the_plain_model.sweeps["temperature"][1.0]
+    for group in ("radius", "steps", "margin", "fgsm", "square", "constant"):
+        assert found.accuracies[group] == of_the_plain_model.accuracies[group], group
+
+
+def distilled(digits) -> keras.Model:
+    """A network trained at a temperature of 100, whose own logits are a hundred times larger."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(32, "relu"),
+            keras.layers.Dense(10),
+        ]
+    )
+
+    def at_temperature(labels, logits):
+        return keras.losses.sparse_categorical_crossentropy(labels, logits / 100.0, True)
+
+    model.compile(keras.optimizers.Adam(0.05), at_temperature)
+    images, labels = (part[:NUM_TRAIN] for part in digits)
+    model.fit(images, labels, batch_size=100, epochs=30, verbose=0)
+    return model
+
+
+def test_distillation_shows_two_signs_of_its_own(digits) -> None:
+    found = run(distilled(digits), digits)
+    assert names(found) >= {"temperature_matters", "saturated_softmax"}
+    assert found.single_accuracies["clean"] > 0.9
+    # The attacks here are not deceived: the network is not robust.
+    assert found.white_box_accuracy < 0.6
+
+
+def test_a_model_that_is_always_wrong_leaves_nothing_to_judge(plain, digits) -> None:
+    images, labels = digits
+    found = diagnose(plain, images[-12:], (labels[-12:] + 1) % 10, threat="0.1", num_queries=20)
+    assert found.verdict.startswith("Nothing to judge: the model is right on 0 of 12 images")
 
 
 def ragged(images: tf.Tensor) -> tf.Tensor:
@@ -177,7 +216,11 @@ def test_a_ragged_loss_is_found_out(monkeypatch) -> None:
     generator = np.random.default_rng(0)
     images = generator.uniform(0.6, 0.7, (32, 4, 4, 1)).astype(np.float32)
     found = diagnose(ragged, images, np.ones(32, int), threat=THREAT, num_queries=50)
-    assert names(found) >= {"unstable_gradients", "unfinished_optimization"}
+    assert names(found) >= {
+        "unstable_gradients",
+        "shattered_gradients",
+        "unfinished_optimization",
+    }
 
 
 def test_l1_is_refused() -> None:
