@@ -47,15 +47,11 @@ def print_findings(findings: Sequence[Findings]) -> None:
 
 
 def statement(item: Findings, *, named: bool) -> str:
-    """The verdict in one sentence, then each flag, remark and missing check in a line."""
+    """The verdict first, then numbers, flags, remarks and missing checks, each in a line."""
     name = f"{item.name}: " if named else ""
     if item.diagnosis is None:
         return f"{name}Signs of gradient masking were not looked for."
-    lines = [f"{name}{item.diagnosis.verdict}"]
-    lines += [f"- {flag.name}: {flag}" for flag in item.diagnosis.flags]
-    lines += [f"Remark, {flag.name}: {flag}" for flag in item.diagnosis.remarks]
-    lines += [f"Not checked, {what}: {why}." for what, why in item.diagnosis.skipped.items()]
-    return "\n".join(lines)
+    return name + "\n".join(item.diagnosis.lines)
 
 
 def _sections(item: Findings) -> dict[str, Rows]:

@@ -81,16 +81,12 @@ def _record(result: "FitResult") -> dict[str, Any]:
 
 
 def _print(result: "FitResult") -> None:
-    best, average = result.best, result.best_average
     click.echo(
         f"Run: {result.path}\n"
-        f"Best epoch: {result.best_epoch} of {len(result.history)}, on held-out training images: "
-        f"clean {best['val_accuracy']:.1%}, PGD-10 {best['val_robust_accuracy']:.1%} "
-        "(not AutoAttack)."
+        f"Best epoch: {result.best_epoch} of {len(result.history)}: {result.sentence}."
     )
-    if average is not None:
+    if result.average_sentence is not None:
         click.echo(
             f"Best epoch of the averaged weights (ema.keras): {result.average_epoch}: "
-            f"clean {average['val_ema_accuracy']:.1%}, "
-            f"PGD-10 {average['val_ema_robust_accuracy']:.1%}."
+            f"{result.average_sentence}."
         )

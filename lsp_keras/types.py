@@ -20,6 +20,7 @@ FlatnessForm = Literal["finite_difference", "double_backprop"]
 ObjectiveName = Literal["cross_entropy", "margin", "dlr", "kl"]
 StartName = Literal["uniform", "gaussian"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
+NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 # The radii that published results use, as text.
 DEFAULT_EPSILONS: Mapping[str, str] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
 
@@ -145,6 +146,9 @@ class ThreatModel:
     norm: Norm
     epsilon: float
     epsilon_text: str
+
+    def __str__(self) -> str:
+        return f"{NORM_TEXTS[self.norm]} {self.epsilon_text}"
 
     @classmethod
     def parse(cls, epsilon: str | float, norm: str = "linf") -> "ThreatModel":

@@ -114,8 +114,10 @@ class HalvingRule(StepRule):
     ) -> State:
         """Steps 3 and 4 of Algorithm 1: a projected step, then one with momentum."""
         current = state["current"]
+        # z = P(x_k + eta g), along the steepest direction of the norm.
         ahead = current + expand(state["step_size"], images) * self._steepest(state["gradient"])
         ahead = project(ahead, images, radius, self._norm)
+        # x_{k+1} = P(x_k + alpha (z - x_k) + (1 - alpha) (x_k - x_{k-1})), alpha = 1 at first.
         share = tf.where(is_first, 1.0, _MOMENTUM)
         moved = current + share * (ahead - current)
         moved += (1.0 - share) * (current - state["previous"])
@@ -126,6 +128,8 @@ class HalvingRule(StepRule):
         self, images: tf.Tensor, state: State, radius: tf.Tensor, window_length: tf.Tensor
     ) -> State:
         """Halves steps and goes back to the best points (Conditions 1 and 2)."""
+        # Condition 1: fewer rises than rho of the window; Condition 2: no progress since the last
+        # checkpoint although the step was not halved there.
         too_few_rises = state["num_rises"] <= self._rho * window_length
         no_progress = state["best_loss_at_check"] >= state["best_loss"]
         halve = too_few_rises | (no_progress & ~state["was_halved"])
@@ -203,9 +207,11 @@ class SparsityRule(StepRule):
         self, images: tf.Tensor, state: State, radius: tf.Tensor, window_length: tf.Tensor
     ) -> State:
         """Steps 10 to 16 of Algorithm 1."""
+        # Step 10: how sparse the best point is now, (batch,).
         changed = _num_changed(state["best"], images)
         before = tf.cast(state["num_changed"], tf.float32)
         sparser = tf.cast(changed, tf.float32) < self._SPARSER * before
+        # Steps 11 to 15: the full step from the best point again, or a shorter one from here.
         shorter = tf.maximum(state["step_size"] / self._STEP_DIVISOR, self._SHORTEST_STEP * radius)
         return _back_to_best(state, sparser) | {
             "step_size": tf.where(sparser, radius, shorter),
@@ -223,6 +229,7 @@ def sparse_step(gradient: tf.Tensor, num_moved: tf.Tensor) -> tf.Tensor:
     """
     num_entries = math.prod(gradient.shape[1:])
     ascending = tf.sort(tf.reshape(tf.abs(gradient), [-1, num_entries]), axis=1)
+    # (batch,): the smallest entry that still moves, by its place from above.
     place = num_entries - tf.maximum(num_moved, 1)
     smallest = tf.gather(ascending, place, axis=1, batch_dims=1)
     # Not "at least the smallest": NaN must surface in the step, not be left out.

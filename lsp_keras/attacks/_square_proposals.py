@@ -126,8 +126,11 @@ def l2_proposal(
     """
     delta = current - images
     windows = Windows.draw(images, side, draws)
+    # Steps 5 to 7 of Algorithm 3: what both windows hold and what is left of epsilon, (batch,).
     unused = tf.maximum(epsilon**2 - tf.square(l2_norm(delta)), 0.0)
+    # Each channel gets its part of what is left; (batch, 1, 1, channels) after the product.
     budget = unused / images.shape[3] + tf.square(l2_norm(delta * windows.both))
+    # Step 10: the pyramids and what the window held, at that length; the other window is emptied.
     fresh = windows.refilled(delta, _window_length) * expand(tf.sqrt(budget), images)
     return _on_sphere(images, delta * (1.0 - windows.both) + fresh, epsilon)
 
@@ -146,6 +149,7 @@ def l1_proposal(
     """
     delta = current - images
     windows = Windows.draw(images, side, draws)
+    # As under L2, lengths being sums, (batch,).
     unused = tf.maximum(epsilon - l1_norm(delta), 0.0)
     budget = unused + images.shape[3] * l1_norm(delta * windows.both)
     fresh = windows.refilled(delta, _window_sum) * expand(budget, images)
@@ -220,6 +224,7 @@ def pyramid_pair(side: tf.Tensor, size: int) -> tf.Tensor:
     References:
         Andriushchenko et al., 2020, Eq. 2: rings of height sum of 1 / (k + 1)^2.
     """
+    # Two pyramids of half the height each, one above the other, the lower one negative.
     upper = side // 2
     row = tf.range(size)[:, tf.newaxis]
     column = tf.range(size)[tf.newaxis, :]

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from lsp_keras.evaluation.share import Share
 from lsp_keras.types import Flag, ThreatModel
 
-NORM_TEXTS = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 _STANDARD = "standard"
 # AutoAttack's targeted attacks need so many classes; below, others stand in for them.
 _TARGETED_CLASSES = 4
@@ -95,7 +94,7 @@ def numbers(facts: Facts) -> str:
     """Robust and clean accuracy with the radius and the sample they belong to."""
     return (
         f"Robust accuracy {facts.robust} under {', '.join(facts.attacks)} at "
-        f"{threat_text(facts.threat)} on {facts.clean.total:,} {facts.sample}, of which "
+        f"{facts.threat} on {facts.clean.total:,} {facts.sample}, of which "
         f"{100 * facts.clean.value:.1f} % are classified correctly without an attack."
     )
 
@@ -127,6 +126,23 @@ def statement(facts: Facts) -> str:
     return " ".join(parts)
 
 
+def lines(facts: Facts) -> list[str]:
+    """The same for a terminal: the verdict, then what was measured, each doubt and each remark.
+
+    Where there is nothing to judge, nothing follows.
+    """
+    if not facts.is_judgeable:
+        return [verdict(facts)]
+    first = verdict(facts)
+    return [
+        first,
+        *([] if first == numbers(facts) else [numbers(facts)]),
+        *(f"- {flag.name}: {flag}" for flag in facts.doubts),
+        *(f"Remark, {flag.name}: {flag}" for flag in facts.remarks),
+        *(f"Not checked, {name}: {reason}." for name, reason in facts.unchecked.items()),
+    ]
+
+
 def validation_sentence(
     clean: float, robust: float, *, num_steps: int, threat: ThreatModel, num_images: int
 ) -> str:
@@ -140,11 +156,6 @@ def validation_sentence(
         num_images: Number of held-out images.
     """
     return (
-        f"clean {clean:.1%}, PGD-{num_steps} {robust:.1%} at {threat_text(threat)} on "
+        f"clean {clean:.1%}, PGD-{num_steps} {robust:.1%} at {threat} on "
         f"{num_images:,} held-out training images (not AutoAttack)"
     )
-
-
-def threat_text(threat: ThreatModel) -> str:
-    """Norm and radius, as "L-inf 8/255"."""
-    return f"{NORM_TEXTS[threat.norm]} {threat.epsilon_text}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras.storage import write_json
+from lsp_keras.types import NORM_TEXTS
 
 CARD_FILE = Path("assets.extra/model_card.json")
 TEXT_FILE = Path("assets.extra/model_card.md")
@@ -101,8 +102,14 @@ def card_text(card: Mapping[str, Any]) -> str:
 def _evaluation_lines(record: Mapping[str, Any]) -> list[str]:
     shares = {"clean": record.get("clean_accuracy"), **record["attacks"]}
     shares["worst case"] = record.get("worst_case_accuracy")
-    lines = [str(record.get("statement", "")), "", "| attack | accuracy |", "|---|---|"]
+    threat, sample = record.get("threat_model", {}), record.get("num_examples")
+    norm = NORM_TEXTS.get(threat.get("norm"), "")
+    within = f"{norm} {threat.get('epsilon_text', '')}".strip()
+    images = "" if sample is None else f"{sample:,}"
+    lines = [str(record.get("statement", "")), ""]
+    lines += ["| attack | accuracy | within | images |", "|---|---|---|---|"]
     for name, share in shares.items():
         if share:
-            lines.append(f"| {name} | {100 * share['value']:.1f} % |")
+            radius = "" if name == "clean" else within
+            lines.append(f"| {name} | {100 * share['value']:.1f} % | {radius} | {images} |")
     return [*lines, ""]

@@ -21,11 +21,11 @@ from lsp_keras.training import (
     TensorBoardScalars,
     ThroughputProgress,
 )
-from lsp_keras.types import Norm, Split
+from lsp_keras.types import Norm, Split, ThreatModel
 from lsp_keras.validation import parse_fraction
 
 # With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
-_VALIDATION_STEPS = 10
+VALIDATION_STEPS = 10
 _METRICS = {"robust": "robust_accuracy", "clean": "accuracy"}
 
 
@@ -95,14 +95,19 @@ def _validation(config: FitConfig, validation: Split) -> RobustValidation:
     return _validation_at(in_force(config).validation_epsilon or "", config, validation)
 
 
-def _validation_at(epsilon: str, config: FitConfig, validation: Split) -> RobustValidation:
+def validation_threat(config: FitConfig) -> ThreatModel:
+    """What the attack of the validation may do."""
     full = in_force(config)
     norm: Norm = full.attack["norm"] if attacks(full) else "linf"
+    return ThreatModel.parse(full.validation_epsilon or "", norm)
+
+
+def _validation_at(epsilon: str, config: FitConfig, validation: Split) -> RobustValidation:
     attack = PGD(
         epsilon=epsilon,
-        norm=norm,
+        norm=validation_threat(config).norm,
         step_size=parse_fraction(epsilon) / 2,
-        num_steps=_VALIDATION_STEPS,
+        num_steps=VALIDATION_STEPS,
     )
     return RobustValidation(validation, attack, batch_size=config.batch_size, seed=config.seed)
 

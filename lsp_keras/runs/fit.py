@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from lsp_keras.classifiers import load_keras
 from lsp_keras.datasets import EpochBatches, count_batches
+from lsp_keras.evaluation.statement import validation_sentence
 from lsp_keras.runs.build import (
     build_augmentation,
     build_trainer,
@@ -17,7 +18,12 @@ from lsp_keras.runs.build import (
     load_dataset,
     start_classifier,
 )
-from lsp_keras.runs.callbacks import build_callbacks, build_keepers
+from lsp_keras.runs.callbacks import (
+    VALIDATION_STEPS,
+    build_callbacks,
+    build_keepers,
+    validation_threat,
+)
 from lsp_keras.runs.config import FitConfig, write_config
 from lsp_keras.runs.folder import RunFolder, existing_run, new_run
 from lsp_keras.runs.header import describe_fit
@@ -27,7 +33,7 @@ from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_con
 from lsp_keras.runs.resolve import helped, resolve
 from lsp_keras.storage import fingerprint, write_json
 from lsp_keras.training import make_deterministic, run_training
-from lsp_keras.types import Dataset
+from lsp_keras.types import Dataset, ThreatModel
 from lsp_keras.validation import InputError
 
 Progress = Callable[[str, int, int], None]
@@ -51,12 +57,16 @@ class FitResult:
         best_epoch: Epoch of `model.keras`, counted from 1.
         history: Logs of each epoch.
         average_epoch: Epoch of `ema.keras`, counted from 1; `None` without an average.
+        threat: What the attack on the held-out images may do.
+        num_held_out: Number of images held out from training.
     """
 
     path: Path
     best_epoch: int
     history: list[dict[str, float]]
-    average_epoch: int | None = None
+    average_epoch: int | None
+    threat: ThreatModel
+    num_held_out: int
 
     @property
     def best(self) -> dict[str, float]:
@@ -67,6 +77,26 @@ class FitResult:
     def best_average(self) -> dict[str, float] | None:
         """Logs of the best epoch of the averaged weights."""
         return None if self.average_epoch is None else self.history[self.average_epoch - 1]
+
+    @property
+    def sentence(self) -> str:
+        """What may be said of the best epoch."""
+        return self._sentence(self.best, "val")
+
+    @property
+    def average_sentence(self) -> str | None:
+        """What may be said of the best epoch of the averaged weights, if there is one."""
+        best = self.best_average
+        return None if best is None else self._sentence(best, "val_ema")
+
+    def _sentence(self, logs: dict[str, float], prefix: str) -> str:
+        return validation_sentence(
+            logs[f"{prefix}_accuracy"],
+            logs[f"{prefix}_robust_accuracy"],
+            num_steps=VALIDATION_STEPS,
+            threat=self.threat,
+            num_images=self.num_held_out,
+        )
 
 
 def fit(
@@ -177,7 +207,14 @@ def _train(
     if said is not None:
         surroundings.announce(said)
     average_epoch = keepers.average.best_epoch if keepers.average is not None else None
-    return FitResult(folder.path, keepers.best.best_epoch or len(history), history, average_epoch)
+    return FitResult(
+        folder.path,
+        keepers.best.best_epoch or len(history),
+        history,
+        average_epoch,
+        threat=validation_threat(config),
+        num_held_out=len(dataset.validation),
+    )
 
 
 def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> keras.Model:

@@ -5,6 +5,7 @@ import pytest
 from lsp_keras.evaluation.share import Share
 from lsp_keras.evaluation.statement import (
     Facts,
+    lines,
     origin,
     statement,
     validation_sentence,
@@ -123,6 +124,21 @@ def test_the_origin_is_said_once_and_never_contradicts_itself() -> None:
         others = ["not its standard version", "not from AutoAttack", "not AutoAttack's standard"]
         assert sum(other in said for other in others) == (0 if standard else 1)
         assert ("upper bound" in said) is (item.version is None)
+
+
+def test_lines_say_the_same_in_the_same_order() -> None:
+    for item in COMBINATIONS:
+        said = lines(item)
+        assert said[0] == verdict(item)
+        if not item.is_judgeable:
+            assert len(said) == 1
+            continue
+        assert sum(line.startswith("Robust accuracy") for line in said) == 1
+        kinds = [line.split(",")[0].split(" ")[0] for line in said[1:]]
+        assert kinds == sorted(kinds, key=["Robust", "-", "Remark", "Not"].index)
+        assert kinds.count("-") == len(item.doubts)
+        assert kinds.count("Remark") == len(item.remarks)
+        assert kinds.count("Not") == len(item.unchecked)
 
 
 def test_few_classes_are_named_where_they_replace_attacks() -> None:

@@ -11,6 +11,7 @@ RECORD = {
     "model_fingerprint": "abc",
     "model": {"path": "/private/model.keras"},
     "threat_model": {"norm": "linf", "epsilon_text": "8/255"},
+    "num_examples": 1000,
     "clean_accuracy": {"value": 0.9},
     "worst_case_accuracy": {"value": 0.4},
     "attacks": {"pgd": {"accuracy": {"value": 0.4}, "config": {"num_steps": 10}}},
@@ -37,7 +38,13 @@ def test_the_card_holds_what_was_measured_on_this_model_and_no_paths() -> None:
 
 def test_the_text_lists_clean_attacked_and_worst_case() -> None:
     text = card_text(make(evaluations=[RECORD]))
-    assert "| clean | 90.0 % |\n| pgd | 40.0 % |\n| worst case | 40.0 % |" in text
+    rows = [line for line in text.splitlines() if "%" in line and line.startswith("|")]
+    # Each accuracy has its radius and its sample beside it.
+    assert rows == [
+        "| clean | 90.0 % |  | 1,000 |",
+        "| pgd | 40.0 % | L-inf 8/255 | 1,000 |",
+        "| worst case | 40.0 % | L-inf 8/255 | 1,000 |",
+    ]
     assert "Robust accuracy 40.0 % under pgd." in text
 
 

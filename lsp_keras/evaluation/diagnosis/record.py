@@ -8,7 +8,7 @@ from lsp_keras.evaluation.diagnosis.surface import LossSurface
 from lsp_keras.evaluation.flags import raised
 from lsp_keras.evaluation.provenance import hardware, versions
 from lsp_keras.evaluation.share import Share
-from lsp_keras.evaluation.statement import Facts, statement, verdict
+from lsp_keras.evaluation.statement import Facts, lines, statement, verdict
 from lsp_keras.types import Flag, ThreatModel
 
 # What the groups of attacks with more than one member vary, as the record calls it.
@@ -84,6 +84,11 @@ class Diagnosis:
     def verdict(self) -> str:
         """The answer in a sentence or two."""
         return verdict(self.facts)
+
+    @property
+    def lines(self) -> list[str]:
+        """The verdict and all that belongs to it, for a terminal."""
+        return lines(self.facts)
 
     @property
     def single_accuracies(self) -> dict[str, float]:
