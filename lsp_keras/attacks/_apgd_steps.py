@@ -207,11 +207,11 @@ class SparsityRule(StepRule):
         self, images: tf.Tensor, state: State, radius: tf.Tensor, window_length: tf.Tensor
     ) -> State:
         """Steps 10 to 16 of Algorithm 1."""
-        # Step 10: how sparse the best point is now, (batch,).
+        # How sparse the best point is now, (batch,).
         changed = _num_changed(state["best"], images)
         before = tf.cast(state["num_changed"], tf.float32)
         sparser = tf.cast(changed, tf.float32) < self._SPARSER * before
-        # Steps 11 to 15: the full step from the best point again, or a shorter one from here.
+        # The full step from the best point again, or a shorter one from here.
         shorter = tf.maximum(state["step_size"] / self._STEP_DIVISOR, self._SHORTEST_STEP * radius)
         return _back_to_best(state, sparser) | {
             "step_size": tf.where(sparser, radius, shorter),

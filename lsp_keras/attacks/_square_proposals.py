@@ -126,11 +126,11 @@ def l2_proposal(
     """
     delta = current - images
     windows = Windows.draw(images, side, draws)
-    # Steps 5 to 7 of Algorithm 3: what both windows hold and what is left of epsilon, (batch,).
+    # What both windows hold, and what is left of epsilon, (batch,).
     unused = tf.maximum(epsilon**2 - tf.square(l2_norm(delta)), 0.0)
     # Each channel gets its part of what is left; (batch, 1, 1, channels) after the product.
     budget = unused / images.shape[3] + tf.square(l2_norm(delta * windows.both))
-    # Step 10: the pyramids and what the window held, at that length; the other window is emptied.
+    # The pyramids and what the window held, at that length; the other window is emptied.
     fresh = windows.refilled(delta, _window_length) * expand(tf.sqrt(budget), images)
     return _on_sphere(images, delta * (1.0 - windows.both) + fresh, epsilon)
 

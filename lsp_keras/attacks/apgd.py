@@ -124,7 +124,7 @@ class APGD(StagedAttack):
     def _balls(self) -> Sequence["Ball"]:
         if not self.shrink_ball:
             return [Ball(self.epsilon, 0, self.num_steps)]
-        # Mind the Box, Section 3.3: three radii, two radii, then the ball itself.
+        # Three radii, two radii, then the ball itself.
         third = math.ceil(_LARGE_BALL_SHARE * self.num_steps)
         return [
             Ball(3.0 * self.epsilon, 0, third),
@@ -148,7 +148,7 @@ class APGD(StagedAttack):
         if self._is_targeted:
             targets = ranked_class(clean, 1 + turn // self.num_restarts)
         radius = self._balls[0].radius
-        # Step 2 of Algorithm 1: the starting point, (batch, height, width, channels).
+        # The starting point, (batch, height, width, channels).
         start = self._rule.start(problem, radius, turn)
         given = {"targets": targets, "clean_logits": clean}
         return self._enter(problem, given, start, radius)
@@ -195,13 +195,13 @@ class APGD(StagedAttack):
             # A smaller ball is entered from the best point of the larger one, projected.
             if self.shrink_ball:
                 state = tf.cond(starts[count] & (count > 0), enter, lambda: state)
-            # Steps 7 and 8 of Algorithm 1 (6 and 7 under L1): the next point, momentum included.
+            # The next point, (batch, height, width, channels), momentum included.
             state = self._rule.move(images, state, radius, starts[count])
             loss, gradient, logits = self._ascent(problem, state, state["current"])
             broken = problem.is_broken(logits) & (radius <= self.epsilon)
-            # Steps 9 to 11: the best point so far, by the objective.
+            # The best point so far, by the objective, (batch,).
             state = _remember(state, loss, gradient, broken)
-            # Steps 12 to 16: at a checkpoint the step may be halved and the best point restored.
+            # At a checkpoint the step may become shorter and the best point be restored.
             return count + 1, self._check(images, state, radius, lengths[count])
 
         state = in_turn(lambda count, _: count < last, step, (first, state))[1]

@@ -106,11 +106,11 @@ class FAB(StagedAttack):
 
         def step(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
             current = state["current"]
-            # Step 5 of Algorithm 1: the nearest linearized boundary, gap (batch,).
+            # The nearest linearized boundary: gap (batch,), normal shaped like the images.
             gap, normal = self._nearest_plane(problem, current, state["targets"])
-            # Steps 6 to 9: a point beyond it, pulled towards the clean image.
+            # A point beyond it, pulled towards the clean image.
             moved = self._toward_plane(images, current, gap, normal)
-            # Steps 10 to 13: kept where misclassified and closer, then a step back.
+            # Kept where misclassified and closer; from there the next step goes back.
             is_broken = problem.is_broken(problem.logits_fn(moved))
             return count + 1, self._remember(images, state, moved, is_broken)
 
@@ -135,7 +135,7 @@ class FAB(StagedAttack):
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
             classes = tf.fill(tf.shape(labels), tf.cast(other, tf.int64))
             lead, gradient = _plane(problem, classes, current)
-            # Eq. 7: distance to the plane is the lead over the gradient's dual norm.
+            # The distance to a plane is the lead over the gradient's dual norm, (batch,).
             distance = tf.abs(lead) / (geometry.dual_norm(gradient) + _SMALLEST)
             # NaN must surface in the result, not lose to a number.
             closer = tf.logical_not((distance >= nearest) | tf.math.is_nan(nearest))
@@ -160,16 +160,16 @@ class FAB(StagedAttack):
     ) -> tf.Tensor:
         """Steps 6 to 9 of Algorithm 1: both points to the plane, then their convex mean."""
         geometry = GEOMETRIES[self.norm]
-        # d_1 of Eq. 9: the projection of the current point onto the plane inside the box.
+        # The projection of the current point onto the plane inside the box.
         from_current = move_to_plane(current, normal, gap, geometry)
-        # d_2: that of the clean image, whose gap differs by <normal, current - image>.
+        # That of the clean image, whose gap differs by <normal, current - image>.
         gap_of_original = gap + tf.reduce_sum(normal * (current - images), axis=[1, 2, 3])
         from_original = move_to_plane(images, normal, gap_of_original, geometry)
         near = tf.maximum(norm_of(from_current, self.norm), _SMALLEST_MOVE)
         far = tf.maximum(norm_of(from_original, self.norm), _SMALLEST_MOVE)
-        # Eq. 10: alpha = |d_1| / (|d_1| + |d_2|), at most 0.1.
+        # alpha = |d_1| / (|d_1| + |d_2|) of the two moves, at most 0.1; (batch, 1, 1, 1).
         share = expand(tf.minimum(near / (near + far), _LARGEST_SHARE), images)
-        # Eq. 11: the convex mean of both, each a little beyond its plane.
+        # The convex mean of both, each a little beyond its plane.
         ahead = (1.0 - share) * (current + _OVERSHOOT * from_current)
         ahead += share * (images + _OVERSHOOT * from_original)
         return tf.clip_by_value(ahead, 0.0, 1.0)

@@ -96,10 +96,10 @@ class Square(StagedAttack):
         def query(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
             draws = _squares.Draws(seed, indices, _stream(turn, count + 1))
             current = state["adversarial"]
-            # Step 5 of Algorithm 1: a change of one square (two windows under L2 and L1).
+            # A change of one square, or of two windows under L2 and L1.
             proposal = propose(images, current, self.epsilon, sides[count], draws)
             margin = problem.margin(proposal)
-            # Steps 7 to 9: kept where the margin rises.
+            # Kept where the margin rises, (batch,).
             # NaN must surface, not lose to a number.
             better = tf.logical_not(margin <= state["margin"]) & ~state["broken"]
             return count + 1, {
@@ -121,7 +121,7 @@ def _square_sides(attack: Square, height: int, width: int) -> np.ndarray:
     queries = np.arange(attack.num_queries)
     if attack.rescale_schedule:
         queries = queries * _SCHEDULE_LENGTH // attack.num_queries
-    # The share of the image is halved after these queries (Section 4.2 of the paper).
+    # The share of the image is halved after each of these numbers of queries.
     halvings = np.searchsorted(_SHRINK_AFTER, queries, side="left")
     shares = attack.initial_share / 2.0**halvings
     sides = np.rint(np.sqrt(shares * height * width)).astype(int)
