@@ -151,6 +151,11 @@ class ThreatModel:
         return f"{NORM_TEXTS[self.norm]} {self.epsilon_text}"
 
     @classmethod
+    def of(cls, threat: "ThreatModel | str") -> "ThreatModel":
+        """The threat model itself, or that of a radius such as `"8/255"` under L-inf."""
+        return cls.parse(threat) if isinstance(threat, str) else threat
+
+    @classmethod
     def parse(cls, epsilon: str | float, norm: str = "linf") -> "ThreatModel":
         """Threat model from an epsilon such as `"8/255"` and the name of a norm."""
         check_choice("norm", norm, NORMS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lsp_keras.types import NeighborTable, Split, ThreatModel
+from lsp_keras.types import Flag, NeighborTable, Split, ThreatModel
 from lsp_keras.validation import InputError
 
 
@@ -44,3 +44,20 @@ def test_neighbor_table_takes_the_nearest() -> None:
 def test_neighbor_table_shapes_must_agree() -> None:
     with pytest.raises(InputError, match=r"same shape \(n, m\)"):
         NeighborTable(np.zeros((2, 2), np.int64), np.zeros((2, 3), np.float32), {})
+
+
+def test_a_threat_model_is_taken_as_it_is_or_made_of_text() -> None:
+    made = ThreatModel.of("8/255")
+    assert (made.norm, made.epsilon, made.epsilon_text) == ("linf", 8 / 255, "8/255")
+    assert ThreatModel.of(made) is made
+    assert str(made) == "L-inf 8/255"
+    assert str(ThreatModel.parse(0.5, "l2")) == "L2 0.5"
+
+
+def test_a_flag_is_near_from_seven_tenths_of_its_threshold_up_to_it() -> None:
+    def at(number: float) -> Flag:
+        return Flag("name", number, 1.0, "measure", "meaning", "advice")
+
+    assert [at(number).is_near for number in (0.69, 0.71, 1.0, 1.01)] == [False, True, True, False]
+    # One image is two thirds of a threshold of one and a half.
+    assert not Flag("name", 1 / 20, 1.5 / 20, "measure", "meaning", "advice").is_near

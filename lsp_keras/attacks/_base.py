@@ -20,8 +20,8 @@ from lsp_keras.inference.logits import LogitsFn, attackable_logits
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Examples, Floats, Norm
-from lsp_keras.validation import check_choice, check_epsilon, parse_fraction
+from lsp_keras.types import Examples, Floats, Norm, ThreatModel
+from lsp_keras.validation import check_choice
 
 Progress: TypeAlias = Callable[[int, int, int], None]
 _MODELS_KEPT = 4
@@ -84,7 +84,7 @@ class Attack(abc.ABC):
     def __init__(self, *, epsilon: float | str, norm: Norm = "linf") -> None:
         self.norm = norm
         check_choice("norm", norm, self.supported_norms)
-        self.epsilon = check_epsilon(parse_fraction(epsilon), norm)
+        self.epsilon = ThreatModel.parse(epsilon, norm).epsilon
         # Programs are kept by the model they were compiled for; the bound frees old models.
         self._program = functools.lru_cache(maxsize=_MODELS_KEPT)(self._compiled_for)
 

@@ -86,7 +86,7 @@ def evaluate(
         0.43
     """
     started = time.monotonic()
-    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
+    threat = ThreatModel.of(threat)
     attacks = suite_attacks(suite, threat) if attacks is None else attacks
     _check_attacks(attacks, threat)
     examples = check_examples(images, labels, indices, batch_size)

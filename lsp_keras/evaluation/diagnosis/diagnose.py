@@ -89,7 +89,7 @@ def diagnose(
         Carlini et al., On Evaluating Adversarial Robustness, 2019.
     """
     started = time.monotonic()
-    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
+    threat = ThreatModel.of(threat)
     if threat.norm not in LARGEST_EPSILONS:
         raise InputError(f"`threat` must be L-inf or L2. Received: norm={threat.norm!r}.")
     examples = check_examples(images, labels, None, batch_size)

@@ -129,7 +129,7 @@ def profile(
         Neural Networks, 2020.
     """
     started = time.monotonic()
-    threat = ThreatModel.parse(threat) if isinstance(threat, str) else threat
+    threat = ThreatModel.of(threat)
     splits = {"train": train, "test": test}
     examples = {
         name: check_examples(*split, None, batch_size)
