@@ -15,6 +15,7 @@ is passed to every fit. `--table-only` prints what there is.
 
 import argparse
 import csv
+import functools
 import json
 import os
 import sys
@@ -77,21 +78,22 @@ IN_BATCH = "--lsp --lsp-neighbors batch"
 GROUPED = f"{IN_BATCH} --group-size 32"
 
 
-def rows_of(target: str, options: str) -> dict[str, Row]:
-    """A target with its controls."""
-    controls = tuple(f"{target}, {control}" for control in ("uniform", "shuffled", "random"))
-    own = f"{IN_BATCH} --lsp-target {target}{options}"
+def rows_of(name: str, options: str) -> dict[str, Row]:
+    """A form of LSP with its controls."""
+    controls = {f"{name}, {control}": control for control in ("uniform", "shuffled", "random")}
+    own = f"{IN_BATCH} {options}"
     return {
-        target: Row(own, controls),
-        **{name: Row(f"{own} --lsp-control {name.split(', ')[1]}") for name in controls},
+        name: Row(own, tuple(controls)),
+        **{row: Row(f"{own} --lsp-control {control}") for row, control in controls.items()},
     }
 
 
 ROWS = {
     "plain": Row("--no-lsp"),
-    **rows_of("shares", ""),
-    **rows_of("ranks", ""),
-    **rows_of("kernel", " --lsp-weight 0.1"),
+    **rows_of("shares", "--lsp-target shares"),
+    **rows_of("ranks", "--lsp-target ranks"),
+    **rows_of("kernel", "--lsp-target kernel --lsp-weight 0.1"),
+    **rows_of("kernel at weight 1", "--lsp-target kernel"),
     "grouped, weight 0": Row(f"{GROUPED} --lsp-weight 0"),
     "shares, grouped": Row(GROUPED, ("grouped, weight 0", "shares, uniform", "shares, random")),
     "kernel, grouped": Row(
@@ -189,16 +191,41 @@ def config_of(arguments: Sequence[str]) -> FitConfig:
 def key_of(config: FitConfig) -> str:
     """Fingerprint of all that a run's weights depend on."""
     settings = in_force(config).flat()
-    return fingerprint({k: v for k, v in settings.items() if k not in NOT_COMPARED})
+    left_out = {*NOT_COMPARED, *_idle(config)}
+    return fingerprint({k: v for k, v in settings.items() if k not in left_out and v is not None})
+
+
+def _idle(config: FitConfig) -> set[str]:
+    """Settings that nothing reads: of neighbors where there are none, of an encoder likewise."""
+    if "lsp" not in config.regularizers and config.group_size is None:
+        return _OF_NEIGHBORS
+    given = (config.encoder, config.embeddings, config.neighbors)
+    return _OF_ENCODERS if any(given) or config.features == "pixels" else set()
+
+
+_OF_ENCODERS = {"encoder_epochs", "encoder_width"}
+_OF_NEIGHBORS = _OF_ENCODERS | {
+    "augment_neighbors",
+    "embeddings",
+    "encoder",
+    "features",
+    "neighbors",
+    "normalize_features",
+    "num_neighbors",
+    "space",
+}
+
+
+@functools.cache
+def _key_of_file(path: Path) -> str:
+    return key_of(config_from(read_config(path), source=str(path)))
 
 
 def find_run(runs_dir: Path, config: FitConfig) -> Path | None:
     """The run of these settings."""
     key = key_of(config)
-    for path in sorted(runs_dir.glob("*/config.toml")):
-        if key_of(config_from(read_config(path), source=str(path))) == key:
-            return path.parent
-    return None
+    paths = sorted(runs_dir.glob("*/config.toml"))
+    return next((path.parent for path in paths if _key_of_file(path) == key), None)
 
 
 def is_finished(run: Path, config: FitConfig) -> bool:
