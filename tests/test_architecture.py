@@ -6,9 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LEVELS = {
-    **dict.fromkeys(
-        ["types", "validation", "registry", "storage", "errors", "zoo", "_face", "signatures"], 0
-    ),
+    **dict.fromkeys(["types", "validation", "registry", "errors", "zoo", "_face", "signatures"], 0),
+    **dict.fromkeys(["storage", "processes", "arrays", "epochs"], 0),
     "ops": 1,
     **dict.fromkeys(["inference", "datasets", "augmentations", "models", "neighbors", "losses"], 2),
     **dict.fromkeys(["classifiers", "attacks"], 3),

@@ -1,14 +1,19 @@
 """Images in memory as uint8, or in memory-mapped files of the cache where they are too many."""
 
+import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lsp_keras.datasets._base import OpenSource, SourceSplit
+from lsp_keras.processes import locked
 from lsp_keras.storage import atomic_path, fingerprint
 from lsp_keras.types import Images, Integers, Split
 from lsp_keras.validation import InputError
+
+logger = logging.getLogger(__name__)
 
 _CHUNK = 4096
 
@@ -37,17 +42,41 @@ def map_parts(
     """As `read_parts`, with the images in memory-mapped files that are written once."""
     key = fingerprint(source.version, list(source.image_shape), *parts)
     path = folder / key
-    if not path.exists():
-        with atomic_path(path) as temporary:
-            _write_parts(source, split, parts, temporary)
-    return [
-        Split(
-            np.load(path / f"images_{index}.npy", mmap_mode="r"),
-            np.load(path / f"labels_{index}.npy"),
-            split.positions[rows],
-        )
-        for index, rows in enumerate(parts)
-    ]
+    found = _mapped(source, split, parts, path)
+    if found is not None:
+        return found
+    lock = folder / f"{key}.lock"
+    with locked(lock, "The images in the cache", wait=True, announce=logger.warning):
+        # Another process may have written them while this one waited.
+        found = _mapped(source, split, parts, path)
+        if found is None:
+            shutil.rmtree(path, ignore_errors=True)
+            with atomic_path(path) as temporary:
+                _write_parts(source, split, parts, temporary)
+            found = _mapped(source, split, parts, path)
+    if found is None:
+        raise InputError(f"The images that were written to {path} cannot be read there.")
+    return found
+
+
+def _mapped(
+    source: OpenSource, split: SourceSplit, parts: Sequence[Integers], path: Path
+) -> list[Split] | None:
+    """The parts in their files; `None` where a file is missing or has not its length."""
+    splits = []
+    for index, rows in enumerate(parts):
+        try:
+            images = np.load(path / f"images_{index}.npy", mmap_mode="r")
+            labels = np.load(path / f"labels_{index}.npy")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError) as error:
+            logger.warning("Images in %s are damaged and read again: %s", path, error)
+            return None
+        if images.shape != (len(rows), *source.image_shape) or labels.shape != (len(rows),):
+            return None
+        splits.append(Split(images, labels, split.positions[rows]))
+    return splits
 
 
 def _write_parts(

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,10 @@ from lsp_keras.export.preprocessing import (
     scale_pixels,
 )
 from lsp_keras.export.verify import trial_images, verify
-from lsp_keras.export.versions import choose_version
+from lsp_keras.export.versions import choose_version, place_version
 from lsp_keras.export.warmup import write_warmup
 from lsp_keras.inference.logits import inference_logits
-from lsp_keras.storage import atomic_path
+from lsp_keras.storage import scratch_folder
 from lsp_keras.types import Images
 from lsp_keras.validation import InputError
 
@@ -169,15 +168,18 @@ def export_model(
     own = read(model, keep_precision=True)
     trial = trial_images(own.image_shape, options.max_batch_size, images)
     own = _probed(own, trial, class_names)
-    folder = choose_version(Path(base_path), version)
+    base_path = Path(base_path)
+    # Told at once; two exports may still find the same version free.
+    choose_version(base_path, version)
     classifier = _probed(_halved(own), trial, class_names) if options.float16 else own
-    with atomic_path(folder) as temporary:
-        _save(classifier, class_names, options, temporary)
-        verify(temporary, own, trial, is_half=options.float16)
-        write_warmup(temporary, trial.shape[1:], Path(base_path).resolve().name)
+    with scratch_folder(base_path) as scratch:
+        written = scratch / "model"
+        _save(classifier, class_names, options, written, scratch)
+        verify(written, own, trial, is_half=options.float16)
+        write_warmup(written, trial.shape[1:], base_path.resolve().name)
         if card is not None:
-            write_card(temporary, {**card, "classifier": own.describe()})
-    return folder
+            write_card(written, {**card, "classifier": own.describe()})
+        return place_version(written, base_path, version)
 
 
 def _halved(classifier: Classifier) -> Classifier:
@@ -204,15 +206,18 @@ def _probed(classifier: Classifier, trial: Images, class_names: Sequence[str]) -
 
 
 def _save(
-    classifier: Classifier, class_names: Sequence[str], options: ExportOptions, folder: Path
+    classifier: Classifier,
+    class_names: Sequence[str],
+    options: ExportOptions,
+    folder: Path,
+    assets: Path,
 ) -> None:
-    with tempfile.TemporaryDirectory() as assets:
-        names = "".join(f"{name}\n" for name in class_names)
-        (Path(assets) / CLASS_NAMES_FILE).write_text(names, encoding="utf-8")
-        module = ServedClassifier(classifier, class_names, Path(assets), options)
-        # TensorFlow prints the folder it wrote to, which is the temporary one.
-        with contextlib.redirect_stdout(io.StringIO()):
-            tf.saved_model.save(module, str(folder), signatures=module.signatures())
+    names = "".join(f"{name}\n" for name in class_names)
+    (assets / CLASS_NAMES_FILE).write_text(names, encoding="utf-8")
+    module = ServedClassifier(classifier, class_names, assets, options)
+    # TensorFlow prints the folder it wrote to, which is the temporary one.
+    with contextlib.redirect_stdout(io.StringIO()):
+        tf.saved_model.save(module, str(folder), signatures=module.signatures())
     # TensorFlow marks every signature as one for predict; servers may look at the mark.
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
     updater.replace_method_name(CLASSIFY, CLASSIFY_METHOD, tags="serve")

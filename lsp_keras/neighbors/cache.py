@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lsp_keras.neighbors.features import FeatureSource, Progress
 from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
 from lsp_keras.neighbors.table import load_table, save_table
+from lsp_keras.processes import locked
 from lsp_keras.storage import cache_dir as default_cache_dir
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import NeighborTable
@@ -76,19 +77,34 @@ def find_or_mine(
     check_choice("space", space, SPACES)
     settings, features = settings or MiningSettings(), features or FeatureSource()
     path = table_path(images, settings, features, space=space, cache_dir=cache_dir)
-    if path.exists():
-        try:
-            return load_table(path, images=images)
-        except InputError as error:
-            logger.warning("%s", error)
-    noted = {"features": features.name, "features_fingerprint": features.fingerprint}
-    table = SPACES[space](
-        images,
-        settings,
-        encode=features.encode,
-        embeddings=features.embeddings,
-        source={**(source or {}), **noted},
-        progress=progress,
-    )
-    save_table(path, table)
+    found = _sound_table(path, images)
+    if found is not None:
+        return found
+    what = "The neighbor table of these images"
+    with locked(path.with_suffix(".lock"), what, wait=True, announce=logger.warning):
+        # Another process may have made it while this one waited.
+        found = _sound_table(path, images)
+        if found is not None:
+            return found
+        noted = {"features": features.name, "features_fingerprint": features.fingerprint}
+        table = SPACES[space](
+            images,
+            settings,
+            encode=features.encode,
+            embeddings=features.embeddings,
+            source={**(source or {}), **noted},
+            progress=progress,
+        )
+        save_table(path, table)
     return table
+
+
+def _sound_table(path: Path, images: npt.NDArray[Any]) -> NeighborTable | None:
+    """The table in the cache; `None` where there is none or it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return load_table(path, images=images)
+    except InputError as error:
+        logger.warning("%s", error)
+        return None

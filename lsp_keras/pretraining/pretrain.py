@@ -1,6 +1,9 @@
 """From a dataset to an encoder file: MoCo v2 that can be killed, resumed and found again."""
 
+import contextlib
 import dataclasses
+import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +20,19 @@ from lsp_keras.models._moco import plain_encoder
 from lsp_keras.pretraining.callbacks import EpochSeconds, KNNMonitor, StopAtCollapse
 from lsp_keras.pretraining.length import default_epochs
 from lsp_keras.pretraining.moco import MoCoTrainer
+from lsp_keras.processes import locked
 from lsp_keras.storage import atomic_path, fingerprint, write_json
 from lsp_keras.storage import cache_dir as default_cache_dir
 from lsp_keras.training.optimizer import CoupledSGD
 from lsp_keras.training.run import run_training
 from lsp_keras.training.schedules import cosine
-from lsp_keras.training.state import STATE_FILE, clear_state
+from lsp_keras.training.state import STATE_FILE, clear_state, has_state
 from lsp_keras.types import Dataset
 from lsp_keras.validation import InputError, check_positive
 
+logger = logging.getLogger(__name__)
+
+ENCODER_FILE, RECORD_FILE = "encoder.keras", "encoder.json"
 # Raised when the same settings would give another encoder.
 _VERSION = 1
 _REFERENCE_BATCH = 512
@@ -153,12 +160,28 @@ def find_or_pretrain(
         Path of `encoder.keras`; see `pretrain`, which also says what is raised.
     """
     folder = encoder_folder(dataset, settings, cache_dir)
-    if restart:
-        shutil.rmtree(folder, ignore_errors=True)
-    encoder = folder / "encoder.keras"
-    if encoder.exists() and (folder / "encoder.json").exists():
-        return encoder
-    return pretrain(dataset, settings, folder, monitor_every=monitor_every, callbacks=callbacks)
+    if not restart and _is_sound(folder):
+        return folder / ENCODER_FILE
+    lock = folder.with_name(f"{folder.name}.lock")
+    with locked(lock, f"The encoder {folder}", wait=True, announce=logger.warning):
+        if restart:
+            shutil.rmtree(folder, ignore_errors=True)
+        # Another process may have made it while this one waited.
+        elif _is_sound(folder):
+            return folder / ENCODER_FILE
+        return pretrain(dataset, settings, folder, monitor_every=monitor_every, callbacks=callbacks)
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether an encoder is there and is the one that its record describes."""
+    encoder, record = folder / ENCODER_FILE, folder / RECORD_FILE
+    if not (encoder.is_file() and record.is_file()):
+        return False
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        if json.loads(record.read_bytes())["encoder"] == fingerprint(encoder.read_bytes()):
+            return True
+    logger.warning("The encoder in %s is damaged; it is trained again.", folder)
+    return False
 
 
 def pretrain(
@@ -202,13 +225,13 @@ def pretrain(
             *callbacks,
         ],
         state_dir=folder,
-        resume=True,
+        resume=has_state(folder),
     )
-    encoder = folder / "encoder.keras"
+    encoder = folder / ENCODER_FILE
     with atomic_path(encoder) as temporary:
         plain_encoder(trainer.encoder, backbone).save(temporary)
     record = _record(dataset, settings, encoder)
-    write_json(folder / "encoder.json", record | {"history": history})
+    write_json(folder / RECORD_FILE, record | {"history": history})
     clear_state(folder / STATE_FILE)
     return encoder
 

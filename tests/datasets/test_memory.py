@@ -1,5 +1,8 @@
 """Reading parts of a split into arrays or mapped files, and pixel statistics."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -52,6 +55,42 @@ def test_mapped_files_hold_the_same_and_are_written_once(tmp_path):
             np.testing.assert_array_equal(mapped.images, right.images)
             np.testing.assert_array_equal(mapped.labels, right.labels)
             np.testing.assert_array_equal(mapped.indices, right.indices)
+
+
+@pytest.mark.parametrize("name", ["images_0.npy", "labels_1.npy", "images_1.npy"])
+@pytest.mark.parametrize("change", ["missing", "empty", "truncated", "other"])
+def test_damaged_files_are_written_again(tmp_path, name, change):
+    source, split = make_source()
+    expected = read_parts(source, split, PARTS[:2])
+    first = map_parts(source, split, PARTS[:2], tmp_path)
+    del first
+    (path,) = tmp_path.rglob(name)
+    content = path.read_bytes()
+    path.unlink()
+    if change == "other":
+        np.save(path, np.zeros((1, 2)))
+    elif change != "missing":
+        path.write_bytes(b"" if change == "empty" else content[:-1])
+    for right, mapped in zip(expected, map_parts(source, split, PARTS[:2], tmp_path), strict=True):
+        np.testing.assert_array_equal(mapped.images, right.images)
+        np.testing.assert_array_equal(mapped.labels, right.labels)
+
+
+def test_of_threads_that_need_the_images_at_once_one_writes_them(tmp_path):
+    source, split = make_source()
+    reads = []
+
+    def read(wanted):
+        reads.append(1)
+        time.sleep(0.2)
+        yield from split.read(wanted)
+
+    slow = SourceSplit(split.positions, split.labels, read)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: map_parts(source, slow, PARTS[:2], tmp_path), range(4)))
+    assert len(reads) == 1
+    for parts in results:
+        np.testing.assert_array_equal(parts[0].labels, PARTS[0] % 3)
 
 
 def test_mapped_files_may_be_of_an_empty_part(tmp_path):

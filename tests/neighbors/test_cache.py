@@ -1,5 +1,7 @@
 """The cache mines once, and again as soon as anything it depends on differs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +74,31 @@ def test_damaged_file_is_mined_again_with_a_warning(
     again = find_or_mine(pictures, SETTINGS, cache_dir=tmp_path)
     assert "damaged" in caplog.text
     np.testing.assert_array_equal(first.indices, again.indices)
+
+
+# Mines with an encoder that says when it starts and takes its time.
+MINER = """
+import sys, time
+import numpy as np
+from lsp_keras.neighbors import FeatureSource, MiningSettings, find_or_mine
+def encode(images):
+    print("encoding", flush=True)
+    time.sleep(0.5)
+    return images.reshape(len(images), -1)[:, :5]
+images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 3)).astype(np.uint8)
+source = FeatureSource("encoder.keras", "a1", encode=encode)
+table = find_or_mine(images, MiningSettings(index="sklearn"), source, cache_dir=sys.argv[1])
+print(table.indices.sum(), flush=True)
+"""
+
+
+def test_of_processes_that_need_one_table_at_once_one_mines_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MINER, str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    outputs = [process.communicate() for process in processes]
+    lines = [line for output, _ in outputs for line in output.splitlines()]
+    assert lines.count("encoding") == 1
+    assert len(set(lines) - {"encoding"}) == 1
+    assert len(lines) == 4
+    assert len(list((tmp_path / "neighbors").iterdir())) == 1

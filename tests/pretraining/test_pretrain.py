@@ -141,6 +141,30 @@ def test_encoder_is_found_again_until_anything_differs(
     assert path.parent in folders
 
 
+@pytest.mark.parametrize("change", ["encoder", "record", "no record", "no encoder", "text"])
+def test_a_damaged_encoder_is_trained_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    folder = encoder_folder(dataset, SETTINGS, tmp_path)
+    folder.mkdir(parents=True)
+    encoder, record = folder / "encoder.keras", folder / "encoder.json"
+    encoder.write_bytes(b"weights")
+    record.write_text(json.dumps({"encoder": fingerprint(b"weights")}))
+    calls = []
+    monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: calls.append(1))
+    assert find_or_pretrain(dataset, SETTINGS, cache_dir=tmp_path) == encoder
+    assert not calls
+    {
+        "encoder": lambda: encoder.write_bytes(b"weight"),
+        "record": lambda: record.write_text('{"encoder": "0123"}'),
+        "no record": record.unlink,
+        "no encoder": encoder.unlink,
+        "text": lambda: record.write_text("[]"),
+    }[change]()
+    find_or_pretrain(dataset, SETTINGS, cache_dir=tmp_path)
+    assert calls
+
+
 def test_collapse_is_said(dataset: Dataset, tmp_path: Path) -> None:
     black = dataclasses.replace(dataset, train=make_split(np.zeros((32, 6, 6, 3), np.uint8)))
     with pytest.raises(CollapseError, match=r"collapsed in epoch 1: all images have nearly"):
