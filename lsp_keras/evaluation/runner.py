@@ -72,7 +72,7 @@ class Runner:
         robust = standing.copy()
         rows = np.flatnonzero(standing)
         for start, chosen in self.examples.shards(rows):
-            findings = self.journal.read(name, start)
+            findings = self.journal.read(name, start, len(chosen))
             # The journal holds no images: those that are asked for are found again.
             if findings is None or (self.kept is not None and name != CLEAN):
                 report = self._progress(name, start, len(chosen), len(rows), int(robust.sum()))

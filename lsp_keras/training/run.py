@@ -11,14 +11,16 @@ import tensorflow as tf
 
 from lsp_keras.errors import NonFiniteLossError, TrainingError
 from lsp_keras.ops.finite import clear_errors, message
+from lsp_keras.storage import remove_leftovers
 from lsp_keras.training.state import (
     STATE_FILE,
     RunState,
     clear_state,
+    has_state,
     load_state,
-    remove_leftovers,
     save_state,
 )
+from lsp_keras.training.stopping import Announce, to_stderr
 from lsp_keras.validation import InputError, check_positive
 
 Logs = dict[str, float]
@@ -33,6 +35,7 @@ def run_training(
     state_dir: Path | str | None = None,
     resume: bool = False,
     deterministic: bool = True,
+    announce: Announce = to_stderr,
 ) -> list[Logs]:
     """Trains for a number of epochs, each on its own batches, and keeps the state after each.
 
@@ -53,12 +56,15 @@ def run_training(
             that the step is traced once.
         epochs: Passes in all, those done before a resume included.
         callbacks: Run in this order.
-        state_dir: Where `state.npz` is kept; `None` keeps nothing.
-        resume: Go on from the state in `state_dir`; where there is none, start. Without it a
-            state found there is removed.
+        state_dir: Where `state.npz`, and as `previous.npz` that of the epoch before, are kept;
+            `None` keeps nothing. Both carry a checksum.
+        resume: Go on from the state in `state_dir`, or from the one before where it is damaged;
+            where there is none, start. Without it a state found there is removed.
         deterministic: Whether TensorFlow is switched to deterministic operations, for the whole
             process; see `make_deterministic`. Without them a resumed run can differ in the last
             bits.
+        announce: Gets a sentence where a run does not go on from its last state; default a line
+            on stderr.
 
     Returns:
         Logs of each epoch since the first, with `epoch` (from 1) and `learning_rate` (of the
@@ -76,7 +82,7 @@ def run_training(
     if not trainer.optimizer.built:
         trainer.optimizer.build(trainer.trainable_variables)
     path = None if state_dir is None else Path(state_dir) / STATE_FILE
-    state = _start(path, resume, trainer, callbacks)
+    state = _start(path, resume, trainer, callbacks, announce)
     recorder = _Recorder(state.history)
     container = _RunCallbacks([_EpochLogs(), *callbacks, recorder], add_history=True, model=trainer)
     for epoch in range(len(state.history), epochs):
@@ -125,12 +131,17 @@ def _start(
     resume: bool,
     trainer: keras.Model,
     callbacks: Sequence[keras.callbacks.Callback],
+    announce: Announce,
 ) -> RunState:
     if path is None:
         return RunState()
-    if resume and path.exists():
-        remove_leftovers(path)
-        return load_state(path, trainer, callbacks)
+    remove_leftovers(path.parent)
+    if resume and has_state(path.parent):
+        state = load_state(path, trainer, callbacks, announce)
+        if state is not None:
+            return state
+    elif resume:
+        announce(f"There is no state in {path.parent} to go on from: the run starts anew.")
     clear_state(path)
     return RunState()
 

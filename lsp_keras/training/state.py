@@ -1,8 +1,8 @@
-"""What a run needs to go on after it was killed, in one file that is whole or absent."""
+"""What a run needs to go on after it was killed: the state of the last epoch and the one before."""
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from lsp_keras.storage import atomic_path
+from lsp_keras.arrays import Array, ArrayFileError, read_npz
+from lsp_keras.storage import atomic_path, fingerprint
 from lsp_keras.validation import InputError
 
 STATE_FILE = "state.npz"
-_RECORD = "record"
+PREVIOUS_FILE = "previous.npz"
+_RECORD, _CHECKSUM = "record", "checksum"
 
 
 class StatefulCallback(keras.callbacks.Callback):
@@ -55,7 +57,8 @@ def save_state(
 ) -> None:
     """Writes progress, callbacks' memory, and every variable of model and optimizer.
 
-    A process killed while writing leaves the previous file.
+    The file of the epoch before is kept beside it. A process killed while writing leaves at
+    least one of the two whole.
     """
     for name, callback in _stateful(callbacks).items():
         state.callbacks[name] = callback.get_state()
@@ -63,46 +66,92 @@ def save_state(
         name: np.asarray(variable) for name, variable in variables_of(trainer).items()
     }
     arrays[_RECORD] = np.asarray(json.dumps(asdict(state)))
+    arrays[_CHECKSUM] = np.asarray(_checksum(arrays))
     with atomic_path(path) as temporary:
         np.savez(temporary, **arrays)
+        if path.exists():
+            path.replace(path.with_name(PREVIOUS_FILE))
+
+
+def has_state(folder: Path) -> bool:
+    """Whether there is something to go on from, sound or not."""
+    return any((folder / name).exists() for name in (STATE_FILE, PREVIOUS_FILE))
 
 
 def load_state(
-    path: Path, trainer: keras.Model, callbacks: Sequence[keras.callbacks.Callback]
-) -> RunState:
-    """Puts everything back that `save_state` wrote.
+    path: Path,
+    trainer: keras.Model,
+    callbacks: Sequence[keras.callbacks.Callback],
+    announce: Callable[[str], None],
+) -> RunState | None:
+    """Puts back what `save_state` wrote: the last state, or the one before where it is damaged.
+
+    Args:
+        path: As `save_state` got it.
+        trainer: Whose variables are set.
+        callbacks: Whose memory is set.
+        announce: Gets a sentence wherever the last state is not the one that is used.
+
+    Returns:
+        How far the run has come; `None` where nothing sound is left of it.
 
     Raises:
-        InputError: The file belongs to another model or optimizer.
+        InputError: The state belongs to another model or optimizer.
     """
     variables = variables_of(trainer)
-    with np.load(path, allow_pickle=False) as arrays:
-        state = RunState(**json.loads(str(arrays[_RECORD])))
-        expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-        found = {name: arrays[name].shape for name in arrays.files if name != _RECORD}
-        if expected != found:
-            raise InputError(
-                f"{path} holds the state of a run with another model or optimizer. "
-                "Resume with the same settings, or start anew in another folder."
-            )
+    for candidate in (path, path.with_name(PREVIOUS_FILE)):
+        try:
+            state, arrays = _read(candidate, variables)
+        except ArrayFileError as error:
+            announce(f"{candidate} is not used: {error}.")
+            continue
         for name, variable in variables.items():
             variable.assign(arrays[name])
-    for name, callback in _stateful(callbacks).items():
-        if name in state.callbacks:
-            callback.set_state(state.callbacks[name])
-    return state
+        for name, callback in _stateful(callbacks).items():
+            if name in state.callbacks:
+                callback.set_state(state.callbacks[name])
+        if candidate != path:
+            announce(f"Going on from {candidate}, after epoch {len(state.history)}.")
+        return state
+    announce(f"No sound state is left in {path.parent}: the run starts anew.")
+    return None
 
 
 def clear_state(path: Path) -> None:
-    """Removes the state and what a killed process left half-written beside it."""
-    path.unlink(missing_ok=True)
-    remove_leftovers(path)
+    """Removes the last state and the one before."""
+    for name in (path.name, PREVIOUS_FILE):
+        path.with_name(name).unlink(missing_ok=True)
 
 
-def remove_leftovers(path: Path) -> None:
-    """Removes temporary files of `atomic_path` beside `path`."""
-    for leftover in path.parent.glob(f".*.{path.name}"):
-        leftover.unlink()
+def _read(path: Path, variables: Mapping[str, Any]) -> tuple[RunState, dict[str, Array]]:
+    """A state and its variables' values, once they have been found sound.
+
+    Raises:
+        ArrayFileError: The file is missing or damaged.
+        InputError: It is sound and belongs to another model.
+    """
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    arrays = read_npz(path, None)
+    checksum = arrays.pop(_CHECKSUM, None)
+    if _RECORD not in arrays:
+        raise ArrayFileError(f"it holds no {_RECORD}")
+    # States from before there was one have the archive's own checksums only.
+    if checksum is not None and str(checksum) != _checksum(arrays):
+        raise ArrayFileError("its checksum is not that of its content")
+    record = arrays.pop(_RECORD)
+    if expected != {name: array.shape for name, array in arrays.items()}:
+        raise InputError(
+            f"{path} holds the state of a run with another model or optimizer. "
+            "Resume with the same settings, or start anew in another folder."
+        )
+    return RunState(**json.loads(str(record))), arrays
+
+
+def _checksum(arrays: Mapping[str, Any]) -> str:
+    """Of all arrays with their names; text counts as text."""
+    parts = ((name, arrays[name]) for name in sorted(arrays))
+    plain = ((name, str(a) if a.dtype.kind == "U" else a) for name, a in parts)
+    return fingerprint(*(item for part in plain for item in part))
 
 
 def variables_of(trainer: keras.Model) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from lsp_keras.attacks.pgd import PGD
 from lsp_keras.errors import NonFiniteLossError
 from lsp_keras.methods import ATTrainer, RobustTrainer, StandardTrainer
 from lsp_keras.methods import _trainer as trainer_module
+from lsp_keras.processes import process_mark
 from lsp_keras.regularizers import LSP
 from lsp_keras.training import BestAndLast, CoupledSGD, run_training, schedule
 from lsp_keras.validation import InputError
@@ -129,7 +130,9 @@ def test_new_run_forgets_an_older_state(
     make_trainer: Callable[[], RobustTrainer], make_batches: Batches, tmp_path: Path
 ) -> None:
     run(make_trainer(), make_batches, epochs=2, state_dir=tmp_path)
-    (tmp_path / ".0a1b2c3d.state.npz").write_bytes(b"half-written")
+    machine, number, _ = process_mark().split("-")
+    ended = f"{machine}-{number}-1"
+    (tmp_path / f".tmp-{ended}-0a1b2c3d.npz").write_bytes(b"half-written")
 
     def interrupted(epoch: int) -> tf.data.Dataset:
         raise KeyboardInterrupt
@@ -222,7 +225,7 @@ def test_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> 
         pairs = zip(weights_of(unbroken / name), weights_of(killed / name), strict=True)
         assert all(np.array_equal(a, b) for a, b in pairs)
     assert sorted(path.name for path in killed.iterdir()) == [
-        *("best.keras", "history.csv", "last.keras", "state.npz", "tensorboard")
+        *("best.keras", "history.csv", "last.keras", "previous.npz", "state.npz", "tensorboard")
     ]
     assert len(list((killed / "tensorboard").iterdir())) > 1
     assert_events_are_the_history(killed)

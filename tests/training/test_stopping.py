@@ -204,7 +204,7 @@ def test_a_collapsed_run_keeps_the_files_of_the_epoch_before(
     build_classifier: Make, make_batches: Batches, tmp_path: Path
 ) -> None:
     run(build_classifier, make_batches, tmp_path, [0.5, 0.6], epochs=2)
-    names = ("state.npz", "best.keras", "last.keras", "history.csv")
+    names = ("state.npz", "previous.npz", "best.keras", "last.keras", "history.csv")
     before = {name: (tmp_path / name).read_bytes() for name in names}
     with pytest.raises(
         CollapseError, match=r"fell to chance in epoch 3.*written is that of epoch 2, the last good"
