@@ -146,7 +146,10 @@ def _class_names(folder: Path, given: str | None) -> list[str]:
             f"{folder} has no dataset.json that names the classes. Give them in label order, "
             "for example: --class-names cat,dog."
         )
-    return [str(name) for name in _read(record)["class_names"]]
+    names = _read(record).get("class_names")
+    if not isinstance(names, list):
+        raise InputError(f"{record} names no classes. Give them by --class-names.")
+    return [str(name) for name in names]
 
 
 def _trained_with(run: Path | None) -> str:
@@ -194,5 +197,6 @@ def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
+    from lsp_keras.storage import read_json
+
+    return read_json(path)

@@ -1,5 +1,6 @@
 """The command group; every other file in this folder is one command."""
 
+import contextlib
 import importlib
 import logging
 import os
@@ -9,6 +10,8 @@ from pathlib import Path
 import click
 
 import lsp_keras
+from lsp_keras.cli._errors import file_system_error
+from lsp_keras.storage import own_temporary_files
 from lsp_keras.validation import InputError, nearest
 
 
@@ -62,10 +65,16 @@ def group(ctx: click.Context, verbose: bool, debug: bool) -> None:
 
 
 def main() -> None:
-    """Runs the command line: exit 2 for wrong input, 1 for a failure, 130 after Ctrl-C."""
+    """Runs the command line.
+
+    Exits with 2 for wrong input, which a full disk or a wrong path is too, with 1 for a failure,
+    and with 130 after Ctrl-C.
+    """
     debug = "--debug" in sys.argv
     try:
-        sys.exit(group.main(prog_name="lsp-keras", standalone_mode=False) or 0)
+        # A server may outlive what cleans up the folder of temporary files.
+        with contextlib.nullcontext() if "serve" in sys.argv else own_temporary_files():
+            sys.exit(group.main(prog_name="lsp-keras", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -90,6 +99,10 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        place = file_system_error(error)
+        if place is not None:
+            click.echo(f"Error: {place}", err=True)
+            sys.exit(2)
         click.echo(f"Error: {type(error).__name__}: {error}", err=True)
         click.echo("Run with `lsp-keras --debug ...` for the traceback.", err=True)
         sys.exit(1)

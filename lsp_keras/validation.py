@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import Any
@@ -10,6 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 _PIXEL_ROUNDING = 1e-5
+
+_LONGEST_SHOWN = 200
+# Exact fractions of longer numbers, or of larger powers of ten, would take for ever.
+_NUMBER = re.compile(r"[+-]?(\d{1,30}\.?\d{0,30}|\.\d{1,30})(e[+-]?\d{1,2})?", re.IGNORECASE)
 
 
 class InputError(ValueError):
@@ -39,11 +44,11 @@ def parse_fraction(text: str | float) -> float:
         if isinstance(text, str):
             parts = [part.strip() for part in text.split("/")]
             if len(parts) == 2:
-                return float(Fraction(parts[0]) / Fraction(parts[1]))
+                return float(_exact(parts[0]) / _exact(parts[1]))
         return float(text)
-    except (ValueError, ZeroDivisionError, TypeError) as error:
+    except (ValueError, ArithmeticError, TypeError) as error:
         raise InputError(
-            f"Expected a number or a fraction such as 8/255. Received: {text!r}."
+            f"Expected a number or a fraction such as 8/255. Received: {shown(text)}."
         ) from error
 
 
@@ -73,9 +78,9 @@ def check_epsilon(epsilon: float, norm: str = "linf") -> float:
 
 def check_positive(name: str, value: float, *, allow_zero: bool = False) -> None:
     """Raises `InputError` unless `value` is finite and positive (or zero, where allowed)."""
-    if not math.isfinite(value) or value < 0 or (value == 0 and not allow_zero):
+    if not _is_finite(value) or value < 0 or (value == 0 and not allow_zero):
         bound = "zero or more" if allow_zero else "greater than zero"
-        raise InputError(f"`{name}` must be {bound}. Received: {name}={value!r}.")
+        raise InputError(f"`{name}` must be {bound}. Received: {name}={shown(value)}.")
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> str:
@@ -87,13 +92,23 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     if value in choices:
         return value
     raise InputError(
-        f"`{name}` must be {listing(choices)}. Received: {value!r}.{nearest(value, choices)}"
+        f"`{name}` must be {listing(choices)}. Received: {shown(value)}.{nearest(value, choices)}"
     )
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: what a stranger wrote may be long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no number of more than 4,300 digits.
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def nearest(value: str, choices: Collection[str]) -> str:
     """` Did you mean ...?` for the choice closest to `value`, or an empty string."""
-    matches = difflib.get_close_matches(value, list(choices), n=1)
+    matches = difflib.get_close_matches(value[:_LONGEST_SHOWN], list(choices), n=1)
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
@@ -120,3 +135,17 @@ def check_shape(name: str, shape: Sequence[int | None], rank: int, layout: str) 
     """Raises `InputError` unless the shape has the rank; `layout` is named in the message."""
     if len(shape) != rank:
         raise InputError(f"`{name}` must have shape {layout}. Received: shape={tuple(shape)}.")
+
+
+def _exact(text: str) -> Fraction:
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError(f"not a number: {shown(text)}")
+    return Fraction(text)
+
+
+def _is_finite(value: float) -> bool:
+    """Whether a float holds the number; an int may be too large for that."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

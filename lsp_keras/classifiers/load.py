@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from lsp_keras.arrays import check_archive
 from lsp_keras.classifiers.classifier import Classifier
 from lsp_keras.classifiers.pixels import PixelRange
 from lsp_keras.classifiers.read import read
@@ -77,6 +78,7 @@ def load_keras(file: Path) -> keras.Model:
     if file.suffix not in _SUFFIXES:
         raise InputError(f"A model file must end in {', '.join(_SUFFIXES)}. Received: {file}.")
     try:
+        check_archive(file)
         model: Any = keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras passes on whatever the file's contents raise.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

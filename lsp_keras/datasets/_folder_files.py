@@ -120,6 +120,8 @@ def _candidates(folder: Path, left_out: collections.Counter[str]) -> Iterator[Pa
         suffix = path.suffix.lower()
         if any(map(_is_debris, path.relative_to(folder).parts)):
             left_out["hidden or left by an archive"] += 1
+        elif suffix in SUFFIXES and not path.is_file():
+            left_out["no files but pipes, devices or links to nothing"] += 1
         elif suffix in SUFFIXES:
             yield path
         elif suffix in OTHER_SUFFIXES:

@@ -63,6 +63,8 @@ def load_features(path: Path | str, num_images: int) -> StoredFeatures:
         InputError: The file is missing, damaged, or of other images.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError("it is no file")
         features = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(

@@ -1,19 +1,23 @@
 """Neighbor tables on disk: one .npz file, read without pickle, checked against the data."""
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npz
 from lsp_keras.storage import atomic_path, fingerprint
 from lsp_keras.types import NeighborTable
 from lsp_keras.validation import InputError
 
 _FORMAT = "lsp-keras neighbor table 1"
+_TEXT, _NUMBERS = ArraySpec(kinds="U", ndim=0), ArraySpec(kinds="iuf", ndim=2)
+_SPECS = {"indices": _NUMBERS, "distances": _NUMBERS, "provenance": _TEXT}
+# A thousand neighbors of each image, and where their number is unknown of so many images.
+_BYTES_PER_IMAGE, _MOST_IMAGES = 12_000, 100_000
+_LEAST_LIMIT = 2**26
 
 
 def save_table(path: Path | str, table: NeighborTable) -> None:
@@ -45,7 +49,7 @@ def load_table(path: Path | str, *, images: npt.NDArray[Any] | None = None) -> N
         InputError: The file is missing, damaged or something else, or its table was made from
             other images.
     """
-    table = _read(Path(path))
+    table = _read(Path(path), None if images is None else len(images))
     problem = _inconsistency(table)
     if problem:
         raise InputError(f"The neighbor table {path} is damaged: {problem}. Mine it again.")
@@ -71,31 +75,29 @@ def check_belongs(
         )
 
 
-def _read(path: Path) -> NeighborTable:
-    if not path.is_file():
+def _read(path: Path, num_images: int | None) -> NeighborTable:
+    if not path.exists():
         raise InputError(f"There is no neighbor table at {path}. `lsp-keras mine` makes one.")
     try:
-        with np.load(path, allow_pickle=False) as content:
-            if str(content["format"]) != _FORMAT:
-                raise InputError(
-                    f"{path} has the format {str(content['format'])!r}; "
-                    f"this version reads {_FORMAT!r}. Mine it again."
-                )
-            provenance = json.loads(str(content["provenance"]))
-            return NeighborTable(content["indices"], content["distances"], provenance)
+        form = read_npz(path, {"format": _TEXT}, most_bytes=_LEAST_LIMIT)["format"]
+        if str(form) != _FORMAT:
+            raise InputError(
+                f"{path} has the format {str(form)!r}; "
+                f"this version reads {_FORMAT!r}. Mine it again."
+            )
+        limit = max(_LEAST_LIMIT, _BYTES_PER_IMAGE * (num_images or _MOST_IMAGES))
+        content = read_npz(path, _SPECS, most_bytes=limit)
+        provenance = json.loads(str(content["provenance"]))
+        if not isinstance(provenance, dict):
+            raise ArrayFileError("its provenance is no record")
+        return NeighborTable(content["indices"], content["distances"], provenance)
     except InputError:
         raise
-    except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError) as error:
-        raise _not_a_table(path) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise _not_a_table(path) from error
-
-
-def _not_a_table(path: Path) -> InputError:
-    return InputError(
-        f"{path} is not a neighbor table of lsp-keras, or it is damaged. "
-        "`lsp-keras mine --output FILE.npz` makes one."
-    )
+    except (ArrayFileError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a neighbor table of lsp-keras, or it is damaged: {error}. "
+            "`lsp-keras mine --output FILE.npz` makes one."
+        ) from error
 
 
 def _inconsistency(table: NeighborTable) -> str | None:

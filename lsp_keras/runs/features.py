@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npy
+from lsp_keras.classifiers.load import load_keras
 from lsp_keras.neighbors import FeatureSource, embeddings_source
+from lsp_keras.neighbors.features import Encode
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import Dataset
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, shown
 
 
 def encoder_source(path: Path | str, image_shape: tuple[int, int, int]) -> FeatureSource:
@@ -25,17 +27,34 @@ def encoder_source(path: Path | str, image_shape: tuple[int, int, int]) -> Featu
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no encoder at {path}.")
-    try:
-        encoder = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError) as error:
-        raise InputError(f"{path} is not a Keras model saved as .keras: {error}") from error
-    if tuple(encoder.input_shape[1:]) != tuple(image_shape):
+    encoder = load_keras(path)
+    taken = encoder.input_shape
+    if not isinstance(taken, tuple) or tuple(taken[1:]) != tuple(image_shape):
+        found = taken[1:] if isinstance(taken, tuple) else "several kinds"
         raise InputError(
-            f"The encoder {path} takes images of shape {encoder.input_shape[1:]}, the dataset's "
-            f"are {image_shape}."
+            f"The encoder {path} takes images of shape {found}, the dataset's are {image_shape}."
         )
     encode = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True)
+    _check_features(path, encode, image_shape)
     return FeatureSource(path.name, fingerprint(path.read_bytes()), encode=encode)
+
+
+def _check_features(path: Path, encode: Encode, image_shape: tuple[int, int, int]) -> None:
+    """Raises `InputError` unless each of two images gets numbers, and finite ones."""
+    images = np.stack([np.zeros(image_shape), np.ones(image_shape)]).astype(np.float32)
+    try:
+        features = np.asarray(encode(images))
+    # Whatever the layers of a stranger's model raise.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[:1]
+        raise InputError(f"The encoder {path} cannot encode images: {shown(reason)}") from error
+    if features.ndim < 2 or len(features) != 2 or features.dtype.kind != "f":
+        raise InputError(
+            f"The encoder {path} must give one row of floats for each image. Received: "
+            f"{features.dtype} {features.shape} for 2 images."
+        )
+    if not np.isfinite(features).all():
+        raise InputError(f"The encoder {path} gives NaN or infinite features.")
 
 
 def embeddings_file_source(path: Path | str, dataset: Dataset) -> FeatureSource:
@@ -50,7 +69,9 @@ def embeddings_file_source(path: Path | str, dataset: Dataset) -> FeatureSource:
         InputError: The file is missing or no .npy file, or has another number of rows.
     """
     try:
-        embeddings = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} is not an .npy file of numbers: {error}") from error
+        embeddings = read_npy(path, ArraySpec(kinds="iuf", ndim=2))
+    except ArrayFileError as error:
+        raise InputError(
+            f"{path} is not an .npy file of numbers with one row for each image: {error}."
+        ) from error
     return embeddings_source(embeddings, dataset.train, dataset.info.split_sizes["train"])

@@ -1,10 +1,9 @@
 """Image folders that lie elsewhere now than when a run was trained on them."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
+from lsp_keras.storage import read_json
 from lsp_keras.validation import InputError
 
 _SCHEME = "folder:"
@@ -65,5 +64,5 @@ def _record(run: Path) -> dict[str, str] | None:
     path = run / "dataset.json"
     if not path.is_file():
         return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content.get("folder")
+    folder: dict[str, str] | None = read_json(path).get("folder")
+    return folder

@@ -1,6 +1,5 @@
 """A model that is diagnosed, with all that its diagnosis can use."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -238,13 +237,14 @@ def profile_subject(
 def _autoattack_record(subject: Subject, threat: ThreatModel) -> dict[str, Any] | None:
     """The run's newest record of AutoAttack with these weights and this ball."""
     from lsp_keras.evaluation import model_fingerprint
+    from lsp_keras.storage import read_json
 
     run = subject.classifier.run
     if run is None:
         return None
     fingerprint = model_fingerprint(subject.classifier.source)
     for path in sorted((run / "evaluations").glob("*.json"), reverse=True):
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         ball = record.get("threat_model", {})
         if (
             record.get("is_autoattack")

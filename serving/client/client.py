@@ -24,6 +24,7 @@ from lsp_keras.validation import InputError, check_choice
 __all__ = ["Client", "ClientError", "Prediction", "Retries"]
 
 Image = Path | str | bytes | Array
+_LARGEST_IMAGE = 2**27
 _FORM = "http://localhost:8501 or grpc://localhost:8500"
 
 
@@ -237,8 +238,14 @@ def _batch(images: Sequence[Image]) -> tuple[str, Any]:
 def _contents(image: Any) -> bytes:
     if isinstance(image, bytes):
         return image
+    path = Path(image)
     try:
-        return Path(image).read_bytes()
+        # A pipe would be waited for, and a device never ends.
+        if path.exists() and not path.is_file():
+            raise InputError(f"Cannot read the image {image}: it is no file.")
+        if path.is_file() and path.stat().st_size > _LARGEST_IMAGE:
+            raise InputError(f"Cannot read the image {image}: it is over {_LARGEST_IMAGE:,} bytes.")
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read the image {image}: {error.strerror}.") from error
 

@@ -1,5 +1,6 @@
 """The command group: what every command shares."""
 
+import errno
 import subprocess
 import sys
 
@@ -68,6 +69,37 @@ def test_a_failure_is_one_line_and_exit_1(failing, capsys) -> None:
     error = capsys.readouterr().err
     assert error.startswith("Error: RuntimeError: disk full\n")
     assert "--debug" in error
+
+
+def chained(error: BaseException, cause: BaseException) -> BaseException:
+    error.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "", "runs/a"), "runs/a lies on a device with no space left."),
+        (OSError(errno.ENAMETOOLONG, "", "n" * 300), "is a name that is too long for the file"),
+        (FileNotFoundError(errno.ENOENT, "", "data"), "data is not there."),
+        (PermissionError(errno.EACCES, "", "/root/x"), "/root/x may not be read or written."),
+        (OSError(errno.ELOOP, "", "a"), "a is a link that leads back to itself."),
+        (OSError(errno.ENOSPC, ""), "A file that was written or read lies on a device with no"),
+        (RuntimeError("failed; No space left on device [Op: Save]"), "There is no space left"),
+        (
+            chained(ValueError("I/O operation on closed file"), OSError(errno.ENOSPC, "", "b")),
+            "b lies on a device with no space left.",
+        ),
+    ],
+)
+def test_what_the_file_system_refuses_is_one_line_and_exit_2(
+    failing, capsys, error: BaseException, message: str
+) -> None:
+    assert failing(error) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line
+    assert len(line) < 250
 
 
 def test_an_interrupt_exits_with_130(failing, capsys) -> None:

@@ -1,5 +1,7 @@
 """Folders of images: which files, which classes, which splits, and what is refused."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,6 +111,18 @@ def test_resizing_crops_pads_or_stretches(make_folder, resize, columns):
         assert color is None or (image[8, column] == color).all()
     # Only padding leaves margins.
     assert (image[[0, -1]] == 0).all() == (resize == "pad")
+
+
+def test_pipes_devices_and_links_to_nothing_are_counted_and_never_opened(make_folder):
+    folder = make_folder(two_classes(5, (16, 16)))
+    os.mkfifo(folder / "cat" / "pipe.png")
+    (folder / "cat" / "zero.jpg").symlink_to("/dev/zero")
+    (folder / "dog" / "gone.bmp").symlink_to(folder / "nowhere.bmp")
+    (folder / "dog" / "loop.gif").symlink_to(folder / "dog" / "loop.gif")
+    (folder / "dog" / "folder.png").mkdir()
+    dataset = load(f"folder:{folder}", validation_size=0)
+    assert len(dataset.train) + len(dataset.test) == 10
+    assert dataset.info.left_out == {"no files but pipes, devices or links to nothing": 4}
 
 
 def test_folders_within_classes_are_read_and_all_else_is_counted(make_folder):

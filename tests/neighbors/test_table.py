@@ -98,6 +98,47 @@ def test_impossible_tables_are_refused(
         load_table(tmp_path / "table.npz")
 
 
+def written(path: Path, table: NeighborTable, **changes: np.ndarray) -> Path:
+    save_table(path, table)
+    with np.load(path) as content:
+        arrays = dict(content)
+    np.savez_compressed(path, **(arrays | changes))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"indices": np.zeros((40, 8), np.int32)},
+        {"indices": np.zeros((40, 8), np.uint64)},
+        {"indices": np.zeros((40, 8))},
+        {"indices": np.zeros((40, 7), np.int64)},
+        {"indices": np.zeros(40, np.int64)},
+        {"indices": np.full((40, 8), 2**62)},
+        {"indices": np.full((40, 8), "a")},
+        {"distances": np.zeros((39, 8), np.float32)},
+        {"distances": np.zeros((40, 8))},
+        {"distances": np.full((40, 8), np.inf, np.float32)},
+        {"distances": np.zeros((40, 8), np.complex64)},
+        {"indices": np.zeros((0, 8), np.int64), "distances": np.zeros((0, 8), np.float32)},
+        {"provenance": np.asarray("[" * 100_000)},
+        {"provenance": np.asarray("[1]")},
+        {"provenance": np.asarray('{"images": ')},
+        {"provenance": np.asarray(3)},
+        {"format": np.asarray(["lsp-keras neighbor table 1"])},
+        # 200 MB of zeros in 200 KB, as neighbors of 40 images.
+        {"indices": np.zeros((25_000, 1000), np.int64)},
+    ],
+)
+def test_tables_of_strangers_are_refused_in_a_sentence(
+    tmp_path: Path, table: NeighborTable, pictures: np.ndarray, changes: dict
+) -> None:
+    path = written(tmp_path / "table.npz", table, **changes)
+    with pytest.raises(InputError) as caught:
+        load_table(path, images=pictures)
+    assert "\n" not in str(caught.value)
+
+
 def test_failed_write_keeps_the_old_file(tmp_path: Path, table: NeighborTable) -> None:
     path = tmp_path / "table.npz"
     save_table(path, table)

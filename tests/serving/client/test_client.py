@@ -1,6 +1,7 @@
 """One interface over REST and gRPC, against a real server."""
 
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -131,6 +132,15 @@ def test_images_choose_the_signature_by_their_kind(tmp_path) -> None:
         _batch([file, np.zeros((2, 2, 3))])
     with pytest.raises(InputError, match="Cannot read the image"):
         _batch([tmp_path / "missing.png"])
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zero.png"):
+        with pytest.raises(InputError, match="it is no file"):
+            _batch([tmp_path / name])
+    with (tmp_path / "large.png").open("wb") as large:
+        large.truncate(2**28)
+    with pytest.raises(InputError, match="it is over 134,217,728 bytes"):
+        _batch([tmp_path / "large.png"])
 
 
 def test_probabilities_keep_their_short_decimals() -> None:
