@@ -19,12 +19,12 @@ _COLUMN_WIDTH = 7
 
 
 def recipe_records() -> dict[str, Any]:
-    """By recipe: its summary and what is expected of it, or `None`; as JSON values."""
+    """By recipe: its summary and what each table expects of it; as JSON values."""
     expected = expected_accuracies()
     return {
         name: {
             "summary": recipe_summary(name),
-            "expected": _record(expected[name]) if name in expected else None,
+            "expected": [_record(item) for item in expected if item.recipe == name],
         }
         for name in registry.names("recipe")
     }
@@ -34,17 +34,17 @@ def print_recipes() -> None:
     """One table for each published table, then the recipes from no paper."""
     expected = expected_accuracies()
     width = max(map(len, registry.names("recipe")))
-    for (source, epsilon), names in groupby(
-        expected, key=lambda name: (expected[name].source, expected[name].epsilon)
-    ):
+    for (source, epsilon), rows in groupby(expected, key=lambda item: (item.source, item.epsilon)):
         click.echo(f"{source}: percent as published, attacks at {epsilon}")
-        _print_table({name: expected[name].accuracy_percent for name in names}, width)
+        _print_table({item.recipe: item.accuracy_percent for item in rows}, width)
     for column, note in NOTES.items():
         click.echo(click.wrap_text(f"{column}: {note}", width=80, subsequent_indent="    "))
     click.echo("\nFrom no paper")
+    published = {item.recipe for item in expected}
     for name in registry.names("recipe"):
-        if name not in expected:
-            click.echo(f"{name:{width}}  {recipe_summary(name)}")
+        if name not in published:
+            line = f"{name:{width}}  {recipe_summary(name)}"
+            click.echo(click.wrap_text(line, width=80, subsequent_indent=" " * (width + 2)))
 
 
 def _print_table(rows: Mapping[str, Mapping[str, float]], width: int) -> None:
@@ -57,4 +57,5 @@ def _print_table(rows: Mapping[str, Mapping[str, float]], width: int) -> None:
 
 
 def _record(expected: Expected) -> dict[str, Any]:
-    return asdict(expected) | {"notes": NOTES}
+    notes = {name: note for name, note in NOTES.items() if name in expected.accuracy_percent}
+    return asdict(expected) | {"notes": notes}

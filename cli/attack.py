@@ -2,18 +2,15 @@
 
 import functools
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lsp_keras.cli import _threads
+from lsp_keras.cli._attack_plan import SUITES, make_plan
 from lsp_keras.cli._options import attack_options, quiet_option
 from lsp_keras.validation import InputError
-
-# The names of `lsp_keras.evaluation.SUITES`, which `--help` must not wait for.
-SUITES = ("quick", "paper", "autoattack", "black-box")
 
 
 @click.command()
@@ -22,8 +19,9 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
 @click.option(
     "--suite",
     type=click.Choice(SUITES),
-    help="quick: FGSM, PGD. paper: PGD, CW under L-inf, AutoAttack. autoattack: that alone. "
-    "black-box: noise, Square, SPSA.  [default: quick; with --url: black-box]",
+    help="quick: FGSM, PGD. autoattack: that alone. black-box: noise, Square, SPSA. paper: the "
+    "evaluation that the run's recipe states, in all its balls; lsp-standard and lsp-adversarial "
+    "are the LSP paper's two.  [default: quick; with --url: black-box]",
 )
 @click.option(
     "--attacks",
@@ -35,9 +33,7 @@ SUITES = ("quick", "paper", "autoattack", "black-box")
 @click.option(
     "--norm",
     type=click.Choice(["linf", "l2", "l1"]),
-    default="linf",
-    show_default=True,
-    help="Norm of the perturbation.",
+    help="Norm of the perturbation.  [default: linf]",
 )
 @click.option("--steps", type=click.IntRange(1), help="Steps of iterative attacks.")
 @click.option("--step-size", help="Length of a step, such as 2/255.")
@@ -57,7 +53,7 @@ def command(
     names: str | None,
     cascade: bool,
     epsilon: str | None,
-    norm: str,
+    norm: str | None,
     steps: int | None,
     step_size: str | None,
     restarts: int | None,
@@ -76,37 +72,37 @@ def command(
     """Attack a model's test images and measure what accuracy is left.
 
     The model is a run's folder, zoo:NAME, a .keras file, a SavedModel's folder, or with --url one
-    that is served, which can be attacked without gradients only. The record of a run's evaluation
-    is kept in RUN/evaluations. Killed, the same command goes on where it stopped.
+    that is served, which can be attacked without gradients only. The record of a run's evaluation,
+    one for each ball, is kept in RUN/evaluations. Killed, the same command goes on where it
+    stopped.
 
     \b
     lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --steps 20
     lsp-keras attack runs/svhn-at+lsp --suite autoattack --num-examples 1000
+    lsp-keras attack runs/cifar10-at --suite paper
     lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
     """
     _threads.one_for_each_operator()
 
     from lsp_keras import evaluation
     from lsp_keras.cli._progress import attack_progress
+    from lsp_keras.cli._records import write_record
     from lsp_keras.cli._report_table import print_report
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.header import describe_test
     from lsp_keras.runs.test_images import describe, load_test_images
-    from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
     if suite is not None and names is not None:
         raise InputError("Give --suite or --attacks, not both.")
-    suite = suite or ("black-box" if url else "quick")
-    threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
-    chosen = names.split(",") if names is not None else evaluation.SUITES[suite]
-    attacks = evaluation.build_attacks(
-        [name.strip() for name in chosen],
-        threat,
-        {"num_steps": steps, "step_size": step_size, "num_restarts": restarts},
+    plan = make_plan(
+        model,
+        suite or ("black-box" if url else "quick"),
+        names,
+        epsilon=epsilon,
+        norm=norm,
+        cascade=cascade,
+        settings={"num_steps": steps, "step_size": step_size, "num_restarts": restarts},
     )
-    if cascade:
-        attacks = evaluation.cascade(attacks, threat)
-
     load_images = functools.partial(
         load_test_images,
         dataset=dataset,
@@ -115,37 +111,37 @@ def command(
         num_examples=num_examples,
     )
     reading = {"pixel_range": pixel_range, "output": model_output}
-    with (
-        open_target(model, url, weights, load_images, attacks, reading) as (classifier, test),
-        attack_progress() as progress,
-    ):
+    records = []
+    with open_target(model, url, weights, load_images, plan.attacks, reading) as target:
+        classifier, test = target
         header = describe_test(test.info, len(test.split), test.source_size)
-        click.echo(f"{header}\nAttacks: {', '.join(attacks)}.", err=True)
-        report = evaluation.evaluate(
-            classifier,
-            test.split.images,
-            test.split.labels,
-            indices=test.split.indices,
-            attacks=attacks,
-            threat=threat,
-            batch_size=batch_size,
-            seed=seed,
-            progress=progress,
-            journal=classifier.records / ".unfinished" if classifier.records else None,
-            examples_dir=save_examples,
-            context=describe(classifier, test, weights),
-        )
-    record = report.to_dict()
+        click.echo(f"{header}\nAttacks: {', '.join(plan.attacks)}.", err=True)
+        for threat, attacks in plan.groups.items():
+            with attack_progress() as progress:
+                report = evaluation.evaluate(
+                    classifier,
+                    test.split.images,
+                    test.split.labels,
+                    indices=test.split.indices,
+                    attacks=attacks,
+                    threat=threat,
+                    batch_size=batch_size,
+                    seed=seed,
+                    progress=progress,
+                    journal=classifier.records / ".unfinished" if classifier.records else None,
+                    examples_dir=save_examples,
+                    context=describe(classifier, test, weights),
+                )
+            records.append(report.to_dict())
+            if not as_json:
+                print_report(report)
+            if save_examples is not None:
+                _draw_sheets(save_examples, report, test.info.class_names)
+            if classifier.records is not None:
+                path = write_record(classifier.records, plan.label, records[-1])
+                click.echo(f"Record: {path}", err=True)
     if as_json:
-        click.echo(json.dumps(record, indent=2))
-    else:
-        print_report(report)
-    if save_examples is not None:
-        _draw_sheets(save_examples, report, test.info.class_names)
-    if classifier.records is not None:
-        label = "-".join(attacks) if names is not None else suite
-        path = _write(record, classifier.records, label)
-        click.echo(f"Record: {path}", err=True)
+        click.echo(json.dumps(records[0] if len(records) == 1 else records, indent=2))
 
 
 def _draw_sheets(folder: Path, report: Any, class_names: Any) -> None:
@@ -156,13 +152,3 @@ def _draw_sheets(folder: Path, report: Any, class_names: Any) -> None:
         if (folder / f"{name}.npz").is_file():
             draw_examples(folder / f"{name}.npz", folder / f"{name}.png", class_names)
     click.echo(f"Attacked images: {folder}", err=True)
-
-
-def _write(record: dict[str, Any], folder: Path, label: str) -> Path:
-    """Writes the record under a name that says when it was made and with what."""
-    from lsp_keras.storage import write_json
-
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    path = folder / f"{moment}-{label}.json"
-    write_json(path, record)
-    return path

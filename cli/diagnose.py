@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, quiet_option
+from lsp_keras.cli._records import write_record
 from lsp_keras.validation import InputError
 
 
@@ -181,10 +181,7 @@ def _record(findings: Sequence[Any]) -> dict[str, Any]:
 def _write(record: dict[str, Any], findings: Sequence[Any], folder: Path) -> Path:
     """Writes the record and its plots; returns the record's path."""
     from lsp_keras.plots.diagnosis import draw_findings
-    from lsp_keras.storage import write_json
 
-    stem = folder / datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    path = stem.with_suffix(".json")
-    write_json(path, record)
-    draw_findings(stem, findings)
+    path = write_record(folder, "", record)
+    draw_findings(path.with_suffix(""), findings)
     return path

@@ -63,7 +63,7 @@ def evaluate(
         images: `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: int `(n,)`.
         attacks: Attacks by the name they are reported under, all within `threat`.
-        suite: Instead of `attacks`: `"quick"`, `"paper"`, `"autoattack"` or `"black-box"`.
+        suite: Instead of `attacks`: `"quick"`, `"autoattack"` or `"black-box"`.
         threat: What the attacker may do; text such as `"8/255"` is a radius under L-inf.
         batch_size: Images attacked at once.
         seed: Of the attacks' random draws.

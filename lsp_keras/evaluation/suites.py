@@ -11,7 +11,6 @@ from lsp_keras.validation import InputError, check_choice, listing
 
 SUITES: Mapping[str, Sequence[str]] = {
     "quick": ("fgsm", "pgd"),
-    "paper": ("pgd", "cw_linf", "autoattack"),
     "autoattack": ("autoattack",),
     "black-box": ("noise", "square", "spsa"),
 }

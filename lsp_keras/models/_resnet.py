@@ -16,6 +16,7 @@ STAGE_STRIDES = (1, 2, 2, 2)
 # From this size on, a stem that keeps it costs 15 times what ImageNet's does.
 LARGE_SIZE = 96
 STEMS = ("auto", "small", "imagenet")
+INITIALIZATIONS = ("he_normal", "pytorch")
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,38 @@ class Style:
     Attributes:
         activation: Name of a Keras activation.
         seed: Fixes the initial weights; each layer draws from the seed and its own name.
+        initialization: How weights start. `"he_normal"`: convolutions from a truncated normal
+            distribution of variance 2 / fan-in, the last bias at zero. `"pytorch"`: all of them,
+            the last bias included, uniform with variance 1 / (3 fan-in).
     """
 
     activation: str
     seed: int
+    initialization: str = "he_normal"
+
+    def __post_init__(self) -> None:
+        check_choice("initialization", self.initialization, INITIALIZATIONS)
+
+    def kernel(self, name: str) -> Any:
+        """Initializer of a convolution's weights."""
+        if self.initialization == "pytorch":
+            return self._uniform(name)
+        return keras.initializers.HeNormal(seed=self.layer_seed(name))
+
+    def last_kernel(self, name: str) -> Any:
+        """Initializer of the last layer's weights, which is PyTorch's either way."""
+        return self._uniform(name)
+
+    def last_bias(self, name: str, fan_in: int) -> Any:
+        """Initializer of the last layer's bias."""
+        if self.initialization != "pytorch":
+            return "zeros"
+        bound = fan_in**-0.5
+        return keras.initializers.RandomUniform(-bound, bound, seed=self.layer_seed(f"{name}_bias"))
+
+    def _uniform(self, name: str) -> Any:
+        seed = self.layer_seed(name)
+        return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed)
 
     def layer_seed(self, name: str) -> int:
         """Seed of the layer of that name, so that no two layers start equal."""
@@ -66,6 +95,7 @@ def resnet(
     std: Sequence[float],
     style: Style,
     stem: str = "small",
+    normalize: bool = True,
 ) -> keras.Model:
     """Joins normalization, stem, stages of blocks, tail, pooling and classifier.
 
@@ -79,6 +109,7 @@ def resnet(
         style: Activation and seed.
         stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
             and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
+        normalize: Whether images are normalized by `mean` and `std` first.
 
     Returns:
         Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits
@@ -93,7 +124,8 @@ def resnet(
     images = keras.Input(input_shape, name="images")
     size, stride = (7, 2) if is_large else (3, 1)
     filters = architecture.stem_width or width
-    outputs = conv(normalized(images, mean, std), filters, size, stride, "stem_conv", style)
+    inputs = normalized(images, mean, std) if normalize else images
+    outputs = conv(inputs, filters, size, stride, "stem_conv", style)
     outputs = architecture.head(outputs, style)
     if is_large:
         outputs = keras.layers.ZeroPadding2D(1, name="stem_pool_padding")(outputs)
@@ -133,9 +165,8 @@ def logits(features: Any, num_classes: int, style: Style) -> Any:
     return keras.layers.Dense(
         num_classes,
         dtype="float32",
-        kernel_initializer=keras.initializers.VarianceScaling(
-            1 / 3, "fan_in", "uniform", seed=style.layer_seed("logits")
-        ),
+        kernel_initializer=style.last_kernel("logits"),
+        bias_initializer=style.last_bias("logits", features.shape[-1]),
         name="logits",
     )(features)
 
@@ -153,7 +184,7 @@ def conv(inputs: Any, filters: int, size: int, stride: int, name: str, style: St
         stride,
         padding,
         use_bias=False,
-        kernel_initializer=keras.initializers.HeNormal(seed=style.layer_seed(name)),
+        kernel_initializer=style.kernel(name),
         name=name,
     )(inputs)
 

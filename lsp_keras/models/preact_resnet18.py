@@ -1,6 +1,7 @@
 """Pre-activation ResNet-18 for small images, normalized once more before the pooling."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import keras
 
@@ -17,6 +18,8 @@ def preact_resnet18(
     width: int = 64,
     mean: Sequence[float] = (0.5,),
     std: Sequence[float] = (0.5,),
+    normalize: bool = True,
+    initialization: Literal["he_normal", "pytorch"] = "he_normal",
     activation: str = "relu",
     seed: int = 0,
 ) -> keras.Model:
@@ -32,6 +35,9 @@ def preact_resnet18(
         mean: Of each channel over the training images, on the [0, 1] scale;
             one number stands for all.
         std: Likewise.
+        normalize: Whether images are normalized by mean and deviation first.
+        initialization: Distribution of the first weights: `"he_normal"`, or `"pytorch"` for the
+            uniform one that PyTorch's layers start from.
         activation: Name of a Keras activation.
         seed: Fixes the initial weights.
 
@@ -63,5 +69,6 @@ def preact_resnet18(
         width=width,
         mean=mean,
         std=std,
-        style=Style(activation, seed),
+        normalize=normalize,
+        style=Style(activation, seed, initialization),
     )

@@ -1,6 +1,7 @@
 """ResNet-18, for small images and, with another stem, for large ones."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import keras
 
@@ -17,6 +18,8 @@ def resnet18(
     width: int = 64,
     mean: Sequence[float] = (0.5,),
     std: Sequence[float] = (0.5,),
+    normalize: bool = True,
+    initialization: Literal["he_normal", "pytorch"] = "he_normal",
     activation: str = "relu",
     stem: str = "auto",
     seed: int = 0,
@@ -36,6 +39,9 @@ def resnet18(
         mean: Of each channel over the training images, on the [0, 1] scale;
             one number stands for all.
         std: Likewise.
+        normalize: Whether images are normalized by mean and deviation first.
+        initialization: Distribution of the first weights: `"he_normal"`, or `"pytorch"` for the
+            uniform one that PyTorch's layers start from.
         activation: Name of a Keras activation, for example `"silu"` where a method needs second
             derivatives.
         stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
@@ -59,9 +65,10 @@ def resnet18(
         github.com/pytorch/vision, torchvision/models/resnet.py.
 
     Differs from the reference:
-        Convolutions start from Keras's `HeNormal` (truncated normal, variance 2 / fan-in) where
-        PyTorch's default is uniform with variance 1 / (3 fan-in); the last bias starts at zero.
-        The moving variance is the biased one. Normalization of the images is inside.
+        By default convolutions start from Keras's `HeNormal` (truncated normal, variance
+        2 / fan-in) where PyTorch's are uniform with variance 1 / (3 fan-in), and the last bias
+        starts at zero. The moving variance is the biased one. Normalization of the images is
+        inside.
     """
     return _resnet.resnet(
         Architecture("resnet18", _basic.stem_tail, _basic.block, _resnet.identity),
@@ -70,6 +77,7 @@ def resnet18(
         width=width,
         mean=mean,
         std=std,
-        style=Style(activation, seed),
+        normalize=normalize,
+        style=Style(activation, seed, initialization),
         stem=stem,
     )

@@ -1,6 +1,7 @@
 """Wide residual networks, WRN-28-10 and others."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import keras
 
@@ -24,6 +25,8 @@ def wide_resnet(
     depth: int = 28,
     mean: Sequence[float] = (0.5,),
     std: Sequence[float] = (0.5,),
+    normalize: bool = True,
+    initialization: Literal["he_normal", "pytorch"] = "he_normal",
     activation: str = "relu",
     seed: int = 0,
 ) -> keras.Model:
@@ -41,6 +44,9 @@ def wide_resnet(
         mean: Of each channel over the training images, on the [0, 1] scale; one number stands
             for all.
         std: Likewise.
+        normalize: Whether images are normalized by mean and deviation first.
+        initialization: Distribution of the first weights: `"he_normal"`, or `"pytorch"` for the
+            uniform one that PyTorch's layers start from.
         activation: Name of a Keras activation.
         seed: Fixes the initial weights.
 
@@ -81,5 +87,6 @@ def wide_resnet(
         width=width,
         mean=mean,
         std=std,
-        style=Style(activation, seed),
+        normalize=normalize,
+        style=Style(activation, seed, initialization),
     )

@@ -13,11 +13,12 @@ from lsp_keras.validation import InputError
 
 _FOLDER = Path(__file__).parents[1] / "recipes"
 _EXTENDS = "extends"
-# What `expected.csv` tells of a recipe before its accuracies.
-_DESCRIPTION = ("source", "epsilon", "recipe")
+_SOURCE = "Local Structure Preserving, Table {}"
 # What the columns' names leave open.
 NOTES = {
-    "cw": "cw-l2-fixed-c in Table 1, which depends on the scale of the logits; cw-linf in Table 2.",
+    "cw": "cw-l2-fixed-c without adversarial training, which depends on the scale of the logits; "
+    "cw-linf in Table 2.",
+    "pgd_l2": "at 128/255 under L2.",
     "aa": "AutoAttack by Torchattacks, which since 3.3.0 means 10 iterations by that name: the "
     "figures may be those of autoattack-torchattacks and higher than autoattack's.",
 }
@@ -25,17 +26,19 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What a paper reports for a recipe.
+    """What one table of a paper reports for a recipe.
 
     Attributes:
         source: Paper and table.
+        recipe: Name of the recipe.
         epsilon: L-inf radius of its attacks.
         accuracy_percent: `clean` and by attack, on the test images.
     """
 
     source: str
+    recipe: str
     epsilon: str
-    accuracy_percent: Mapping[str, float]
+    accuracy_percent: dict[str, float]
 
 
 def find_recipe(
@@ -72,16 +75,16 @@ def recipe_summary(name: str) -> str:
     return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
-def expected_accuracies() -> dict[str, Expected]:
-    """By recipe, in the order of the papers' tables; recipes from no paper are left out."""
+def expected_accuracies() -> tuple[Expected, ...]:
+    """Every row of the papers' tables, in their order; a recipe may stand in several tables."""
     with (_FOLDER / "expected.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {row["recipe"]: _expected(row) for row in rows}
-
-
-def _expected(row: Mapping[str, str]) -> Expected:
-    accuracies = {name: float(row[name]) for name in row if name not in _DESCRIPTION}
-    return Expected(row["source"], row["epsilon"], accuracies)
+        cells = list(csv.DictReader(file))
+    rows: dict[tuple[str, str], Expected] = {}
+    for cell in cells:
+        table, recipe, epsilon = cell["table"], cell["recipe"], cell["epsilon"]
+        row = rows.setdefault((table, recipe), Expected(_SOURCE.format(table), recipe, epsilon, {}))
+        row.accuracy_percent[cell["column"]] = float(cell["percent"])
+    return tuple(rows.values())
 
 
 def _recipe_path(name_or_file: str, folder: Path) -> Path:

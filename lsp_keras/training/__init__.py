@@ -10,7 +10,13 @@ from lsp_keras.training.optimizer import CoupledSGD
 from lsp_keras.training.overfitting import OverfittingGuard
 from lsp_keras.training.progress import ThroughputProgress
 from lsp_keras.training.run import make_deterministic, run_training
-from lsp_keras.training.schedules import SCHEDULES, Cyclic, OneCycle, schedule
+from lsp_keras.training.schedules import (
+    SCHEDULES,
+    Cyclic,
+    OneCycle,
+    OneCycleMomentum,
+    schedule,
+)
 from lsp_keras.training.state import StatefulCallback
 from lsp_keras.training.stopping import CollapseGuard, EarlyStopping
 from lsp_keras.training.tensorboard import TensorBoardScalars
@@ -25,6 +31,7 @@ __all__ = [
     "EarlyStopping",
     "HistoryCSV",
     "OneCycle",
+    "OneCycleMomentum",
     "OverfittingGuard",
     "RobustValidation",
     "StatefulCallback",

@@ -26,7 +26,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: A number or a Keras schedule.
-        momentum: In [0, 1).
+        momentum: In [0, 1), or a Keras schedule such as `OneCycleMomentum`.
         nesterov: Whether to look one step ahead.
         weight_decay: Of all weights, biases and BatchNorm's scales and shifts, as PyTorch does
             by default; `exclude_from_weight_decay` makes exceptions.
@@ -50,7 +50,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
         self,
         learning_rate: Any = 0.1,
         *,
-        momentum: float = 0.9,
+        momentum: Any = 0.9,
         nesterov: bool = True,
         weight_decay: float = 0.0,
         global_clipnorm: float | None = None,
@@ -58,7 +58,7 @@ class CoupledSGD(keras.optimizers.Optimizer):
     ) -> None:
         super().__init__(learning_rate, global_clipnorm=global_clipnorm, name=name)
         check_positive("weight_decay", weight_decay, allow_zero=True)
-        if not 0 <= momentum < 1:
+        if not callable(momentum) and not 0 <= momentum < 1:
             raise InputError(f"`momentum` must be in [0, 1). Received: momentum={momentum:g}.")
         self.momentum = momentum
         self.nesterov = nesterov
@@ -87,16 +87,30 @@ class CoupledSGD(keras.optimizers.Optimizer):
         if self.coupled_weight_decay and self._use_weight_decay(variable):
             gradient = gradient + self.coupled_weight_decay * ops.convert_to_tensor(variable)
         old = self.velocities[self._get_variable_index(variable)]
-        velocity = self.momentum * ops.convert_to_tensor(old) + gradient
+        momentum = self.momentum(self.iterations) if callable(self.momentum) else self.momentum
+        momentum = ops.cast(momentum, variable.dtype)
+        velocity = momentum * ops.convert_to_tensor(old) + gradient
         self.assign(old, velocity)
-        direction = gradient + self.momentum * velocity if self.nesterov else velocity
+        direction = gradient + momentum * velocity if self.nesterov else velocity
         self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * direction)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""
         base = super().get_config()
+        momentum = self.momentum
+        if callable(momentum):
+            momentum = keras.saving.serialize_keras_object(momentum)
         return {name: base[name] for name in ("learning_rate", "global_clipnorm", "name")} | {
-            "momentum": self.momentum,
+            "momentum": momentum,
             "nesterov": self.nesterov,
             "weight_decay": self.coupled_weight_decay,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CoupledSGD":
+        """The optimizer that `get_config` described."""
+        momentum = config["momentum"]
+        if isinstance(momentum, dict):
+            momentum = keras.saving.deserialize_keras_object(momentum, custom_objects)
+        made: CoupledSGD = super().from_config({**config, "momentum": momentum}, custom_objects)
+        return made

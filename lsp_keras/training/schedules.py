@@ -1,7 +1,7 @@
-"""Learning rates over a run, counted in steps.
+"""Learning rates and momentum over a run, counted in steps.
 
-Each takes the highest learning rate and the number of steps in the run and returns what a Keras
-optimizer accepts as `learning_rate`.
+Each learning rate takes the highest value and the number of steps in the run and returns what a
+Keras optimizer accepts as `learning_rate`.
 """
 
 import math
@@ -74,7 +74,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         Helper-based Adversarial Training, which calls PyTorch's `OneCycleLR` with these values.
 
     Differs from the reference:
-        PyTorch's class by default also moves the momentum between 0.95 and 0.85; here it stays.
+        PyTorch's class by default also moves the momentum: see `OneCycleMomentum`.
     """
 
     def __init__(self, learning_rate: float, total_steps: int, warm_up: float = 0.25) -> None:
@@ -85,12 +85,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         """Learning rate of a step, counted from 0."""
         first, last = self.learning_rate / 25, self.learning_rate / 25e4
-        top = self.warm_up * self.total_steps - 1
-        step = ops.cast(step, "float32")
-        up = _along_cosine(first, self.learning_rate, step / max(top, 1e-9))
-        rest = max(self.total_steps - 1 - top, 1e-9)
-        down = _along_cosine(self.learning_rate, last, (step - top) / rest)
-        return ops.where(step <= top, up, down)
+        return _one_cycle(step, self.total_steps, self.warm_up, (first, self.learning_rate, last))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -99,6 +94,37 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": self.total_steps,
             "warm_up": self.warm_up,
         }
+
+
+@keras.saving.register_keras_serializable("lsp_keras")
+class OneCycleMomentum(keras.optimizers.schedules.LearningRateSchedule):
+    """Momentum that is low where `OneCycle`'s learning rate is high, along the same cosines.
+
+    Args:
+        total_steps: Steps in the run; later steps keep the last value.
+        warm_up: Part of the steps that goes down.
+        high: Momentum at the start and at the end.
+        low: Momentum where the learning rate is highest.
+
+    References:
+        PyTorch, torch.optim.lr_scheduler.OneCycleLR with `cycle_momentum`, its default.
+    """
+
+    def __init__(
+        self, total_steps: int, warm_up: float = 0.25, high: float = 0.95, low: float = 0.85
+    ) -> None:
+        self.total_steps = total_steps
+        self.warm_up = warm_up
+        self.high = high
+        self.low = low
+
+    def __call__(self, step: Any) -> Any:
+        """Momentum of a step, counted from 0."""
+        return _one_cycle(step, self.total_steps, self.warm_up, (self.high, self.low, self.high))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {name: getattr(self, name) for name in ("total_steps", "warm_up", "high", "low")}
 
 
 @keras.saving.register_keras_serializable("lsp_keras")
@@ -128,6 +154,18 @@ class Cyclic(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}
+
+
+def _one_cycle(
+    step: Any, total_steps: int, warm_up: float, values: tuple[float, float, float]
+) -> Any:
+    """From the first value to the second over the warm-up, then on to the third."""
+    first, second, third = values
+    top = warm_up * total_steps - 1
+    step = ops.cast(step, "float32")
+    up = _along_cosine(first, second, step / max(top, 1e-9))
+    down = _along_cosine(second, third, (step - top) / max(total_steps - 1 - top, 1e-9))
+    return ops.where(step <= top, up, down)
 
 
 def _along_cosine(start: float, end: float, fraction: Any) -> Any:

@@ -14,8 +14,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from lsp_keras import evaluation
-from lsp_keras.cli.attack import SUITES, command
+from lsp_keras.cli._attack_plan import ONE_BALL, STATED, make_plan
+from lsp_keras.cli.attack import command
 from lsp_keras.export import export_model
+from lsp_keras.runs.protocol import protocols
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.server import running
 from lsp_keras.validation import InputError
@@ -99,7 +101,10 @@ def test_l2_has_its_own_default_radius(run) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--suite", "paper", "--norm", "l2"], "cw_linf knows 'linf' only"),
+        (["--attacks", "cw_linf", "--norm", "l2"], "cw_linf knows 'linf' only"),
+        (["--suite", "paper", "--norm", "l2"], "states its attacks.* Leave out norm, or"),
+        (["--suite", "lsp-standard", "--cascade", "--steps", "3"], "Leave out num_steps, cascade"),
+        (["--suite", "paper"], "Choose --suite lsp-adversarial or --suite lsp-standard"),
         (["--epsilon", "8"], "did you mean 8/255"),
         (["--attacks", "pgdd"], "Did you mean 'pgd'"),
         (["--attacks", "pgd,pgd"], "must be named once"),
@@ -133,7 +138,65 @@ def test_wrong_input_exits_with_2_and_one_line(run_cli, run) -> None:
 
 
 def test_suites_are_those_of_the_library() -> None:
-    assert set(SUITES) == set(evaluation.SUITES)
+    assert set(ONE_BALL) == set(evaluation.SUITES)
+    assert set(STATED) - {"paper"} == {name.replace("_", "-") for name in protocols()}
+
+
+def plan_of(model, suite: str):
+    return make_plan(model, suite, None, epsilon=None, norm=None, cascade=False, settings={})
+
+
+def test_the_papers_suite_is_what_the_runs_recipe_states(tmp_path) -> None:
+    (tmp_path / "config.toml").write_text('evaluation = "lsp_adversarial"\n')
+    for model in (tmp_path, tmp_path / "last.keras"):
+        plan = plan_of(model, "paper")
+        assert plan.label == "paper"
+        assert list(plan.attacks) == ["fgsm", "cw", "pgd", "aa", "aa_torchattacks"]
+        assert {threat.epsilon_text for threat in plan.groups} == {"8/255"}
+    named = plan_of(None, "lsp-adversarial")
+    assert {name: repr(attack) for name, attack in named.attacks.items()} == {
+        name: repr(attack) for name, attack in plan.attacks.items()
+    }
+
+
+def test_a_stated_evaluation_runs_in_each_of_its_balls(run, tmp_path, monkeypatch) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '[fgsm]\nattack = "fgsm"\nepsilon = "2/255"\n'
+        '[wide]\nattack = "pgd"\nnorm = "l2"\nepsilon = "0.5"\nnum_steps = 3\n'
+    )
+    monkeypatch.setattr("lsp_keras.runs.protocol._FOLDER", tmp_path)
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config + 'evaluation = "mine"\n')
+    try:
+        records = json.loads(attack(run, "--suite", "paper", "--num-examples", 20, "--json").stdout)
+    finally:
+        (run / "config.toml").write_text(config)
+    balls = [(item["threat_model"]["norm"], item["threat_model"]["epsilon"]) for item in records]
+    assert balls == [("linf", 2 / 255), ("l2", 0.5)]
+    assert [list(item["attacks"]) for item in records] == [["fgsm"], ["wide"]]
+    assert records[1]["attacks"]["wide"]["config"]["num_steps"] == 3
+    kept = sorted((run / "evaluations").glob("*-paper.json"))
+    assert [json.loads(path.read_text())["statement"] for path in kept] == [
+        item["statement"] for item in records
+    ]
+    for path in kept:
+        path.unlink()
+
+
+def test_two_attacks_at_once_end_with_the_same_record(run) -> None:
+    options = ("--attacks", "apgd", "--epsilon", "8/255", "--batch-size", "4", "--json")
+    command_line = [sys.executable, "-m", "lsp_keras", "attack", str(run), *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command_line, **pipes) for _ in range(2)]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    first, second = (json.loads(output) for output, _ in outputs)
+    assert first["verdicts"] == second["verdicts"]
+    paths = list((run / "evaluations").glob("*-apgd.json"))
+    assert len(paths) == 2
+    for path in paths:
+        path.unlink()
+    assert not any((run / "evaluations" / ".unfinished").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -223,11 +286,11 @@ def test_a_killed_evaluation_goes_on_to_the_same_record(run) -> None:
     process = subprocess.Popen(
         command_line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    while process.poll() is None and len(list(journal.rglob("apgd-*.npy"))) < 2:
+    while process.poll() is None and len(list(journal.rglob("apgd-*.json"))) < 2:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {path: path.stat().st_mtime_ns for path in journal.rglob("*.npy")}
+    kept = {path: path.stat().st_mtime_ns for path in journal.rglob("*.json")}
     assert kept
     resumed = subprocess.Popen(
         command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

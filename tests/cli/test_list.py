@@ -32,10 +32,13 @@ def test_recipes_show_what_was_published_of_them() -> None:
 def test_recipes_as_json() -> None:
     records = json.loads(CliRunner().invoke(command, ["recipes", "--json"]).stdout)
     assert list(records) == registry.names("recipe")
-    expected = records["svhn_lsp_plus"]["expected"]
+    (expected,) = records["svhn_lsp_plus"]["expected"]
     assert (expected["epsilon"], expected["accuracy_percent"]["pgd"]) == ("8/255", 62.33)
     assert "10 iterations" in expected["notes"]["aa"]
-    assert records["digits_demo"]["expected"] is None
+    assert "pgd_l2" not in expected["notes"]
+    assert records["digits_demo"]["expected"] == []
+    tables = [item["source"][-1] for item in records["cifar10_lsp"]["expected"]]
+    assert tables == ["1", "3", "4", "5", "6", "7"]
 
 
 def test_the_users_own_data_are_mentioned() -> None:

@@ -19,8 +19,16 @@ TABLE_1 = product(
 )
 TABLE_2 = product(("cifar10", "svhn", "tiny_imagenet"), ("at", "trades", "mart", "hat", "lsp_plus"))
 ROWS = [f"{dataset}_{method}" for dataset, method in (*TABLE_1, *TABLE_2)]
+# Tables 3 to 6, by what each recipe changes of `cifar10_lsp`.
+ABLATIONS = {
+    "global": {"space": "global"},
+    **{name: {"divergence": name} for name in ("kl", "cosine", "l1")},
+    **{f"neighbors_{m}": {"num_neighbors": m} for m in (2, 4, 16, 32)},
+    **{f"weight_{w}".replace(".", "_"): {"weight": float(w)} for w in ("0.1", "0.5", 2, 5, 10)},
+}
 OWN = ("cifar10_robust", "cifar10_robust_cpu", "digits_demo", "svhn_robust")
-EXPECTED = expected_accuracies()
+EXPECTED = {(item.source.rpartition(" ")[2], item.recipe): item for item in expected_accuracies()}
+MAIN = {recipe: item for (table, recipe), item in EXPECTED.items() if table in "12"}
 # What a recipe's own name says.
 FREE = ("#", "extends", "dataset", "method", "lsp")
 
@@ -36,8 +44,43 @@ def test_every_recipe_is_valid_and_says_what_it_is(name: str) -> None:
 
 
 def test_every_published_row_has_one_recipe_and_one_expectation() -> None:
-    assert sorted(EXPECTED) == sorted(ROWS)
-    assert set(RECIPES) == {*ROWS, *OWN}
+    assert sorted(MAIN) == sorted(ROWS)
+    ablations = [f"cifar10_lsp_{name}" for name in ABLATIONS]
+    assert set(RECIPES) == {*ROWS, *ablations, *OWN}
+    # Rows of Tables 3 to 7, several of which are a row of Table 1.
+    counts = [len([recipe for table, recipe in EXPECTED if table == name]) for name in "1234567"]
+    assert counts == [20, 15, 3, 4, 5, 6, 5]
+    assert {recipe for _, recipe in EXPECTED} == {*ROWS, *ablations}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_changes_what_its_name_says(name: str) -> None:
+    config, base = load(f"cifar10_lsp_{name}"), load("cifar10_lsp")
+    (setting, value) = next(iter(ABLATIONS[name].items()))
+    own = setting in ("space", "num_neighbors")
+    assert (getattr(config, setting) if own else config.regularizers["lsp"][setting]) == value
+    option = setting if setting != "weight" else "lsp_weight"
+    changed = base.changed(**{option: value})
+    assert config == changed
+    assert config != base
+
+
+def test_table_2_is_trained_as_hat_is() -> None:
+    for name in ("cifar10_at", "svhn_hat", "tiny_imagenet_lsp_plus"):
+        config = load(name)
+        assert config.cycle_momentum
+        assert config.model["normalize"] is False
+        assert config.model["initialization"] == "pytorch"
+    plain = load("cifar10_lsp")
+    assert not plain.cycle_momentum
+    assert plain.model.with_defaults()["normalize"] is True
+
+
+def test_every_recipe_of_the_paper_states_its_evaluation() -> None:
+    for (table, recipe), row in EXPECTED.items():
+        stated = "lsp_adversarial" if table == "2" else "lsp_standard"
+        assert load(recipe).evaluation == stated, recipe
+        assert row.epsilon == ("8/255" if table == "2" else "2/255")
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -49,9 +92,9 @@ def test_a_recipe_is_the_row_it_is_named_for(name: str) -> None:
     preact = config.dataset.name == "tiny_imagenet"
     assert config.model.name == ("preact_resnet18" if preact else "resnet18")
     table = 2 if method in ("at", "trades", "mart", "hat", "lsp_plus") else 1
-    assert EXPECTED[name].source.endswith(f"Table {table}")
+    assert MAIN[name].source.endswith(f"Table {table}")
     # The paper selects and attacks at the same radius.
-    assert config.validation_epsilon == EXPECTED[name].epsilon
+    assert config.validation_epsilon == MAIN[name].epsilon
     assert (config.epochs, config.schedule) == {1: (100, "step"), 2: (50, "one_cycle")}[table]
 
 
@@ -79,20 +122,30 @@ def test_rows_of_a_table_differ_in_what_the_paper_says() -> None:
 
 def test_expected_accuracies_are_the_papers() -> None:
     # One row of each table, read in the paper.
-    assert list(EXPECTED["svhn_lsp"].accuracy_percent.values()) == [
+    assert list(MAIN["svhn_lsp"].accuracy_percent.values()) == [
         96.78,
         77.19,
         78.86,
         52.92,
         45.74,
     ]
-    assert EXPECTED["tiny_imagenet_lsp_plus"].accuracy_percent == {
+    assert MAIN["tiny_imagenet_lsp_plus"].accuracy_percent == {
         "clean": 52.57,
         "fgsm": 25.53,
         "cw": 21.98,
         "pgd": 23.58,
         "aa": 17.63,
     }
+
+    assert EXPECTED["3", "cifar10_lsp_global"].accuracy_percent == {
+        "clean": 93.56,
+        "cw": 44.17,
+        "pgd": 21.26,
+    }
+    assert EXPECTED["4", "cifar10_lsp"].accuracy_percent["pgd"] == 15.87
+    assert EXPECTED["5", "cifar10_lsp_neighbors_32"].accuracy_percent["cw"] == 64.45
+    assert EXPECTED["6", "cifar10_lsp_weight_0_1"].accuracy_percent["pgd"] == 8.98
+    assert EXPECTED["7", "cifar10_cutmix"].accuracy_percent == {"pgd": 13.14, "pgd_l2": 22.38}
 
 
 @pytest.mark.parametrize("name", ROWS)

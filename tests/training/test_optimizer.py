@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from lsp_keras.training import CoupledSGD
+from lsp_keras.training import CoupledSGD, OneCycleMomentum
 from lsp_keras.validation import InputError
 
 GRADIENTS = [0.5, -1.0, 0.25, 0.0, 2.0]
@@ -41,6 +41,22 @@ def test_follows_pytorch_through_a_drop_of_the_learning_rate(nesterov: bool) -> 
         expected.append(weight)
     optimizer = CoupledSGD(Drop(), nesterov=nesterov, weight_decay=0.05)
     np.testing.assert_allclose(trajectory(optimizer), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_follows_pytorch_through_a_cycle_of_the_momentum(nesterov: bool) -> None:
+    """PyTorch sets the momentum of each step before the step."""
+    weight, velocity, expected = 1.0, 0.0, []
+    for gradient, momentum in zip(GRADIENTS, [0.95, 0.85, 0.875, 0.925, 0.95], strict=True):
+        decayed = gradient + 0.05 * weight
+        velocity = momentum * velocity + decayed
+        weight -= 0.1 * (decayed + momentum * velocity if nesterov else velocity)
+        expected.append(weight)
+    cycle = OneCycleMomentum(5, warm_up=0.4)
+    optimizer = CoupledSGD(0.1, momentum=cycle, nesterov=nesterov, weight_decay=0.05)
+    copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    np.testing.assert_allclose(trajectory(optimizer), expected, rtol=1e-5)
+    np.testing.assert_allclose(trajectory(copy), expected, rtol=1e-5)
 
 
 def test_without_decay_and_drops_it_is_keras_own() -> None:

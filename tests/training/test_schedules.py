@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from lsp_keras.training import SCHEDULES, schedule
+from lsp_keras.training import SCHEDULES, OneCycleMomentum, schedule
 from lsp_keras.validation import InputError
 
 
@@ -30,6 +30,18 @@ def test_one_cycle_follows_pytorch_step_by_step() -> None:
         assert rate(made, step) == pytest.approx(expected, rel=1e-3, abs=1e-8)
     assert rate(made, 9) == pytest.approx(0.21)
     assert rate(made, 10 * total) == pytest.approx(0.21 / 25e4, rel=0.05)
+
+
+def test_one_cycle_momentum_follows_pytorch_step_by_step() -> None:
+    total, top = 40, 0.25 * 40 - 1
+    made = OneCycleMomentum(total)
+    for step in range(total):
+        part = step / top if step <= top else 1 - (step - top) / (total - 1 - top)
+        expected = 0.85 + 0.1 / 2 * (1 + math.cos(math.pi * part))
+        assert rate(made, step) == pytest.approx(expected, abs=1e-6)
+    assert [rate(made, step) for step in (0, 9, 39, 400)] == pytest.approx([0.95, 0.85, 0.95, 0.95])
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
+    assert copy.get_config() == made.get_config()
 
 
 def test_cosine_is_half_in_the_middle_and_zero_at_the_end() -> None:
