@@ -15,7 +15,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def train_options(command: Command) -> Command:
-    """Adds `--dataset`, `--num-train` and `--validation-size`: which training images."""
+    """Adds `--dataset`, `--num-train`, `--validation-size`, `--data-seed`: which images."""
     dataset = click.option(
         "--dataset",
         default="digits",
@@ -28,7 +28,14 @@ def train_options(command: Command) -> Command:
         type=int,
         help="Training images held out.  [default: a tenth, at most 1,000]",
     )
-    return dataset(num_train(validation_size(command)))
+    data_seed = click.option(
+        "--data-seed",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Seed of the choice of images: those held out, and those that limits keep.",
+    )
+    return dataset(num_train(validation_size(data_seed(command))))
 
 
 def image_options(command: Command) -> Command:

@@ -61,7 +61,7 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
     show_default=True,
     help="The tree is searched more widely until recall on a sample reaches this.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of data, samples and random neighbors.")
+@click.option("--seed", default=0, show_default=True, help="Seed of samples and random neighbors.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -84,6 +84,7 @@ def command(
     dataset: str,
     num_train: int | None,
     validation_size: int | None,
+    data_seed: int,
     reading: dict[str, Any],
     data_dir: Path | None,
     cache_dir: Path | None,
@@ -126,7 +127,7 @@ def command(
         cache_dir=cache_dir,
         num_train=num_train,
         validation_size=validation_size,
-        seed=settings["seed"],
+        seed=data_seed,
         **reading,
     )
     click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)

@@ -43,7 +43,7 @@ from lsp_keras.cli._options import data_options, image_options, quiet_option, tr
     show_default=True,
     help="Parts of a batch that BatchNorm normalizes by themselves.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of data, weights, views and queue.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights, views and queue.")
 @click.option(
     "--monitor-every", default=5, show_default=True, help="Epochs between k-NN measurements."
 )
@@ -60,6 +60,7 @@ def command(
     dataset: str,
     num_train: int | None,
     validation_size: int | None,
+    data_seed: int,
     reading: dict[str, Any],
     data_dir: Path | None,
     cache_dir: Path | None,
@@ -81,6 +82,7 @@ def command(
     from lsp_keras import datasets
     from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
     from lsp_keras.runs.header import describe_data, describe_device
+    from lsp_keras.storage import read_json
     from lsp_keras.training.progress import ThroughputProgress
 
     images = datasets.load(
@@ -89,7 +91,7 @@ def command(
         cache_dir=cache_dir,
         num_train=num_train,
         validation_size=validation_size,
-        seed=seed,
+        seed=data_seed,
         **reading,
     )
     click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)
@@ -104,7 +106,7 @@ def command(
         restart=restart,
         callbacks=[ThroughputProgress(len(images.train))],
     )
-    record = json.loads(encoder.with_suffix(".json").read_text(encoding="utf-8"))
+    record = read_json(encoder.with_suffix(".json"))
     if output is not None:
         encoder = _copy(encoder, output)
     click.echo(json.dumps(record | {"path": str(encoder)}, indent=2) if as_json else _text(record))
@@ -116,7 +118,7 @@ def _say_what_is_there(folder: Path, restart: bool) -> None:
         return
     if (folder / "encoder.json").exists():
         click.echo(f"This encoder was trained before: {folder}.", err=True)
-    elif (folder / "state.npz").exists():
+    elif any((folder / name).exists() for name in ("state.npz", "previous.npz")):
         click.echo(f"Going on with the interrupted training in {folder}.", err=True)
 
 

@@ -13,7 +13,7 @@ from lsp_keras.runs.config import READING, FitConfig
 from lsp_keras.runs.resolve import helped, in_force
 from lsp_keras.runs.start import build_foreign, check_start, take_weights
 from lsp_keras.runs.units import Unit, is_foreign
-from lsp_keras.training import CoupledSGD, schedule
+from lsp_keras.training import CoupledSGD, OneCycleMomentum, schedule
 from lsp_keras.training.fine_tuning import FineTuningSGD, freeze_batch_norm, head_of
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError
@@ -29,7 +29,7 @@ def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
         num_train=config.num_train,
         num_test=config.num_test,
         validation_size=config.validation_size,
-        seed=config.seed,
+        seed=config.data_seed,
         **{name: getattr(config, name) for name in READING},
     )
 
@@ -83,9 +83,10 @@ def start_classifier(
 
 def build_optimizer(config: FitConfig, classifier: keras.Model, steps_per_epoch: int) -> CoupledSGD:
     """SGD on the run's schedule, slower or later for the backbone where the settings say so."""
-    rate = schedule(config.schedule, config.learning_rate, config.epochs * steps_per_epoch)
+    steps = config.epochs * steps_per_epoch
+    rate = schedule(config.schedule, config.learning_rate, steps)
     options: dict[str, Any] = {
-        "momentum": config.momentum,
+        "momentum": OneCycleMomentum(steps) if config.cycle_momentum else config.momentum,
         "weight_decay": config.weight_decay,
         "global_clipnorm": config.clip_norm,
     }

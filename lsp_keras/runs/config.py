@@ -1,6 +1,5 @@
 """The settings of a training run: one frozen record, read from and written to TOML."""
 
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,12 +11,15 @@ from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
 from lsp_keras.runs.layers import SWITCHES, Tree, flat_names, merge, to_tree
 from lsp_keras.runs.settings import (
     check_settings,
+    published_evaluation,
     radius,
     section,
+    seed_number,
     setting,
     share,
     zero_or_more,
 )
+from lsp_keras.runs.toml_file import read_config as read_config
 from lsp_keras.runs.units import Unit, nested
 from lsp_keras.storage import atomic_path
 from lsp_keras.types import ScheduleName, ThreatModel
@@ -84,6 +86,11 @@ class FitConfig:
     split_test: str | None = setting(
         None, "Split or folder to test on. Default: the usual one of the source."
     )
+    data_seed: int = setting(
+        0,
+        "Seed of the choice of images: those held out, and those that limits keep.",
+        seed_number,
+    )
     group_size: int | None = setting(
         None,
         "Shuffle images in groups of so many neighbors, such as 32. Default: one by one.",
@@ -136,6 +143,9 @@ class FitConfig:
     learning_rate: float = setting(0.1, "The schedule's highest learning rate.", check_positive)
     schedule: ScheduleName = setting("one_cycle", "How the learning rate changes over the run.")
     momentum: float = setting(0.9, "Nesterov momentum of SGD.", share)
+    cycle_momentum: bool = setting(
+        False, "With one_cycle: momentum from 0.95 down to 0.85 and back, as PyTorch's OneCycleLR."
+    )
     weight_decay: float = setting(5e-4, "L2 penalty, as in PyTorch's SGD.", zero_or_more)
     clip_norm: float | None = setting(
         None, "Largest norm of all gradients together. Default: none.", check_positive
@@ -181,7 +191,12 @@ class FitConfig:
         "attack's step instead of robustness.",
     )
     tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
-    seed: int = setting(0, "Seed of weights, batches, augmentation and attacks.")
+    evaluation: str | None = setting(
+        None,
+        "The published evaluation that belongs to the run: what `attack --suite paper` does.",
+        published_evaluation,
+    )
+    seed: int = setting(0, "Seed of weights, batches, augmentation and attacks.", seed_number)
     deterministic: bool = setting(
         True,
         "Use deterministic operations only, so that the same seed gives the same weights; without "
@@ -195,6 +210,11 @@ class FitConfig:
             raise InputError(
                 "`helper_epochs` is for a helper that is trained first, and `helper` names a "
                 "trained one. Leave one out."
+            )
+        if self.cycle_momentum and self.schedule != "one_cycle":
+            raise InputError(
+                "`cycle_momentum` follows the schedule one_cycle. "
+                f"Received: schedule={self.schedule!r}."
             )
         given = [name for name in _NEIGHBOR_SOURCES if getattr(self, name) is not None]
         if len(given) > 1:
@@ -344,18 +364,13 @@ def _unit(section: str, node: Mapping[str, Any]) -> Unit | None:
     return Unit(section, name, nested(section, name, given))
 
 
-def read_config(path: Path | str) -> dict[str, Any]:
-    """Settings of a TOML file.
+def images_seed(values: Mapping[str, Any]) -> int:
+    """The seed by which a run's images were chosen.
 
-    Raises:
-        InputError: There is no such file, or it is not TOML.
+    Args:
+        values: The run's settings; before images had a seed of their own, the run's chose them.
     """
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
+    return int(values.get("data_seed", values.get("seed", 0)))
 
 
 def write_config(path: Path, config: FitConfig) -> None:

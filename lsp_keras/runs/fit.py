@@ -1,6 +1,5 @@
 """Carries a training run out: data, neighbors, training, and the files it leaves."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,13 +24,13 @@ from lsp_keras.runs.callbacks import (
     validation_threat,
 )
 from lsp_keras.runs.config import FitConfig, write_config
-from lsp_keras.runs.folder import RunFolder, existing_run, new_run
+from lsp_keras.runs.folder import RunFolder, new_run, resumed_run
 from lsp_keras.runs.header import describe_fit
 from lsp_keras.runs.helper_model import find_helper
 from lsp_keras.runs.moved import folder_record
 from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_contrast
 from lsp_keras.runs.resolve import helped, resolve
-from lsp_keras.storage import fingerprint, write_json
+from lsp_keras.storage import fingerprint, read_json, write_json
 from lsp_keras.training import make_deterministic, run_training
 from lsp_keras.types import Dataset, ThreatModel
 from lsp_keras.validation import InputError
@@ -127,7 +126,8 @@ def fit(
         announce: Called with a sentence before a long step, such as training an encoder.
 
     Raises:
-        InputError: A setting does not fit, the data are missing, or the run exists already.
+        InputError: A setting does not fit, the data are missing, the run exists already, or
+            another process is at it.
 
     Example:
         >>> from lsp_keras.runs import FitConfig, fit
@@ -137,11 +137,11 @@ def fit(
     """
     config = resolve(config)
     check_numbers(config)
-    # Looked for before any work is done, so that a wrong name is told at once.
-    folder = (existing_run if resume else new_run)(Path(runs_dir), name, config)
     cache = None if cache_dir is None else Path(cache_dir)
     surroundings = _Surroundings(cache, progress, announce)
-    return _train(config, folder, load_dataset(config, cache), surroundings, resume=resume)
+    # Claimed before any work is done, so that a wrong name is told at once.
+    with (resumed_run if resume else new_run)(Path(runs_dir), name, config) as folder:
+        return _train(config, folder, load_dataset(config, cache), surroundings, resume=resume)
 
 
 def _train(
@@ -202,6 +202,7 @@ def _train(
         state_dir=folder.checkpoints,
         resume=resume,
         deterministic=config.deterministic,
+        announce=surroundings.announce,
     )
     said = measured_contrast(neighbors, trainer.regularizers, history[-1])
     if said is not None:
@@ -266,8 +267,8 @@ def _dataset_record(dataset: Dataset, neighbors: RunNeighbors) -> dict[str, obje
 def _refuse_other_data(path: Path, record: dict[str, object]) -> None:
     """A run that goes on must see the images it started with."""
     if path.exists():
-        started_with = json.loads(path.read_text(encoding="utf-8"))
-        if started_with["train_fingerprint"] != record["train_fingerprint"]:
+        started_with = read_json(path)
+        if started_with.get("train_fingerprint") != record["train_fingerprint"]:
             raise InputError(
                 f"The training images are not those that {path.parent} was started with. "
                 "Restore the data, or start a new run."

@@ -1,17 +1,21 @@
 """The folder of a run: where its files lie, and which run a command means."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
+from lsp_keras.processes import BusyError, locked
 from lsp_keras.runs.config import FitConfig, config_from, read_config
 from lsp_keras.runs.resolve import in_force
+from lsp_keras.storage import TEMPORARY_PREFIX, remove_leftovers
 from lsp_keras.validation import InputError
 
+_LOCK_FILE = ".lock"
 # What may change when a run goes on: where data lie, how it is watched, what is tested later.
-NOT_COMPARED = {"data_dir", "num_test", "stop_at_collapse", "tensorboard"}
+NOT_COMPARED = {"data_dir", "num_test", "stop_at_collapse", "tensorboard", "evaluation"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,16 @@ class RunFolder:
     """
 
     path: Path
+
+    @property
+    def lock(self) -> Path:
+        """What a process holds while it writes to the run."""
+        return self.path / _LOCK_FILE
+
+    def remove_leftovers(self) -> None:
+        """Removes what killed processes left half-written."""
+        for folder in (self.path, self.checkpoints, self.evaluations):
+            remove_leftovers(folder)
 
     @property
     def config(self) -> Path:
@@ -45,6 +59,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def evaluations(self) -> Path:
+        """One record for each evaluation."""
+        return self.path / "evaluations"
+
+    @property
     def best_model(self) -> Path:
         """The classifier of the epoch with the best validation accuracy."""
         return self.path / "model.keras"
@@ -65,20 +84,69 @@ class RunFolder:
         return self.path / "tensorboard"
 
 
-def new_run(runs_dir: Path, name: str | None, config: FitConfig) -> RunFolder:
-    """Folder that does not exist yet: the given name, or the next free one.
+@contextlib.contextmanager
+def new_run(runs_dir: Path, name: str | None, config: FitConfig) -> Iterator[RunFolder]:
+    """A new folder, of the given name or the next free one, that no other process writes to.
+
+    It is made before any work is done, so that of two runs started together each has its own, and
+    it is gone again where no run came of it.
 
     Raises:
         InputError: There is a run of that name.
     """
-    if name is None:
-        return RunFolder(next(path for path in _numbered(runs_dir, config) if not path.exists()))
-    if (runs_dir / name).exists():
-        raise InputError(
-            f"There is a run {runs_dir / name} already. Go on with it by --resume, or choose "
-            "another --name."
-        )
-    return RunFolder(runs_dir / name)
+    made = not runs_dir.exists()
+    for path in _numbered(runs_dir, config) if name is None else [runs_dir / name]:
+        with contextlib.ExitStack() as stack:
+            if made:
+                stack.callback(_remove_empty, runs_dir)
+            if _claim(path, stack):
+                yield RunFolder(path)
+                return
+    raise InputError(
+        f"There is a run {runs_dir / str(name)} already. Go on with it by --resume, or choose "
+        "another --name."
+    )
+
+
+@contextlib.contextmanager
+def resumed_run(runs_dir: Path, name: str | None, config: FitConfig) -> Iterator[RunFolder]:
+    """The run to resume, see `existing_run`, that no other process writes to meanwhile.
+
+    Raises:
+        InputError: There is none, its settings are others, or it is running.
+    """
+    folder = existing_run(runs_dir, name, config)
+    with locked(folder.lock, f"The run {folder.path}"):
+        folder.remove_leftovers()
+        yield folder
+
+
+def _claim(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Whether the folder is this process's now; the stack gives it back."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        # What a killed process claimed and wrote nothing to is free again.
+        if not path.is_dir() or any(not _is_passing(item) for item in path.iterdir()):
+            return False
+    # After the lock is given back: an empty folder goes, one of a run stays.
+    stack.callback(_remove_empty, path)
+    folder = RunFolder(path)
+    try:
+        stack.enter_context(locked(folder.lock, f"The run {path}"))
+    except BusyError:
+        return False
+    folder.remove_leftovers()
+    return not folder.config.exists()
+
+
+def _is_passing(item: Path) -> bool:
+    return item.name == _LOCK_FILE or item.name.startswith(TEMPORARY_PREFIX)
+
+
+def _remove_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir()
 
 
 def existing_run(runs_dir: Path, name: str | None, config: FitConfig) -> RunFolder:

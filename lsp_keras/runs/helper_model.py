@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from lsp_keras.classifiers import load_classifier
+from lsp_keras.processes import locked
 from lsp_keras.runs.config import READING, FitConfig
 from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
 from lsp_keras.runs.resolve import resolve
@@ -26,12 +27,14 @@ _SHARED = (
     "num_test",
     "validation_size",
     *READING,
+    "data_seed",
     "augmentation",
     "model",
     "batch_size",
     "learning_rate",
     "schedule",
     "momentum",
+    "cycle_momentum",
     "weight_decay",
     "clip_norm",
     "mixed_precision",
@@ -40,6 +43,8 @@ _SHARED = (
 
 
 _ALWAYS_TOLD = ("width", "activation")
+# Settings with which a helper is what it was before there were such settings.
+_DEFAULTS_ADDED = (("data_seed", 0), ("cycle_momentum", False))
 
 
 def find_helper(
@@ -70,15 +75,27 @@ def find_helper(
     own = helper_config(config)
     folder = _folder(own, dataset, cache)
     if _epochs_done(folder) < own.epochs:
-        what = "going on with" if folder.config.exists() else "none for these settings yet; making"
-        announce(
-            f"Helper: {what} {folder.path}, {own.epochs} epochs of standard training. "
-            "(--helper RUN does without.)"
-        )
-        train(own, folder)
+        lock = folder.path.with_name(f"{folder.path.name}.lock")
+        with locked(lock, f"The helper {folder.path}", wait=True, announce=announce):
+            _complete(own, folder, train, announce)
     else:
         announce(f"Helper: the one in {folder.path}.")
     return load_classifier(folder.path).model
+
+
+def _complete(
+    own: FitConfig, folder: RunFolder, train: Train, announce: Callable[[str], None]
+) -> None:
+    """Trains the helper unless another process has done so in the meantime."""
+    if _epochs_done(folder) >= own.epochs:
+        return
+    what = "going on with" if folder.config.exists() else "none for these settings yet; making"
+    announce(
+        f"Helper: {what} {folder.path}, {own.epochs} epochs of standard training. "
+        "(--helper RUN does without.)"
+    )
+    folder.remove_leftovers()
+    train(own, folder)
 
 
 def helper_config(config: FitConfig) -> FitConfig:
@@ -96,6 +113,8 @@ def _folder(own: FitConfig, dataset: Dataset, cache: Path | None) -> RunFolder:
     settings: dict[str, object] = {}
     for name in names:
         value = getattr(own, name)
+        if (name, value) in _DEFAULTS_ADDED:
+            continue
         settings |= _of_unit(name, value) if isinstance(value, Unit) else {name: value}
     splits = (dataset.train, dataset.validation)
     images = [array for split in splits for array in (split.images, split.labels)]

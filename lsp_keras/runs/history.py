@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lsp_keras.epochs import rank
 from lsp_keras.validation import InputError
 
 
@@ -33,9 +34,12 @@ class History:
     def best_epoch(self) -> int | None:
         """The epoch whose weights were kept as the best, where the settings tell how."""
         metric = {"robust": "val_robust_accuracy", "clean": "val_accuracy"}
-        values = self.columns.get(metric.get(self.settings.get("select_by", ""), ""), [])
-        finite = [-math.inf if math.isnan(value) else value for value in values]
-        return self.epochs[finite.index(max(finite))] if finite else None
+        name = metric.get(self.settings.get("select_by", ""))
+        if name not in self.columns:
+            return None
+        values = zip(*self.columns.values(), strict=True)
+        ranks = [rank(name, dict(zip(self.columns, row, strict=True))) for row in values]
+        return max(zip(ranks, self.epochs, strict=True))[1]
 
 
 def load_history(run: Path) -> History:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lsp_keras.datasets import encoded_files, load
 from lsp_keras.export import Agreement, compare_files
-from lsp_keras.runs.config import READING, config_from, read_config
+from lsp_keras.runs.config import READING, config_from, images_seed, read_config
 from lsp_keras.runs.moved import present_name
 
 _NUM_FILES = 32
@@ -32,6 +32,6 @@ def check_files(run: Path, folder: Path, *, num_files: int = _NUM_FILES) -> Agre
         return None
     name = present_name(config.dataset.name, run)
     reading = {setting: getattr(config, setting) for setting in READING}
-    test = load(name, validation_size=0, seed=config.seed, **reading).test.take(num_files)
+    test = load(name, validation_size=0, seed=images_seed(values), **reading).test.take(num_files)
     files = encoded_files(name, test, **reading)
     return None if files is None else compare_files(folder, files, test.images)

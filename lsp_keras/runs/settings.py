@@ -7,9 +7,10 @@ from dataclasses import field, fields
 from typing import Any
 
 from lsp_keras.runs.flags import SECTIONS
+from lsp_keras.runs.protocol import protocols
 from lsp_keras.runs.units import Unit
 from lsp_keras.types import ThreatModel
-from lsp_keras.validation import InputError, check_choice, check_positive
+from lsp_keras.validation import InputError, check_choice, check_positive, shown
 
 Check = Callable[[str, Any], object]
 
@@ -60,6 +61,17 @@ def share(name: str, value: float) -> None:
     """A number in [0, 1)."""
     if not 0 <= value < 1:
         raise InputError(f"`{name}` must be in [0, 1). Received: {name}={value!r}.")
+
+
+def seed_number(name: str, value: int) -> None:
+    """What NumPy, Keras and TensorFlow all take as a seed."""
+    if not 0 <= value < 2**32:
+        raise InputError(f"`{name}` must be in [0, 2**32). Received: {name}={shown(value)}.")
+
+
+def published_evaluation(name: str, value: str) -> None:
+    """A file of `recipes/evaluations`."""
+    check_choice(name, value, protocols())
 
 
 def radius(name: str, value: str) -> None:

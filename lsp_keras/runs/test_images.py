@@ -49,7 +49,7 @@ def load_images(
     """
     from lsp_keras.datasets import load
     from lsp_keras.runs import read_config
-    from lsp_keras.runs.config import READING, config_from
+    from lsp_keras.runs.config import READING, config_from, images_seed
     from lsp_keras.runs.moved import present_name
 
     height, width, channels = image_shape
@@ -75,7 +75,7 @@ def load_images(
         num_train=own.num_train if own is not None else None,
         num_test=config.num_test,
         validation_size=own.validation_size if own is not None else None,
-        seed=config.seed,
+        seed=images_seed(values),
         **reading,
     )
 

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from lsp_keras.attacks import Attack
-from lsp_keras.storage import atomic_path
+from lsp_keras.epochs import Rank, rank
+from lsp_keras.storage import atomic_path, remove_leftovers
 from lsp_keras.training.logs import Logs, logged
 from lsp_keras.training.precision import in_float32
-from lsp_keras.training.state import StatefulCallback, remove_leftovers
+from lsp_keras.training.state import StatefulCallback
 from lsp_keras.types import Split
 from lsp_keras.validation import InputError, check_positive
 
@@ -72,7 +73,7 @@ class RobustValidation(keras.callbacks.Callback):
 
 
 class _BestEpoch(StatefulCallback):
-    """Remembers the epoch with the largest `metric`; of equal ones the first.
+    """Remembers the epoch with the largest `metric`; for ties see `lsp_keras.epochs.rank`.
 
     Attributes:
         best_value: Largest `metric` so far, or `None`.
@@ -84,22 +85,29 @@ class _BestEpoch(StatefulCallback):
         self.metric = metric
         self.best_value: float | None = None
         self.best_epoch: int | None = None
+        self._best_rank: Rank = ()
 
     def get_state(self) -> dict[str, Any]:
-        """Value and epoch of the best."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+        """Value, epoch and rank of the best; JSON has no infinity."""
+        finite = [value if math.isfinite(value) else None for value in self._best_rank]
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "best_rank": finite}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes back what `get_state` returned."""
         self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+        # A run from before ties were broken knows the value alone.
+        ranks = state.get("best_rank", [self.best_value])
+        self._best_rank = tuple(-math.inf if value is None else value for value in ranks)
 
     def _is_best(self, epoch: int, logs: Logs | None) -> bool:
-        """Whether this epoch, counted from 0, is better than all before; remembers it then."""
+        """Whether this epoch, counted from 0, is the best so far; remembers it then."""
         value = logged(self.metric, logs)
-        value = value if math.isfinite(value) else -math.inf
-        if self.best_value is not None and value <= self.best_value:
+        own = rank(self.metric, logs or {})
+        if self.best_epoch is not None and own < self._best_rank:
             return False
-        self.best_value, self.best_epoch = value, epoch + 1
+        self._best_rank = own
+        self.best_value = value if math.isfinite(value) else None
+        self.best_epoch = epoch + 1
         return True
 
 
@@ -107,7 +115,8 @@ class BestAndLast(_BestEpoch):
     """Keeps the classifier of the best epoch and of the last one, as plain `.keras` files.
 
     Args:
-        best_path: Where the epoch with the largest `metric` goes; of equal ones the first.
+        best_path: Where the epoch with the largest `metric` goes; for ties see
+            `lsp_keras.epochs.rank`.
         last_path: Where every epoch goes, in place of the one before.
         metric: Name in the logs, for example `"val_robust_accuracy"`.
 
@@ -125,8 +134,8 @@ class BestAndLast(_BestEpoch):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Removes what a killed process left half-written."""
-        remove_leftovers(self.best_path)
-        remove_leftovers(self.last_path)
+        remove_leftovers(self.best_path.parent)
+        remove_leftovers(self.last_path.parent)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Saves the classifier, twice where it is the best."""
@@ -168,7 +177,7 @@ class BestAverage(_BestEpoch):
                 "There is no average of the weights to keep. "
                 "Call `trainer.configure(StepOptions(ema_decay=0.999))`."
             )
-        remove_leftovers(self.path)
+        remove_leftovers(self.path.parent)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Saves the average where it is the best."""
@@ -180,11 +189,11 @@ class BestAverage(_BestEpoch):
                 in_float32(averaged).save(temporary)
 
 
-class HistoryCSV(keras.callbacks.Callback):
+class HistoryCSV(StatefulCallback):
     """Writes the logs as a table, one row per epoch, counted from 1.
 
-    A resumed run keeps the rows of the epochs before it. Place it after the callbacks that add
-    to the logs.
+    A resumed run keeps the rows of the epochs before it: those in its state, else those of the
+    file. Place it after the callbacks that add to the logs.
 
     Args:
         path: The file; whole after every epoch.
@@ -193,23 +202,40 @@ class HistoryCSV(keras.callbacks.Callback):
     def __init__(self, path: Path | str) -> None:
         super().__init__()
         self.path = Path(path)
+        self._rows: list[dict[str, str]] | None = None
+
+    def get_state(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self._rows}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes back what `get_state` returned."""
+        self._rows = state["rows"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Removes what a killed process left half-written."""
-        remove_leftovers(self.path)
+        remove_leftovers(self.path.parent)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes the rows of the earlier epochs and this one."""
-        row: dict[str, Any] = {"epoch": epoch + 1, **(logs or {})}
-        rows = [*(item for item in self._rows() if int(item["epoch"]) <= epoch), row]
-        columns = list(dict.fromkeys(column for item in rows for column in item))
+        earlier = _read_rows(self.path) if self._rows is None else self._rows
+        row = {"epoch": epoch + 1, **(logs or {})}
+        rows = [item for item in earlier if int(item["epoch"]) <= epoch]
+        self._rows = [*rows, {name: str(value) for name, value in row.items()}]
+        columns = list(dict.fromkeys(column for item in self._rows for column in item))
         with atomic_path(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(self._rows)
 
-    def _rows(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table; none of one that is missing or damaged."""
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        return rows if all(int(row["epoch"]) > 0 for row in rows) else []
+    except (ValueError, KeyError, TypeError, csv.Error):
+        return []

@@ -21,7 +21,7 @@ TINY = (  # noqa: SIM905
 
 def weights(run: Path) -> list[np.ndarray]:
     with np.load(run / "checkpoints" / "state.npz") as arrays:
-        return [arrays[name] for name in sorted(arrays.files) if name != "record"]
+        return [arrays[name] for name in sorted(arrays.files) if "/" in name]
 
 
 def kill_after_epoch(command: list[str], history: Path, epochs: int) -> None:

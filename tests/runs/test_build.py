@@ -30,6 +30,15 @@ def build(classifier: keras.Model, **settings: object) -> RobustTrainer:
     return build_trainer(config, classifier, steps_per_epoch=STEPS, num_images=9)
 
 
+def test_a_cycle_of_the_momentum_spans_the_run(classifier: keras.Model) -> None:
+    optimizer = build(classifier, cycle_momentum=True, epochs=8).optimizer
+    values = [float(optimizer.momentum(step)) for step in (0, 13, 8 * STEPS - 1)]
+    assert values == pytest.approx([0.95, 0.85, 0.95], abs=1e-4)
+    assert build(classifier, momentum=0.8).optimizer.momentum == 0.8
+    with pytest.raises(InputError, match="`cycle_momentum` follows the schedule one_cycle"):
+        build(classifier, cycle_momentum=True, schedule="step")
+
+
 @pytest.mark.parametrize(
     ("method", "objective", "start"),
     [

@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.processes import process_mark
 from lsp_keras.training import BestAndLast, HistoryCSV, RobustValidation
 from lsp_keras.types import Split
 from lsp_keras.validation import InputError
@@ -60,17 +62,39 @@ def test_robust_validation_needs_images() -> None:
         RobustValidation(split_of([], []), PGD(epsilon=0.1))
 
 
-def test_best_and_last_keep_the_first_of_equal_epochs(tmp_path: Path) -> None:
+def test_best_and_last_break_ties_by_the_loss_and_then_the_epoch(tmp_path: Path) -> None:
     callback = BestAndLast(tmp_path / "best.keras", tmp_path / "last.keras", metric="score")
-    for epoch, score in enumerate([0.2, float("nan"), 0.6, 0.6, 0.5]):
+    epochs = [(0.2, 1.0), (float("nan"), 0.0), (0.6, 0.4), (0.6, 0.3), (0.6, 0.3), (0.6, 0.5)]
+    for epoch, (score, loss) in enumerate(epochs):
         attach(callback, brightness_classifier(threshold=epoch / 10))
-        callback.on_epoch_end(epoch, {"score": score})
+        callback.on_epoch_end(epoch, {"score": score, "loss": loss})
     best, last = (
         keras.saving.load_model(tmp_path / f"{name}.keras", safe_mode=True).get_weights()[1][0]
         for name in ("best", "last")
     )
-    assert (best, last) == (pytest.approx(10 * 0.2), pytest.approx(10 * 0.4))
-    assert (callback.best_value, callback.best_epoch) == (0.6, 3)
+    assert (best, last) == (pytest.approx(10 * 0.4), pytest.approx(10 * 0.5))
+    assert (callback.best_value, callback.best_epoch) == (0.6, 5)
+
+
+def test_ties_are_broken_across_a_resume(tmp_path: Path) -> None:
+    first, second, third = (
+        BestAndLast(tmp_path / "best.keras", tmp_path / "last.keras") for _ in range(3)
+    )
+    logs = {"val_robust_accuracy": 0.5, "val_accuracy": 0.9, "loss": 1.0}
+    attach(first, brightness_classifier())
+    first.on_epoch_end(0, logs)
+    second.set_state(json.loads(json.dumps(first.get_state())))
+    attach(second, brightness_classifier())
+    second.on_epoch_end(1, {**logs, "val_accuracy": 0.8})
+    assert second.best_epoch == 1
+    second.on_epoch_end(2, {**logs, "loss": float("nan")})
+    assert second.best_epoch == 1
+    second.on_epoch_end(3, {**logs, "loss": 0.9})
+    assert second.best_epoch == 4
+    third.set_state({"best_value": 0.5, "best_epoch": 1})
+    attach(third, brightness_classifier())
+    third.on_epoch_end(1, logs)
+    assert third.best_epoch == 2
 
 
 def test_best_is_remembered(tmp_path: Path) -> None:
@@ -109,9 +133,27 @@ def test_history_keeps_earlier_rows_and_drops_later_ones(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize("content", [b"", b"epoch", b"a,b\n1,2\n", b"epoch\nx\n", b"\xff\xfe\x00"])
+def test_a_damaged_history_is_written_again_from_the_state(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "history.csv"
+    first, resumed, alone = (HistoryCSV(path) for _ in range(3))
+    first.on_epoch_end(0, {"loss": 3.0})
+    first.on_epoch_end(1, {"loss": 2.0, "lsp": 0.5})
+    path.write_bytes(content)
+    resumed.set_state(json.loads(json.dumps(first.get_state())))
+    resumed.on_epoch_end(2, {"loss": 1.0})
+    assert path.read_text().splitlines() == ["epoch,loss,lsp", "1,3.0,", "2,2.0,0.5", "3,1.0,"]
+    path.write_bytes(content)
+    alone.on_epoch_end(2, {"loss": 1.0})
+    assert path.read_text().splitlines() == ["epoch,loss", "3,1.0"]
+
+
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    for name in ("best.keras", "last.keras", "history.csv"):
-        (tmp_path / f".1234abcd.{name}").write_bytes(b"half")
-    BestAndLast(tmp_path / "best.keras", tmp_path / "last.keras").on_train_begin()
-    HistoryCSV(tmp_path / "history.csv").on_train_begin()
-    assert list(tmp_path.iterdir()) == []
+    machine, number, _ = process_mark().split("-")
+    for place, folder in enumerate(("models", "table")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f".tmp-{machine}-{number}-1-{place}abcdef0").write_bytes(b"half")
+    keeper = BestAndLast(tmp_path / "models" / "best.keras", tmp_path / "models" / "last.keras")
+    keeper.on_train_begin()
+    HistoryCSV(tmp_path / "table" / "history.csv").on_train_begin()
+    assert [*(tmp_path / "models").iterdir(), *(tmp_path / "table").iterdir()] == []
