@@ -19,11 +19,11 @@ from lsp_keras.serving.execution.calls import Offload
 from lsp_keras.serving.execution.executor import DirectExecutor, Executor
 from lsp_keras.serving.execution.memory import MemoryBudget
 from lsp_keras.serving.execution.workers import Workers
+from lsp_keras.serving.grpc.reader import RequestReader
 from lsp_keras.serving.grpc.service import (
     HEALTH_NAMES,
     ModelService,
     PredictionService,
-    RequestReader,
     make_server,
 )
 from lsp_keras.serving.models.manager import ModelManager

@@ -1,17 +1,14 @@
 """gRPC: from messages to the services and back.
 
-Messages come as bytes, since gRPC itself would parse them on the event loop whatever they hold.
 Methods are declared as if clients sent streams, of which the first message is read: to clients it
 is the same, and a message that does not arrive can be given up, for which gRPC has no option.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
@@ -25,17 +22,10 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from lsp_keras.serving.codecs.wire import wire_cost
-from lsp_keras.serving.errors import (
-    DeadlineExceededError,
-    InternalError,
-    InvalidArgumentError,
-    ServingError,
-    truncate,
-)
-from lsp_keras.serving.execution.calls import SMALL_BYTES, Call, Offload
-from lsp_keras.serving.execution.memory import MemoryBudget
+from lsp_keras.serving.errors import InternalError, ServingError, truncate
+from lsp_keras.serving.execution.calls import Call
 from lsp_keras.serving.grpc.descriptors import service_names
+from lsp_keras.serving.grpc.reader import RequestReader
 from lsp_keras.serving.observability.requests import Observation, Observer
 from lsp_keras.serving.services.inference import InferenceService, model_spec
 from lsp_keras.serving.services.management import ManagementService
@@ -50,67 +40,6 @@ HEALTH_NAMES = (
     "tensorflow.serving.PredictionService",
     "tensorflow.serving.ModelService",
 )
-
-
-class RequestReader:
-    """Parses messages within the memory budget, large ones off the event loop.
-
-    Args:
-        budget: Memory for all requests.
-        offload: Where large messages are parsed.
-        receive_seconds: Time for a message to arrive.
-    """
-
-    def __init__(
-        self, budget: MemoryBudget, offload: Offload, receive_seconds: float = 30.0
-    ) -> None:
-        self._budget = budget
-        self._offload = offload
-        self._receive_seconds = receive_seconds
-
-    def lease(self) -> Any:
-        """Memory for one request."""
-        return self._budget.lease()
-
-    async def receive(self, context: Any) -> bytes:
-        """The bytes of a request's message.
-
-        Raises:
-            InvalidArgumentError: The client sends none.
-            DeadlineExceededError: It did not arrive in time.
-        """
-        try:
-            async with asyncio.timeout(self._receive_seconds):
-                data = await context.read()
-        except TimeoutError:
-            raise DeadlineExceededError("The message did not arrive in time.") from None
-        if data is grpc.aio.EOF:
-            raise InvalidArgumentError("The call has no message.")
-        return bytes(data)
-
-    async def read(self, message_class: Any, data: bytes, call: Call) -> Any:
-        """The message.
-
-        Args:
-            message_class: Its type.
-            data: As it was sent.
-            call: Its request.
-
-        Raises:
-            ServingError: It is none, or would take more memory than there is.
-        """
-
-        def parse() -> Any:
-            if len(data) > SMALL_BYTES:
-                call.lease.grow(wire_cost(data, message_class.DESCRIPTOR))
-            try:
-                return message_class.FromString(data)
-            except DecodeError:
-                raise InvalidArgumentError("The message cannot be parsed.") from None
-
-        call.size = len(data)
-        call.lease.grow(len(data))
-        return await self._offload.run(call, call.size, parse)
 
 
 class _Handlers:

@@ -252,6 +252,20 @@ def test_tls_for_rest_and_grpc(affine_folder, certificate) -> None:
             assert stub.Predict(grpc_request(), timeout=10).outputs
 
 
+def test_a_tls_handshake_must_come_to_an_end(affine_folder, certificate) -> None:
+    key, chain = certificate
+    tls = TLSOptions(key.read_bytes(), chain.read_bytes())
+    with start(affine_folder, tls=tls, header_seconds=0.5) as server:
+        for port in (server.rest_port, server.grpc_port):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+            connection.sendall(b"\x16\x03\x01")
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(4096):
+                    pass
+        answer = requests.post(url(server, scheme="https"), json=ZERO, verify=chain, timeout=10)
+        assert answer.ok
+
+
 def test_cors_by_option(affine_folder) -> None:
     with start(affine_folder, cors=True) as server:
         origin = {"Origin": "http://localhost:3000"}
