@@ -99,7 +99,7 @@ def test_predict_says_what_is_wrong(run_cli, url: str, tmp_path) -> None:
     (tmp_path / "text.png").write_text("no image")
     broken = run_cli("predict", "--url", url, "text.png")
     assert broken.returncode == 1
-    assert "Unknown image file format" in broken.stderr
+    assert "no image of a format that can be served" in broken.stderr
     silent = run_cli("predict", "--url", "http://127.0.0.1:9/v1/models/m", "text.png")
     assert silent.returncode == 1
     assert "does not answer" in silent.stderr
