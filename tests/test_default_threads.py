@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 THREAT = ThreatModel.parse("8/255")
 # TensorFlow 2.20 died in the gradient of a 1x1 filter with stride 2 at odd batches below 64.
-ODD_COUNTS = (1, 13, 31)
+ODD_COUNTS = (1, 13)
 
 
 @pytest.fixture(scope="module")
