@@ -46,6 +46,7 @@ def make_plan(
     norm: str | None,
     cascade: bool,
     settings: Mapping[str, Any],
+    by_attack: Mapping[str, Mapping[str, Any]],
 ) -> Plan:
     """The attacks that the options of the command name.
 
@@ -57,6 +58,7 @@ def make_plan(
         norm: Likewise.
         cascade: Whether each attack runs on what the ones before left.
         settings: Constructor arguments, `None` where none is given.
+        by_attack: Constructor arguments of single attacks.
 
     Raises:
         InputError: Something is unknown, or contradicts what a suite states.
@@ -65,12 +67,20 @@ def make_plan(
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
     if names is None and suite in STATED:
-        given = {"epsilon": epsilon, "norm": norm, **settings, "cascade": cascade or None}
+        given = {
+            "epsilon": epsilon,
+            "norm": norm,
+            **settings,
+            "settings": by_attack or None,
+            "cascade": cascade or None,
+        }
         return _stated(model, suite, [name for name, value in given.items() if value is not None])
     norm = norm or "linf"
     threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
     chosen = names.split(",") if names is not None else evaluation.SUITES[suite]
-    attacks = evaluation.build_attacks([name.strip() for name in chosen], threat, settings)
+    attacks = evaluation.build_attacks(
+        [name.strip() for name in chosen], threat, settings, by_attack
+    )
     if cascade:
         attacks = evaluation.cascade(attacks, threat)
     return Plan("-".join(attacks) if names is not None else suite, {threat: attacks})

@@ -1,6 +1,6 @@
 """Options made from the settings of a training run, and their merging with a recipe."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType
@@ -10,7 +10,14 @@ import click
 from click.core import ParameterSource
 
 from lsp_keras import registry
-from lsp_keras.cli._sections import SectionedCommand, SettingOption, number_or_fraction
+from lsp_keras.cli._sections import SectionedCommand
+from lsp_keras.cli._setting_options import (
+    SettingOption,
+    dashed,
+    option_names,
+    option_type,
+    with_default,
+)
 from lsp_keras.runs import FitConfig, find_recipe
 from lsp_keras.runs.config import config_from_layers, run_settings, unit_flags
 from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag
@@ -131,13 +138,13 @@ def _unit_option(flag: Flag) -> Callable[..., Any]:
         names = [f"--{flag.section}/--no-{flag.section}"]
         text = f"Add the regularizer {flag.section}."
     else:
-        names = [_names(name, argument.kinds) for name in (flag.name, *flag.hidden)]
+        names = [option_names(name, argument.kinds) for name in (flag.name, *flag.hidden)]
         text = argument.help
     return click.option(
         *names,
         flag.name,
         cls=SettingOption,
-        type=_click_type(argument.kinds, argument.choices or _registered(argument.registered)),
+        type=option_type(argument.kinds, argument.choices, argument.registered),
         default=None,
         help=text,
         title=title,
@@ -152,11 +159,7 @@ def _help(argument: Argument, section: str) -> str:
         return f"{argument.help}  [default: the attack's]"
     if argument.name in INHERITED and section != "attack":
         return f"{argument.help}  [default: the run's]"
-    value = argument.default
-    if isinstance(value, bool):
-        value = "on" if value else "off"
-    known = isinstance(value, int | float | str)
-    return f"{argument.help}  [default: {value}]" if known else argument.help
+    return with_default(argument)
 
 
 def _adv_option() -> Callable[..., Any]:
@@ -179,10 +182,10 @@ def _run_options() -> list[Callable[..., Any]]:
         options.append(
             click.option(
                 *_ALIASES.get(name, ()),
-                _names(name, plain),
+                option_names(name, plain),
                 name,
                 cls=SettingOption,
-                type=_click_type(plain, choices),
+                type=option_type(plain, choices),
                 default=default,
                 show_default=default is not None,
                 help=text,
@@ -190,23 +193,6 @@ def _run_options() -> list[Callable[..., Any]]:
             )
         )
     return options
-
-
-def _names(name: str, kinds: Sequence[type]) -> str:
-    flag = name.replace("_", "-")
-    return f"--{flag}/--no-{flag}" if tuple(kinds) == (bool,) else f"--{flag}"
-
-
-def _click_type(kinds: Sequence[type], choices: Sequence[str]) -> Any:
-    if choices:
-        return click.Choice(list(choices))
-    if tuple(kinds) == (bool,):
-        return None
-    return number_or_fraction if {float, str} <= set(kinds) else kinds[0]
-
-
-def _registered(kind: str | None) -> list[str]:
-    return [] if kind is None else registry.names(kind)
 
 
 def _note_old_names(path: Path, old: Mapping[str, tuple[str, ...]]) -> None:
@@ -231,10 +217,6 @@ def _refuse_idle(config: FitConfig, typed: dict[str, Any]) -> None:
     for name in typed:
         place = places.get(name, ())
         if len(place) > 2 and place[0] == REGULARIZERS and place[1] not in config.regularizers:
-            raise InputError(f"{_dashed(name)} does nothing without --{place[1]}.")
+            raise InputError(f"{dashed(name)} does nothing without --{place[1]}.")
     if "awp_warmup" in typed and not config.awp:
         raise InputError("--awp-warmup does nothing without --awp.")
-
-
-def _dashed(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

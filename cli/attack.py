@@ -9,11 +9,17 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._attack_plan import SUITES, make_plan
+from lsp_keras.cli._attack_settings import (
+    AttackCommand,
+    attack_setting_options,
+    read_settings,
+    typed_settings,
+)
 from lsp_keras.cli._options import attack_options, quiet_option
 from lsp_keras.validation import InputError
 
 
-@click.command()
+@click.command(cls=AttackCommand)
 @click.argument("model", metavar="[RUN|MODEL]", required=False, type=click.Path(path_type=Path))
 @click.option("--url", help="Attack a served model instead: http://HOST:PORT/v1/models/NAME.")
 @click.option(
@@ -35,9 +41,7 @@ from lsp_keras.validation import InputError
     type=click.Choice(["linf", "l2", "l1"]),
     help="Norm of the perturbation.  [default: linf]",
 )
-@click.option("--steps", type=click.IntRange(1), help="Steps of iterative attacks.")
-@click.option("--step-size", help="Length of a step, such as 2/255.")
-@click.option("--restarts", type=click.IntRange(1), help="Random starts of attacks that have them.")
+@attack_setting_options
 @click.option("--num-examples", type=click.IntRange(1), help="Only the first so many test images.")
 @click.option(
     "--save-examples",
@@ -54,9 +58,7 @@ def command(
     cascade: bool,
     epsilon: str | None,
     norm: str | None,
-    steps: int | None,
-    step_size: str | None,
-    restarts: int | None,
+    settings: Path | None,
     num_examples: int | None,
     dataset: str | None,
     data_dir: Path | None,
@@ -68,6 +70,7 @@ def command(
     seed: int,
     save_examples: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Attack a model's test images and measure what accuracy is left.
 
@@ -77,7 +80,7 @@ def command(
     stopped.
 
     \b
-    lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --steps 20
+    lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --num-steps 20
     lsp-keras attack runs/svhn-at+lsp --suite autoattack --num-examples 1000
     lsp-keras attack runs/cifar10-at --suite paper
     lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
@@ -94,6 +97,9 @@ def command(
 
     if suite is not None and names is not None:
         raise InputError("Give --suite or --attacks, not both.")
+    by_attack = read_settings(settings)
+    if suite is None and names is None and by_attack:
+        names = ",".join(by_attack)
     plan = make_plan(
         model,
         suite or ("black-box" if url else "quick"),
@@ -101,7 +107,8 @@ def command(
         epsilon=epsilon,
         norm=norm,
         cascade=cascade,
-        settings={"num_steps": steps, "step_size": step_size, "num_restarts": restarts},
+        settings=typed_settings(options),
+        by_attack=by_attack,
     )
     load_images = functools.partial(
         load_test_images,

@@ -7,7 +7,8 @@ import click
 
 from lsp_keras import registry, zoo
 
-_KINDS = {f"{kind}s": kind for kind in ("attack", "dataset", "method", "model", "regularizer")}
+_PLURALS = {"loss": "losses"}
+_KINDS = {_PLURALS.get(kind, f"{kind}s"): kind for kind in registry.KINDS if kind != "recipe"}
 
 
 @click.command()

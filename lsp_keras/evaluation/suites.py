@@ -26,7 +26,10 @@ def suite_attacks(suite: str, threat: ThreatModel) -> dict[str, Attack]:
 
 
 def build_attacks(
-    names: Sequence[str], threat: ThreatModel, options: Mapping[str, Any] | None = None
+    names: Sequence[str],
+    threat: ThreatModel,
+    options: Mapping[str, Any] | None = None,
+    by_attack: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Attack]:
     """One attack for each name; an option goes to all attacks that have it.
 
@@ -34,6 +37,7 @@ def build_attacks(
         names: As the registry knows them.
         threat: What the attacker may do.
         options: Constructor arguments by name; `None` keeps an attack's own default.
+        by_attack: Constructor arguments of single attacks, which `options` override.
 
     Raises:
         InputError: A name is unknown or repeated, or no attack has one of the options.
@@ -56,7 +60,10 @@ def build_attacks(
         name: kind(
             epsilon=threat.epsilon,
             norm=threat.norm,
-            **{key: value for key, value in given.items() if key in accepted[name]},
+            **{
+                **(by_attack or {}).get(name, {}),
+                **{key: value for key, value in given.items() if key in accepted[name]},
+            },
         )
         for name, kind in classes.items()
     }

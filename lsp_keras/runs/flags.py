@@ -75,7 +75,7 @@ def flags(reserved: tuple[str, ...]) -> tuple[Flag, ...]:
     found: list[Flag] = []
     for section in SECTIONS:
         found.append(Flag(section, (section, "name"), _choice(section)))
-        found.extend(_named(_of_section(section), section, taken, found))
+        found.extend(_named(settings_by_unit(section), section, taken, found))
     for name in registry.names("regularizer")[::-1]:
         found.append(Flag(name, (REGULARIZERS, name), Argument(name, (bool,))))
         found.extend(_of_regularizer(name))
@@ -90,7 +90,7 @@ def _choice(section: str) -> Argument:
     return Argument(section, (str,), choices=choices, help=_CHOICE_HELP[section])
 
 
-def _of_section(section: str) -> dict[str, dict[str, Argument]]:
+def settings_by_unit(section: str) -> dict[str, dict[str, Argument]]:
     """`{setting: {unit: argument}}`."""
     found: dict[str, dict[str, Argument]] = {}
     for unit in registry.names(section):
@@ -110,7 +110,7 @@ def _named(
         Flag(
             name if name not in used else f"{section}_{name}",
             (section, name),
-            _together(list(units.values())),
+            together(list(units.values())),
             units,
         )
         for name, units in settings.items()
@@ -135,7 +135,7 @@ def _of_choices(found: list[Flag], taken: set[str]) -> list[Flag]:
     for flag in found:
         kind = flag.argument.registered
         if kind is not None:
-            named = _named(_of_section(kind), kind, taken, [*found, *inner])
+            named = _named(settings_by_unit(kind), kind, taken, [*found, *inner])
             inner += [replace(item, place=(*flag.place, item.place[-1])) for item in named]
     return inner
 
@@ -155,7 +155,7 @@ def _with_hidden(found: list[Flag], taken: set[str]) -> Iterable[Flag]:
         yield replace(flag, hidden=(*names, *([old[flag.place]] if flag.place in old else [])))
 
 
-def _together(arguments: list[Argument]) -> Argument:
+def together(arguments: list[Argument]) -> Argument:
     """One argument that takes what any of them takes."""
     kinds = tuple(dict.fromkeys(kind for item in arguments for kind in item.kinds))
     choices = tuple(dict.fromkeys(choice for item in arguments for choice in item.choices))

@@ -52,7 +52,7 @@ def attack(*arguments):
 
 
 def test_a_run_is_attacked_and_its_record_kept(run_cli, run) -> None:
-    options = ("--attacks", "fgsm,pgd", "--epsilon", "8/255", "--steps", 5, "--batch-size", 25)
+    options = ("--attacks", "fgsm,pgd", "--epsilon", "8/255", "--num-steps", 5, "--batch-size", 25)
     done = run_cli("attack", run, *options)
     assert done.returncode == 0, done.stderr
     assert "not from AutoAttack" in " ".join(done.stdout.split())
@@ -71,7 +71,7 @@ def test_a_run_is_attacked_and_its_record_kept(run_cli, run) -> None:
 
 
 def test_json_goes_to_stdout_alone_and_the_seed_decides_it(run) -> None:
-    options = (run, "--attacks", "pgd", "--num-examples", 20, "--restarts", 2, "--json")
+    options = (run, "--attacks", "pgd", "--num-examples", 20, "--num-restarts", 2, "--json")
     records = [json.loads(attack(*options, "--seed", seed).stdout) for seed in (0, 0)]
     for record in records:
         record.pop("seconds")
@@ -108,7 +108,7 @@ def test_l2_has_its_own_default_radius(run) -> None:
         (["--epsilon", "8"], "did you mean 8/255"),
         (["--attacks", "pgdd"], "Did you mean 'pgd'"),
         (["--attacks", "pgd,pgd"], "must be named once"),
-        (["--attacks", "fgsm", "--steps", "3"], "None of the attacks fgsm has a `num_steps`"),
+        (["--attacks", "fgsm", "--num-steps", "3"], "None of the attacks fgsm has a `num_steps`"),
         (["--num-examples", "1000"], "more than the 60 test images"),
         (["--weights", "last"], "without last.keras"),
         (["--suite", "quick", "--attacks", "pgd"], "not both"),
