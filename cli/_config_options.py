@@ -135,7 +135,7 @@ def _unit_option(flag: Flag) -> Callable[..., Any]:
     argument = flag.argument
     title = _SECTION_TITLES.get(flag.section, "Regularizers")
     if flag.place == (REGULARIZERS, flag.section):
-        names = [f"--{flag.section}/--no-{flag.section}"]
+        names = [option_names(flag.section, (bool,))]
         text = f"Add the regularizer {flag.section}."
     else:
         names = [option_names(name, argument.kinds) for name in (flag.name, *flag.hidden)]
@@ -217,6 +217,6 @@ def _refuse_idle(config: FitConfig, typed: dict[str, Any]) -> None:
     for name in typed:
         place = places.get(name, ())
         if len(place) > 2 and place[0] == REGULARIZERS and place[1] not in config.regularizers:
-            raise InputError(f"{dashed(name)} does nothing without --{place[1]}.")
+            raise InputError(f"{dashed(name)} does nothing without {dashed(place[1])}.")
     if "awp_warmup" in typed and not config.awp:
         raise InputError("--awp-warmup does nothing without --awp.")

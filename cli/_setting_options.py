@@ -89,7 +89,7 @@ def option_type(
         choices: The values that it accepts, where they are listed.
         registered: Kind of unit that it names.
     """
-    choices = choices if registered is None else registry.names(registered)
+    choices = choices if registered is None else registry.choices(registered)
     if choices:
         return click.Choice(list(choices))
     if tuple(kinds) == (bool,):

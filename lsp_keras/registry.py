@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lsp_keras.signatures import Argument, arguments_of, attribute_of, read_source
+from lsp_keras.signatures import REQUIRED, Argument, arguments_of, attribute_of, read_source
 from lsp_keras.validation import InputError, check_choice, listing, nearest
 
 _ROOT = Path(__file__).parent
@@ -33,6 +33,8 @@ _PACKAGES = {
     "regularizer": "regularizers",
 }
 KINDS = (*_PACKAGES, "recipe")
+# What a method can give a loss that it knows nothing else of.
+_OF_LABELS = {"labels", "logits"}
 # What a unit's name may end with beside the file's stem.
 _SUFFIXES = {"loss": "loss", "method": "trainer"}
 
@@ -68,10 +70,10 @@ def check(kind: str, name: str) -> str:
         InputError: There is none; the message lists the names and the nearest match.
     """
     stem = name.replace("-", "_")
-    choices = names(kind)
-    if stem not in choices:
+    known = names(kind)
+    if stem not in known:
         raise InputError(
-            f"Unknown {kind}: {name!r}.{nearest(stem, choices)} It must be {listing(choices)}."
+            f"Unknown {kind}: {name!r}.{nearest(stem, known)} It must be {listing(known)}."
         )
     return stem
 
@@ -104,6 +106,30 @@ def unit_name(kind: str, name: str) -> str:
             f"{_suffix_hint(kind)}. It defines {', '.join(public) or 'none'}."
         )
     return found[0]
+
+
+def choices(kind: str) -> list[str]:
+    """Names that a setting of some unit may choose from.
+
+    These are all of the kind, but of the losses those of `(labels, logits)` alone: others need
+    what only one method has.
+    """
+    return [name for name in names(kind) if kind != "loss" or _required(kind, name) == _OF_LABELS]
+
+
+def check_chosen(kind: str, name: str) -> str:
+    """The file stem that a name stands for, if a setting may choose it.
+
+    Raises:
+        InputError: There is no such name, or a setting cannot choose it.
+    """
+    stem = check(kind, name)
+    if stem not in choices(kind):
+        raise InputError(
+            f"The {kind} {stem} needs {', '.join(sorted(_required(kind, stem)))}. It must be "
+            f"{listing(choices(kind))}."
+        )
+    return stem
 
 
 def split(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -176,6 +202,10 @@ def summary(kind: str, name: str) -> str:
     """First line of the file's docstring, read without importing it."""
     place = _place(kind, check(kind, name))
     return read_source(place.path).docstring.partition("\n")[0]
+
+
+def _required(kind: str, name: str) -> set[str]:
+    return {item.name for item in arguments(kind, name).values() if item.default is REQUIRED}
 
 
 def _folder(kind: str) -> Path:

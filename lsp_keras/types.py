@@ -37,6 +37,7 @@ class Registered(NamedTuple):
 
 # A unit's name, or a mapping of `name` and of arguments of its own.
 DivergenceChoice = Annotated[str | Mapping[str, Any], Registered("divergence")]
+LossChoice = Annotated[str | Mapping[str, Any], Registered("loss")]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 
+from lsp_keras.losses._terms import Terms, Weights, weighted_sum
 from lsp_keras.ops.objectives import cross_entropy, kl, largest_other, true_logit
 
-__all__ = ["margin_term", "mart_loss", "weighted_kl"]
+__all__ = ["margin_term", "mart_loss", "mart_terms", "mart_weights", "weighted_kl"]
 
 # Keeps the logarithm finite for an example that is wrong with certainty.
 _ABOVE_ONE = 1.0001
@@ -42,9 +43,28 @@ def mart_loss(
         paper, and unlike the code, the weight is 1 - p_y without 1e-7 added, and probabilities
         within the divergence are not raised by 1e-12: their logarithms are exact here.
     """
-    adversarial_cross_entropy = cross_entropy(labels, tf.cast(adversarial_logits, tf.float32))
-    boosted = adversarial_cross_entropy + margin_term(labels, adversarial_logits)
-    return boosted + beta * weighted_kl(labels, clean_logits, adversarial_logits)
+    terms = mart_terms(labels, clean_logits, adversarial_logits)
+    return weighted_sum(terms, mart_weights(beta))
+
+
+def mart_terms(labels: tf.Tensor, clean_logits: tf.Tensor, adversarial_logits: tf.Tensor) -> Terms:
+    """CE(f(x'), y) as `cross_entropy`, `margin` and `weighted_kl`, float32 `(batch,)`.
+
+    Args:
+        labels: int `(batch,)`.
+        clean_logits: float `(batch, classes)`.
+        adversarial_logits: float `(batch, classes)`.
+    """
+    return {
+        "cross_entropy": cross_entropy(labels, tf.cast(adversarial_logits, tf.float32)),
+        "margin": margin_term(labels, adversarial_logits),
+        "weighted_kl": weighted_kl(labels, clean_logits, adversarial_logits),
+    }
+
+
+def mart_weights(beta: float) -> Weights:
+    """What each term is multiplied by."""
+    return {"cross_entropy": 1.0, "margin": 1.0, "weighted_kl": beta}
 
 
 def margin_term(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -2,10 +2,11 @@
 
 import tensorflow as tf
 
+from lsp_keras.losses._terms import Terms, Weights, weighted_sum
+from lsp_keras.losses.smoothed_cross_entropy import smoothed_cross_entropy
 from lsp_keras.ops.norms import nuclear_norm
-from lsp_keras.ops.objectives import cross_entropy
 
-__all__ = ["nuat_loss", "nuclear_distance"]
+__all__ = ["nuat_loss", "nuat_terms", "nuat_weights", "nuclear_distance"]
 
 
 def nuat_loss(
@@ -35,9 +36,34 @@ def nuat_loss(
         Sriramanan et al., Towards Efficient and Effective Adversarial Training, NeurIPS 2021;
         github.com/val-iisc/NuAT.
     """
-    clean_logits = tf.cast(clean_logits, tf.float32)
-    distances = nuclear_distance(clean_logits, adversarial_logits)
-    return cross_entropy(labels, clean_logits) + beta * distances
+    terms = nuat_terms(labels, clean_logits, adversarial_logits)
+    return weighted_sum(terms, nuat_weights(beta))
+
+
+def nuat_terms(
+    labels: tf.Tensor,
+    clean_logits: tf.Tensor,
+    adversarial_logits: tf.Tensor,
+    *,
+    smoothing: float = 0.0,
+) -> Terms:
+    """CE(f(x), y) as `cross_entropy` and the nuclear distance as `nuclear`, float32 `(batch,)`.
+
+    Args:
+        labels: int `(batch,)`.
+        clean_logits: float `(batch, classes)`.
+        adversarial_logits: float `(batch, classes)`.
+        smoothing: Share of each label that is spread over all classes, in [0, 1).
+    """
+    return {
+        "cross_entropy": smoothed_cross_entropy(labels, clean_logits, smoothing=smoothing),
+        "nuclear": nuclear_distance(clean_logits, adversarial_logits),
+    }
+
+
+def nuat_weights(beta: float | tf.Tensor) -> Weights:
+    """What each term is multiplied by."""
+    return {"cross_entropy": 1.0, "nuclear": beta}
 
 
 def nuclear_distance(clean_logits: tf.Tensor, adversarial_logits: tf.Tensor) -> tf.Tensor:

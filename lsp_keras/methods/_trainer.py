@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.classifiers import trainable
+from lsp_keras.losses._terms import Terms as Terms
+from lsp_keras.losses._terms import Weights as Weights
 from lsp_keras.losses.smoothed_cross_entropy import smoothed_cross_entropy
 from lsp_keras.methods._averaging import WeightAverage
 from lsp_keras.methods._awp import descend_nearby
@@ -22,9 +24,6 @@ from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Outputs, Regularizer, Step
 from lsp_keras.regularizers._passes import training_pass
 from lsp_keras.validation import InputError
-
-Terms = Mapping[str, tf.Tensor]
-Weights = Mapping[str, float | tf.Tensor]
 
 _LARGEST_SEED = 2**31
 _SEED_STRIDE = 2**32

@@ -1,20 +1,24 @@
 """Adversarial training: cross-entropy on PGD images; with `lsp` the paper's LSP+."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import keras
 import tensorflow as tf
 
+from lsp_keras.attacks import Attack
 from lsp_keras.methods._adversarial import AdversarialTrainer
+from lsp_keras.methods._criterion import CriterionTrainer, check_criterion
 from lsp_keras.methods._trainer import Terms
-from lsp_keras.regularizers import Anchor, Batch
+from lsp_keras.regularizers import Anchor, Batch, Regularizer
+from lsp_keras.types import LossChoice
 
 __all__ = ["ATTrainer"]
 
 
 @keras.saving.register_keras_serializable("lsp_keras")
-class ATTrainer(AdversarialTrainer):
-    """Minimizes the cross-entropy of adversarial images.
+class ATTrainer(CriterionTrainer, AdversarialTrainer):
+    """Minimizes the cross-entropy of adversarial images, or another loss.
 
     The attack sees the classifier in inference mode. BatchNorm's moving averages follow the
     adversarial images. With the regularizer `LSP` this is the paper's LSP+ (Eq. 11): the anchor
@@ -27,6 +31,8 @@ class ATTrainer(AdversarialTrainer):
             `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10)`.
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.
+        criterion: Loss of labels and logits to minimize in place of the cross-entropy: its name,
+            or a mapping of its `name` and its settings.
         regularizers: Terms to add.
         seed: Of all random draws in training, such as the attack's starts.
         name: Of the model.
@@ -41,7 +47,29 @@ class ATTrainer(AdversarialTrainer):
 
     smooths_labels: ClassVar[bool] = True
 
+    def __init__(
+        self,
+        classifier: keras.Model,
+        *,
+        attack: Attack,
+        warmup_steps: int = 0,
+        criterion: LossChoice | None = None,
+        regularizers: Sequence[Regularizer] = (),
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        self.criterion = check_criterion(criterion)
+        AdversarialTrainer.__init__(
+            self,
+            classifier,
+            attack=attack,
+            warmup_steps=warmup_steps,
+            regularizers=regularizers,
+            seed=seed,
+            name=name,
+        )
+
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(perturbed, batch)
-        return {"cross_entropy": self.cross_entropy(batch["labels"], anchor.logits)}, anchor
+        return self.criterion_terms(batch["labels"], anchor.logits), anchor

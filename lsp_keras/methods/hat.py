@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
+from lsp_keras.losses.hat import hat_terms, hat_weights
 from lsp_keras.methods._adversarial import AdversarialTrainer
 from lsp_keras.methods._trainer import Terms, Weights
-from lsp_keras.ops.objectives import cross_entropy, kl
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import InputError, check_positive
 
@@ -102,7 +102,7 @@ class HATTrainer(AdversarialTrainer):
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
         """See `RobustTrainer.term_weights`."""
-        return {"cross_entropy": 1.0, "kl": self.beta, "helper": self.gamma}
+        return hat_weights(self.beta, self.gamma)
 
     def compute_terms(
         self, batch: Batch, perturbed: tuple[tf.Tensor, tf.Tensor]
@@ -112,11 +112,14 @@ class HATTrainer(AdversarialTrainer):
         clean_logits, anchor = self.clean_and_adversarial(batch, adversarial)
         stretched = images + self.stretch * (adversarial - images)
         stretched_logits = self.forward(stretched).logits
-        terms = {
-            "cross_entropy": self.cross_entropy(batch["labels"], clean_logits),
-            "kl": kl(clean_logits, anchor.logits),
-            "helper": cross_entropy(helper_labels, stretched_logits),
-        }
+        terms = hat_terms(
+            batch["labels"],
+            clean_logits,
+            anchor.logits,
+            stretched_logits,
+            helper_labels,
+            smoothing=self.options.label_smoothing,
+        )
         return terms, anchor
 
     def get_config(self) -> dict[str, Any]:

@@ -7,10 +7,9 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
-from lsp_keras.losses.mart import margin_term, weighted_kl
+from lsp_keras.losses.mart import mart_terms, mart_weights
 from lsp_keras.methods._adversarial import AdversarialTrainer
 from lsp_keras.methods._trainer import Terms, Weights
-from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import check_positive
 
@@ -77,18 +76,12 @@ class MARTTrainer(AdversarialTrainer):
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
         """See `RobustTrainer.term_weights`."""
-        return {"cross_entropy": 1.0, "margin": 1.0, "weighted_kl": self.beta}
+        return mart_weights(self.beta)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
-        labels = batch["labels"]
         clean_logits, anchor = self.clean_and_adversarial(batch, perturbed)
-        terms = {
-            "cross_entropy": cross_entropy(labels, anchor.logits),
-            "margin": margin_term(labels, anchor.logits),
-            "weighted_kl": weighted_kl(labels, clean_logits, anchor.logits),
-        }
-        return terms, anchor
+        return mart_terms(batch["labels"], clean_logits, anchor.logits), anchor
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""

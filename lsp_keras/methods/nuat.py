@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from lsp_keras.losses.nuat import nuclear_distance
+from lsp_keras.losses.nuat import nuat_terms, nuat_weights, nuclear_distance
 from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
@@ -116,17 +116,14 @@ class NuATTrainer(SingleStepTrainer):
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
         """See `RobustTrainer.term_weights`."""
-        return {"cross_entropy": 1.0, "nuclear": self._weight(iteration)}
+        return nuat_weights(self._weight(iteration))
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         clean = self.forward(batch["images"])
-        clean_logits = clean.logits
         anchor = replace(self.anchor_pass(perturbed, batch), clean=clean)
-        terms = {
-            "cross_entropy": self.cross_entropy(batch["labels"], clean_logits),
-            "nuclear": nuclear_distance(clean_logits, anchor.logits),
-        }
+        smoothing = self.options.label_smoothing
+        terms = nuat_terms(batch["labels"], clean.logits, anchor.logits, smoothing=smoothing)
         return terms, anchor
 
     def get_config(self) -> dict[str, Any]:

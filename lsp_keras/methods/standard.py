@@ -1,24 +1,29 @@
 """Standard training: cross-entropy on the images as they are; with `lsp` the paper's LSP."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
 
-from lsp_keras.methods._trainer import RobustTrainer, Terms
-from lsp_keras.regularizers import Anchor, Batch
+from lsp_keras.methods._criterion import CriterionTrainer, check_criterion
+from lsp_keras.methods._trainer import Terms
+from lsp_keras.regularizers import Anchor, Batch, Regularizer
+from lsp_keras.types import LossChoice
 
 __all__ = ["StandardTrainer"]
 
 
 @keras.saving.register_keras_serializable("lsp_keras")
-class StandardTrainer(RobustTrainer):
-    """Minimizes the cross-entropy of clean images.
+class StandardTrainer(CriterionTrainer):
+    """Minimizes the cross-entropy of clean images, or another loss.
 
     BatchNorm's moving averages follow the clean images. With the regularizer `LSP` this is the
     paper's LSP (Eq. 7). Saved are the classifier, the regularizers' settings and the seed.
 
     Args:
         classifier: Maps float images in [0, 1] to logits.
+        criterion: Loss of labels and logits to minimize in place of the cross-entropy: its name,
+            or a mapping of its `name` and its settings.
         regularizers: Terms to add.
         seed: Of all random draws in training.
         name: Of the model.
@@ -31,7 +36,19 @@ class StandardTrainer(RobustTrainer):
 
     smooths_labels: ClassVar[bool] = True
 
+    def __init__(
+        self,
+        classifier: keras.Model,
+        *,
+        criterion: LossChoice | None = None,
+        regularizers: Sequence[Regularizer] = (),
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        self.criterion = check_criterion(criterion)
+        super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
+
     def compute_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(batch["images"], batch)
-        return {"cross_entropy": self.cross_entropy(batch["labels"], anchor.logits)}, anchor
+        return self.criterion_terms(batch["labels"], anchor.logits), anchor

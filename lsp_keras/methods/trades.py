@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
+from lsp_keras.losses.trades import trades_terms, trades_weights
 from lsp_keras.methods._adversarial import AdversarialTrainer
 from lsp_keras.methods._trainer import Terms, Weights
-from lsp_keras.ops.objectives import kl
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import check_positive
 
@@ -77,16 +77,14 @@ class TRADESTrainer(AdversarialTrainer):
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
         """See `RobustTrainer.term_weights`."""
-        return {"cross_entropy": 1.0, "kl": self.beta}
+        return trades_weights(self.beta)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         """See `RobustTrainer.compute_terms`."""
         clean_logits, anchor = self.clean_and_adversarial(batch, perturbed)
-        terms = {
-            "cross_entropy": self.cross_entropy(batch["labels"], clean_logits),
-            "kl": kl(clean_logits, anchor.logits),
-        }
-        return terms, anchor
+        smoothing = self.options.label_smoothing
+        labels = batch["labels"]
+        return trades_terms(labels, clean_logits, anchor.logits, smoothing=smoothing), anchor
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""

@@ -93,7 +93,7 @@ def _choice(section: str) -> Argument:
 def settings_by_unit(section: str) -> dict[str, dict[str, Argument]]:
     """`{setting: {unit: argument}}`."""
     found: dict[str, dict[str, Argument]] = {}
-    for unit in registry.names(section):
+    for unit in registry.choices(section):
         for name, argument in settings_of(section, unit).items():
             found.setdefault(name, {})[unit] = argument
     return found

@@ -12,7 +12,7 @@ from lsp_keras.types import DEFAULT_EPSILONS
 from lsp_keras.validation import InputError, check_choice, nearest
 
 # What a run gives every unit itself, so that it is no setting of the unit's own.
-_GIVEN_BY_THE_RUN = {"num_classes", "name", "seed"}
+_GIVEN_BY_THE_RUN = {"num_classes", "num_images", "name", "seed"}
 _NO_AUGMENTATION = "none"
 _FILES = (".keras", ".h5", ".hdf5")
 _STEPS = re.compile(r"\b(Training steps|Steps)\b")
@@ -142,7 +142,7 @@ def check_value(name: str, value: Any, argument: Argument) -> None:
         return
     if argument.registered is not None:
         chosen, given = registry.split(value)
-        Unit(argument.registered, chosen, given)
+        Unit(argument.registered, registry.check_chosen(argument.registered, chosen), given)
         return
     kinds = (*argument.kinds, int) if float in argument.kinds else argument.kinds
     if type(value) not in kinds:

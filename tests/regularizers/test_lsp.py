@@ -141,7 +141,7 @@ def test_batches_without_neighbors_are_refused(
     ("options", "message"),
     [
         ({"weight": -1.0}, "`weight` must be zero or more"),
-        ({"divergence": "mse"}, "`divergence` must be one of"),
+        ({"divergence": "mse"}, "Unknown divergence: .* It must be one of"),
         ({"neighbor_batch_norm": "seperate"}, "Did you mean 'separate'"),
     ],
 )

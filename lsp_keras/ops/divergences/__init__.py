@@ -16,6 +16,8 @@ from lsp_keras import registry
 Divergence = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
+# Files are looked up while a graph is traced: plain Python, which AutoGraph must leave alone.
+@tf.autograph.experimental.do_not_convert
 def get(divergence: str | Mapping[str, Any]) -> Divergence:
     """A divergence by name.
 

@@ -1,0 +1,167 @@
+"""A new unit of each kind is one new file: listed, set, recorded and covered by its battery.
+
+The files in `dropped` are copied into a copy of the package, beside those that are there.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DROPPED = Path(__file__).parent / "dropped"
+# By kind, its name in `list`, and the setting that is its own.
+UNITS = {
+    "attacks": ("rounds", "num_rounds"),
+    "methods": ("veiled", "grayness"),
+    "regularizers": ("small_logits", "power"),
+    "models": ("one_convolution", "kernel_size"),
+    "augmentations": ("dim", "darkest"),
+    "datasets": ("stripes", "num_stripes"),
+    "losses": ("focal", "focus"),
+    "divergences": ("huber", "delta"),
+}
+OPTIONS = (  # noqa: SIM905
+    "--dataset stripes --num-stripes 4 --model one_convolution --kernel-size 5 --width 2 "
+    "--method veiled --grayness 0.25 --attack rounds --num-rounds 2 --num-steps 1 "
+    "--augmentation dim --darkest 0.75 --small-logits --small-logits-power 3 "
+    "--divergence huber --delta 0.05"
+).split()
+SECTIONS = """
+[dataset]
+name = "stripes"
+num_stripes = 4
+
+[model]
+name = "one_convolution"
+kernel_size = 5
+width = 2
+
+[attack]
+name = "rounds"
+num_rounds = 2
+num_steps = 1
+
+[method]
+name = "veiled"
+grayness = 0.25
+
+[augmentation]
+name = "dim"
+darkest = 0.75
+
+[regularizers.small_logits]
+power = 3.0
+
+[regularizers.lsp.divergence]
+name = "huber"
+delta = 0.05
+"""
+TINY = (  # noqa: SIM905
+    "--num-train 32 --validation-size 16 --num-test 16 --batch-size 16 --epochs 1 "
+    "--features pixels --num-neighbors 2"
+).split()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, its tests and the dropped files; nothing else is changed."""
+    root = tmp_path_factory.mktemp("copy")
+    for folder in ("lsp_keras", "cli", "serving", "tests"):
+        shutil.copytree(ROOT / folder, root / folder, symlinks=True)
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for path in DROPPED.rglob("*.py"):
+        target = root / "lsp_keras" / path.relative_to(DROPPED)
+        assert target.parent.is_dir()
+        assert not target.exists()
+        shutil.copy(path, target)
+    return root
+
+
+def run(copy: Path, *command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy), "XDG_CACHE_HOME": str(copy / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_it_is_listed(copy: Path, kind: str) -> None:
+    assert UNITS[kind][0] in json.loads(run(copy, "lsp_keras", "list", kind, "--json"))
+
+
+@pytest.fixture(scope="module")
+def typed(copy: Path) -> Path:
+    """A run with all of them, whose settings were typed."""
+    run(copy, "lsp_keras", "fit", *OPTIONS, *TINY, "--name", "typed")
+    return copy / "runs" / "typed"
+
+
+@pytest.mark.timeout(600)
+def test_its_setting_can_be_typed_and_is_recorded(typed: Path) -> None:
+    record = tomllib.loads((typed / "config.toml").read_text())
+    assert record["dataset"] == {"name": "stripes", "num_stripes": 4}
+    assert record["model"] == {"name": "one_convolution", "kernel_size": 5, "width": 2}
+    assert record["attack"].items() >= {"name": "rounds", "num_rounds": 2}.items()
+    assert record["method"] == {"name": "veiled", "grayness": 0.25}
+    assert record["augmentation"] == {"name": "dim", "darkest": 0.75}
+    assert record["regularizers"]["small_logits"] == {"weight": 0.01, "power": 3.0}
+    assert record["regularizers"]["lsp"]["divergence"] == {"name": "huber", "delta": 0.05}
+    # Not recorded alone: two stripes would be two classes.
+    assert len(json.loads((typed / "dataset.json").read_text())["class_names"]) == 4
+
+
+@pytest.mark.timeout(600)
+def test_toml_says_the_same(copy: Path, typed: Path) -> None:
+    (copy / "recipe.toml").write_text(SECTIONS)
+    run(copy, "lsp_keras", "fit", "--recipe", "recipe.toml", *TINY, "--name", "written")
+    written = copy / "runs" / "written"
+    assert (written / "config.toml").read_text() == (typed / "config.toml").read_text()
+    columns = [(path / "history.csv").read_text().splitlines() for path in (written, typed)]
+    assert columns[0][0] == columns[1][0]
+    assert "small_logits" in columns[0][0]
+
+
+@pytest.mark.timeout(600)
+def test_a_loss_is_chosen_as_the_criterion(copy: Path) -> None:
+    options = ["--dataset", "stripes", "--model", "one_convolution", "--no-lsp", *TINY]
+    options += ["--criterion", "focal", "--focus", "1.5", "--name", "focal"]
+    run(copy, "lsp_keras", "fit", *options)
+    folder = copy / "runs" / "focal"
+    record = tomllib.loads((folder / "config.toml").read_text())
+    assert record["method"]["criterion"] == {"name": "focal", "focus": 1.5}
+    assert "focal" in (folder / "history.csv").read_text().splitlines()[0]
+
+
+@pytest.mark.timeout(600)
+def test_an_attack_is_set_in_an_evaluation_too(copy: Path, typed: Path) -> None:
+    (copy / "attacks.toml").write_text("[attacks.rounds]\nnum_rounds = 3\nnum_steps = 2\n")
+    command = ["lsp_keras", "attack", str(typed), "--num-examples", "8", "--json"]
+    written = json.loads(run(copy, *command, "--settings", "attacks.toml"))
+    settings = ["--attacks", "rounds", "--num-rounds", "3", "--num-steps", "2"]
+    for record in (written, json.loads(run(copy, *command, *settings))):
+        config = record["attacks"]["rounds"]["config"]
+        assert (config["num_rounds"], config["num_steps"]) == (3, 2)
+
+
+@pytest.mark.timeout(900)
+def test_its_battery_covers_it(copy: Path) -> None:
+    """Each contract's tests run over the new name, without any edit of them."""
+    names = " or ".join(name for name, _ in UNITS.values())
+    command = ["pytest", "-v", "-p", "no:cacheprovider", "tests/contracts", "-k", names]
+    printed = run(copy, *command, "--ignore", "tests/contracts/test_drop_in.py")
+    for kind, (name, _) in UNITS.items():
+        battery = f"tests/contracts/test_{kind}.py"
+        lines = [line for line in printed.splitlines() if line.startswith(battery)]
+        passed = [line for line in lines if name in line and "PASSED" in line]
+        assert len(passed) > 2, (kind, lines)
