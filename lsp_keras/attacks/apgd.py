@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ class APGD(StagedAttack):
         norm: Norm = "linf",
         num_steps: int = 100,
         num_restarts: int = 1,
-        objective: str = "cross_entropy",
+        objective: Literal["cross_entropy", "dlr", "margin", "targeted_dlr"] = "cross_entropy",
         num_targets: int = 9,
         rho: float = 0.75,
         num_samples: int = 1,

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._ensemble import Ensemble
@@ -51,7 +51,11 @@ class AutoAttack(Ensemble):
     supported_norms = ("linf", "l2", "l1")
 
     def __init__(
-        self, *, epsilon: float | str, norm: Norm = "linf", version: str = "standard"
+        self,
+        *,
+        epsilon: float | str,
+        norm: Norm = "linf",
+        version: Literal["standard", "plus", "rand"] = "standard",
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.version = check_choice("version", version, _VERSIONS)

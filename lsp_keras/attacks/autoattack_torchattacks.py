@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._ensemble import Ensemble
@@ -42,6 +42,7 @@ class AutoAttackTorchattacks(Ensemble):
     def _build(self, num_classes: int) -> Mapping[str, Attack]:
         ball: dict[str, Any] = {"epsilon": self.epsilon, "norm": self.norm}
         short: dict[str, Any] = {"num_steps": _NUM_STEPS, "num_targets": max(num_classes - 1, 1)}
+        objective: Literal["targeted_dlr", "margin"]
         objective = "targeted_dlr" if num_classes >= 4 else "margin"
         return {
             "apgd-ce": APGD(**ball, num_steps=_NUM_STEPS, objective="softmax_cross_entropy"),

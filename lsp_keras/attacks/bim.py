@@ -2,7 +2,7 @@
 
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.ops.objectives import Objective
-from lsp_keras.types import Norm
+from lsp_keras.types import Norm, ObjectiveName
 
 __all__ = ["BIM"]
 
@@ -30,7 +30,7 @@ class BIM(PGD):
         norm: Norm = "linf",
         step_size: float | str | None = None,
         num_steps: int = 10,
-        objective: str | Objective = "cross_entropy",
+        objective: ObjectiveName | Objective = "cross_entropy",
     ) -> None:
         super().__init__(
             epsilon=epsilon,

@@ -8,7 +8,7 @@ from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS
 from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import objectives
 from lsp_keras.ops.gradients import with_unit_gradient
-from lsp_keras.types import Norm
+from lsp_keras.types import Norm, ObjectiveName
 
 __all__ = ["FGSM"]
 
@@ -34,7 +34,7 @@ class FGSM(Attack):
         *,
         epsilon: float | str,
         norm: Norm = "linf",
-        objective: str | objectives.Objective = "cross_entropy",
+        objective: ObjectiveName | objectives.Objective = "cross_entropy",
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         objectives.get(objective)

@@ -9,7 +9,7 @@ from lsp_keras.attacks._problem import Problem
 from lsp_keras.ops import objectives
 from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.ops.loops import in_turn
-from lsp_keras.types import Norm
+from lsp_keras.types import Norm, ObjectiveName
 from lsp_keras.validation import check_positive
 
 __all__ = ["MIM"]
@@ -46,7 +46,7 @@ class MIM(Attack):
         step_size: float | str | None = None,
         num_steps: int = 10,
         decay: float = 1.0,
-        objective: str | objectives.Objective = "cross_entropy",
+        objective: ObjectiveName | objectives.Objective = "cross_entropy",
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_steps = check_count("num_steps", num_steps)

@@ -1,6 +1,7 @@
 """Projected gradient descent with random starts and restarts."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
@@ -19,7 +20,7 @@ from lsp_keras.ops import objectives
 from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
-from lsp_keras.types import Norm
+from lsp_keras.types import Norm, ObjectiveName, StartName
 from lsp_keras.validation import InputError, check_choice
 
 __all__ = ["PGD"]
@@ -68,8 +69,8 @@ class PGD(Attack):
         num_steps: int = 10,
         num_restarts: int = 1,
         random_start: bool = True,
-        objective: str | objectives.Objective = "cross_entropy",
-        start: str = "uniform",
+        objective: ObjectiveName | Literal["kl"] | objectives.Objective = "cross_entropy",
+        start: StartName = "uniform",
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_steps = check_count("num_steps", num_steps)

@@ -7,6 +7,7 @@ import keras
 
 from lsp_keras.models import _basic, _resnet
 from lsp_keras.models._resnet import Architecture, Style
+from lsp_keras.types import StemName
 
 __all__ = ["resnet18"]
 
@@ -21,7 +22,7 @@ def resnet18(
     normalize: bool = True,
     initialization: Literal["he_normal", "pytorch"] = "he_normal",
     activation: str = "relu",
-    stem: str = "auto",
+    stem: StemName = "auto",
     seed: int = 0,
 ) -> keras.Model:
     """ResNet-18; 11,173,962 parameters at width 64 and 10 classes.
