@@ -2,11 +2,17 @@
 
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from lsp_keras import registry
+from lsp_keras import registry, types
+from lsp_keras.attacks._gradient import STARTS
+from lsp_keras.ops import objectives
+from lsp_keras.regularizers._passes import PASSES
+from lsp_keras.regularizers.lfr import _FORMS
 from lsp_keras.signatures import REQUIRED, Argument, arguments_of, attribute_of, read_source
+from lsp_keras.training import SCHEDULES
 
 FILE = '''
 """A unit."""
@@ -108,3 +114,18 @@ def test_what_is_read_is_what_python_sees(kind: str) -> None:
         for argument in read.values():
             if argument.is_setting and argument.default is not REQUIRED:
                 assert argument.default == seen[argument.name].default, (name, argument.name)
+
+
+@pytest.mark.parametrize(
+    ("choices", "table"),
+    [
+        (types.ScheduleName, SCHEDULES),
+        (types.ObjectiveName, objectives.OBJECTIVES),
+        (types.StartName, STARTS),
+        (types.NeighborBatchNorm, [*PASSES, "joint"]),
+        (types.FlatnessForm, _FORMS),
+    ],
+)
+def test_choices_are_those_that_there_are(choices: object, table: object) -> None:
+    """They stand in one place that needs no TensorFlow, apart from what they choose."""
+    assert set(get_args(choices)) == set(table)

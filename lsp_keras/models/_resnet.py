@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import keras
 
 from lsp_keras.storage import fingerprint
+from lsp_keras.types import StemName
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 BATCH_NORM_MOMENTUM = 0.9
@@ -15,7 +16,7 @@ MINIMUM_SIZE = 16
 STAGE_STRIDES = (1, 2, 2, 2)
 # From this size on, a stem that keeps it costs 15 times what ImageNet's does.
 LARGE_SIZE = 96
-STEMS = ("auto", "small", "imagenet")
+STEMS = get_args(StemName)
 INITIALIZATIONS = ("he_normal", "pytorch")
 
 
