@@ -100,6 +100,12 @@ def test_it_is_listed(copy: Path, kind: str) -> None:
     assert UNITS[kind][0] in json.loads(run(copy, "lsp_keras", "list", kind, "--json"))
 
 
+@pytest.mark.parametrize("path", DROPPED.rglob("*.py"), ids=lambda path: path.stem)
+def test_the_documentation_shows_the_file(path: Path) -> None:
+    block = f"`lsp_keras/{path.relative_to(DROPPED)}`:\n\n```python\n{path.read_text()}```\n"
+    assert block in (ROOT / "docs" / "extending.md").read_text()
+
+
 @pytest.fixture(scope="module")
 def typed(copy: Path) -> Path:
     """A run with all of them, whose settings were typed."""
