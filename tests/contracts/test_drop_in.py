@@ -30,7 +30,7 @@ OPTIONS = (  # noqa: SIM905
     "--dataset stripes --num-stripes 4 --model one_convolution --kernel-size 5 --width 2 "
     "--method veiled --grayness 0.25 --attack rounds --num-rounds 2 --num-steps 1 "
     "--augmentation dim --darkest 0.75 --small-logits --small-logits-power 3 "
-    "--divergence huber --delta 0.05"
+    "--divergence huber --divergence-delta 0.05"
 ).split()
 SECTIONS = """
 [dataset]

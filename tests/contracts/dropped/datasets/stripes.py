@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lsp_keras.datasets._base import Folders, OpenSource, Source, SourceSplit
+from lsp_keras.datasets._base import Folders, OpenSource, ReadOptions, Source, SourceSplit
 from lsp_keras.types import Images, Integers
 
 __all__ = ["Stripes"]
@@ -24,7 +24,8 @@ class Stripes(Source):
     def __init__(self, *, num_stripes: int = 2) -> None:
         self.num_stripes = num_stripes
 
-    def open(self, folders: Folders, size: int | None) -> OpenSource:
+    def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
+        options.refuse_splits("stripes")
         labels = np.arange(200) % self.num_stripes
         images = np.random.default_rng(0).integers(0, 100, (200, _SIZE, _SIZE, 3))
         width = _SIZE // self.num_stripes
@@ -39,8 +40,9 @@ class Stripes(Source):
             class_names=tuple(f"stripe {number}" for number in range(self.num_stripes)),
             image_shape=(_SIZE, _SIZE, 3),
             split_sizes={"train": 160, "test": 40},
-            train=SourceSplit(np.arange(160), read),
-            test=SourceSplit(np.arange(160, 200), read),
+            train=SourceSplit(np.arange(160), labels[:160], read),
+            test=SourceSplit(np.arange(160, 200), labels[160:], read),
             version=f"stripes {self.num_stripes}",
             citation="Made for a test; nobody has published it.",
+            resize=options.resize,
         )
