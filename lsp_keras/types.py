@@ -19,7 +19,6 @@ NeighborBatchNorm = Literal["separate", "separate_update", "joint", "inference"]
 FlatnessForm = Literal["finite_difference", "double_backprop"]
 ObjectiveName = Literal["cross_entropy", "margin", "dlr"]
 StartName = Literal["uniform", "gaussian"]
-GradientMode = Literal["training", "inference"]
 StemName = Literal["auto", "small", "imagenet"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}

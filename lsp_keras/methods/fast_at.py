@@ -9,7 +9,6 @@ import tensorflow as tf
 from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.types import GradientMode
 from lsp_keras.validation import parse_fraction
 
 __all__ = ["FastATTrainer"]

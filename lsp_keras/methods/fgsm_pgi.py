@@ -10,7 +10,6 @@ from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.types import GradientMode
 from lsp_keras.validation import InputError, check_positive
 
 __all__ = ["FGSMPGITrainer"]

@@ -13,7 +13,6 @@ from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.types import GradientMode
 from lsp_keras.validation import check_positive, parse_fraction
 
 __all__ = ["NuATTrainer"]
