@@ -83,7 +83,9 @@ class APGD(StagedAttack):
         norm: Norm = "linf",
         num_steps: int = 100,
         num_restarts: int = 1,
-        objective: Literal["cross_entropy", "dlr", "margin", "targeted_dlr"] = "cross_entropy",
+        objective: Literal[
+            "cross_entropy", "dlr", "margin", "targeted_dlr", "softmax_cross_entropy"
+        ] = "cross_entropy",
         num_targets: int = 9,
         rho: float = 0.75,
         num_samples: int = 1,

@@ -69,7 +69,9 @@ class PGD(Attack):
         num_steps: int = 10,
         num_restarts: int = 1,
         random_start: bool = True,
-        objective: ObjectiveName | Literal["kl"] | objectives.Objective = "cross_entropy",
+        objective: ObjectiveName
+        | Literal["kl", "softmax_kl"]
+        | objectives.Objective = "cross_entropy",
         start: StartName = "uniform",
     ) -> None:
         super().__init__(epsilon=epsilon, norm=norm)
