@@ -5,10 +5,10 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _PIXEL_ROUNDING = 1e-5
 
@@ -118,7 +118,7 @@ def listing(choices: Collection[str]) -> str:
     return f"one of {quoted}" if len(choices) > 1 else quoted
 
 
-def clip_rounding(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def clip_rounding(pixels: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
     """Pixels with what rounding has put just outside of [0, 1] put back; others as they are.
 
     Resizing and changes of colors end at 1.0000002 rather than at 1. That is no reason to refuse
@@ -127,7 +127,7 @@ def clip_rounding(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     low, high = pixels.min(), pixels.max()
     outside = low < 0.0 or high > 1.0
     if outside and low >= -_PIXEL_ROUNDING and high <= 1.0 + _PIXEL_ROUNDING:
-        return np.clip(pixels, 0.0, 1.0)
+        return pixels.clip(0.0, 1.0)
     return pixels
 
 
