@@ -5,6 +5,7 @@ import pytest
 from lsp_keras import registry
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.resolve import attacks, helped, in_force, resolve
+from lsp_keras.validation import InputError
 
 
 def test_a_methods_own_defaults_are_written_out() -> None:
@@ -49,6 +50,11 @@ def test_a_method_with_a_step_of_its_own_follows_what_is_asked_for() -> None:
     assert in_force(config).method["epsilon"] == "4/255"
     assert in_force(config).method["step_size"] is None
     assert in_force(config.changed(step_size="5/255")).method["step_size"] == "5/255"
+
+
+def test_what_the_run_counts_itself_is_no_setting() -> None:
+    with pytest.raises(InputError, match="Unknown setting 'num_images'"):
+        FitConfig.of(method="fgsm_pgi", num_images=3)
 
 
 def test_epochs_are_compared_under_attack_where_the_method_attacks() -> None:
