@@ -1,6 +1,17 @@
 """An evaluation's report as a table on the terminal."""
 
+from collections.abc import Mapping
 from typing import Any
+
+
+def print_reading(record: Mapping[str, Any]) -> None:
+    """Prints to stderr how the model of a record was read, and what to know of that."""
+    import click
+
+    reading = record.get("classifier", {})
+    for sentence in (reading.get("summary"), *reading.get("findings", ())):
+        if sentence:
+            click.echo(sentence, err=True)
 
 
 def print_report(report: Any) -> None:

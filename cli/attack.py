@@ -90,7 +90,7 @@ def command(
     from lsp_keras import evaluation
     from lsp_keras.cli._progress import attack_progress
     from lsp_keras.cli._records import write_record
-    from lsp_keras.cli._report_table import print_report
+    from lsp_keras.cli._report_table import print_reading, print_report
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.header import describe_test
     from lsp_keras.runs.test_images import describe, load_test_images
@@ -140,6 +140,8 @@ def command(
                     context=describe(classifier, test, weights),
                 )
             records.append(report.to_dict())
+            if len(records) == 1:
+                print_reading(records[0])
             if not as_json:
                 print_report(report)
             if save_examples is not None:

@@ -93,6 +93,7 @@ def command(
     _threads.one_for_each_operator()
 
     from lsp_keras.classifiers import load_classifier
+    from lsp_keras.cli._report_table import print_reading
     from lsp_keras.runs.header import describe_test
     from lsp_keras.runs.subject import load_rival, load_subject
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
@@ -127,6 +128,7 @@ def command(
         for subject in subjects
     ]
     record = _record(findings)
+    print_reading(record)
     if as_json:
         click.echo(json.dumps(record, indent=2))
     else:

@@ -104,8 +104,20 @@ class Classifier:
             "answers": None if self.answers is None else str(self.answers),
             "num_classes": self.classes,
             "precision": self.precision,
+            "summary": self.summary,
             "findings": list(self.findings),
         }
+
+    @property
+    def summary(self) -> str:
+        """What was found out of the model, in one sentence."""
+        sizes = "x".join("any" if size is None else str(size) for size in self.image_shape)
+        known = "unknown" if self.answers is None else str(self.answers)
+        half = "" if self.precision == "float32" else f" in {self.precision}, read in float32"
+        return (
+            f"The model takes {sizes} images with pixels in {self.pixels} "
+            f"({self.pixels.source or 'assumed'}) and answers {known}{half}."
+        )
 
     @property
     def num_classes(self) -> int:

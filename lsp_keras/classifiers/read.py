@@ -6,7 +6,9 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
+from lsp_keras.classifiers.answers import check_outputs
 from lsp_keras.classifiers.classifier import Classifier
+from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.function import read_function
 from lsp_keras.classifiers.keras_model import read_keras
 from lsp_keras.classifiers.pixels import BYTES, PixelRange, parse_pixel_range, replace_source
@@ -69,7 +71,7 @@ def read(
     )
 
 
-def trainable(model: keras.Model) -> keras.Model:
+def trainable(model: keras.Model | Classifier) -> keras.Model:
     """The model as trainers need it: images in [0, 1] to logits, on the same variables.
 
     Args:
@@ -78,13 +80,18 @@ def trainable(model: keras.Model) -> keras.Model:
     Raises:
         InputError: It is no Keras model, or cannot be read.
     """
+    if isinstance(model, Classifier):
+        model = model.keras_model or model.source
     if not isinstance(model, keras.Model):
         raise InputError(
             f"A trainer needs a Keras model. Received: {type(model).__name__}. A SavedModel and a "
             "function have no weights that it could train."
         )
-    found: keras.Model = read(model, keep_precision=True).model
-    return found
+    found = read(model, keep_precision=True)
+    if found.answers is None and is_graph(model) and len(model.outputs[0].shape) != 2:
+        check_outputs(np.zeros([size or 2 for size in model.outputs[0].shape]))
+    trained: keras.Model = found.model
+    return trained
 
 
 def adapt(

@@ -84,6 +84,8 @@ def card_text(card: Mapping[str, Any]) -> str:
     classes = ", ".join(card["class_names"])
     lines = ["# Model card", "", f"- Classes: {classes}", f"- Fingerprint: {card['fingerprint']}"]
     lines.append(f"- Exported: {card['created']}")
+    if "classifier" in card:
+        lines.append(f"- Read as: {card['classifier']['summary']}")
     if card["dataset"]:
         lines.append(f"- Data: {card['dataset'].get('name', 'unknown')}")
     lines += ["", "## Accuracy", ""]

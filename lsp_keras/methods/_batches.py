@@ -14,6 +14,7 @@ from lsp_keras.validation import InputError
 MARK = "wrong-batch:"
 _SLACK = 1e-3
 _SUM_TOLERANCE = 1e-3
+_PERCENT = 100.0
 
 
 def unpack(data: Any) -> Batch:
@@ -104,13 +105,17 @@ def checked_labels(labels: Any, num_classes: int | None = None) -> tf.Tensor:
 def check_logits(logits: tf.Tensor, first: tf.Tensor) -> tf.Operation:
     """An operation that fails where the logits of the first step are probabilities.
 
+    Those of a softmax sum to one, or to a hundred; those of sigmoids lie in [0, 1].
+
     Args:
         logits: `(batch, classes)`.
         first: bool scalar, whether this is the first step.
     """
     logits = tf.cast(logits, tf.float32)
-    sums = tf.abs(tf.reduce_sum(logits, axis=-1) - 1.0)
-    probable = tf.reduce_all(logits >= 0.0) & (tf.reduce_max(sums) < _SUM_TOLERANCE)
+    percent = tf.abs(tf.reduce_sum(logits, axis=-1) / _PERCENT - 1.0)
+    probable = tf.reduce_all(logits >= 0.0) & (
+        tf.reduce_all(logits <= 1.0) | (tf.reduce_max(percent) < _SUM_TOLERANCE)
+    )
     message = (
         f"{MARK}the classifier answers probabilities, and the loss needs logits. Leave out its "
         "softmax, or build it from layers, off which a closing softmax is taken. Smallest and "

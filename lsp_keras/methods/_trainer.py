@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
-from lsp_keras.classifiers import trainable
+from lsp_keras.classifiers import read, trainable
 from lsp_keras.losses._terms import Terms as Terms
 from lsp_keras.losses._terms import Weights as Weights
 from lsp_keras.losses.smoothed_cross_entropy import smoothed_cross_entropy
@@ -82,6 +82,8 @@ class RobustTrainer(keras.Model):
         if not 0 <= seed < _LARGEST_SEED:
             raise InputError(f"`seed` must be in [0, 2**31). Received: seed={seed}.")
         self.classifier = classifier
+        # What no layer shows is looked at in the first step.
+        self._answers_unknown = read(classifier, keep_precision=True).answers is None
         self.regularizers = list(regularizers)
         for regularizer in self.regularizers:
             regularizer.check(classifier)
@@ -329,7 +331,8 @@ class RobustTrainer(keras.Model):
     def _finite_gradients(self, found: Descent) -> list[tf.Tensor | None]:
         """The gradients; the graph fails before they are used where a term is not finite."""
         checks = [check_finite(found.terms[name], name) for name in self._weights_in_force()]
-        checks.append(check_logits(found.anchor.logits, self.iteration() == 0))
+        if self._answers_unknown:
+            checks.append(check_logits(found.anchor.logits, self.iteration() == 0))
         with tf.control_dependencies(checks):
             return [None if item is None else tf.identity(item) for item in found.gradients]
 
