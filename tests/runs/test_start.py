@@ -200,3 +200,25 @@ def test_a_bare_network_of_bytes_is_refused_with_the_range(tmp_path: Path, train
     classifier = build(str(tmp_path / "bare.keras"), digits.info)
     with pytest.raises(InputError, match="--pixel-range=-1,1"):
         check_start(classifier, digits, lambda text: None)
+
+
+def test_a_backbone_of_keras_hub_sees_what_its_preset_says(tmp_path: Path) -> None:
+    hub = pytest.importorskip("keras_hub")
+    backbone = hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 128],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
+        block_type="basic_block",
+        image_shape=(None, None, 3),
+    )
+    backbone.save_to_preset(tmp_path)
+    scale, offset = [1 / 255 / 0.2] * 3, [-0.5 / 0.2] * 3
+    converter = hub.layers.ResNetImageConverter(image_size=(32, 32), scale=scale, offset=offset)
+    converter.save_to_preset(tmp_path)
+    built = build(f"hub:{tmp_path}", info(shape=(32, 32, 3)))
+    images = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
+    features = np.asarray(backbone((images - 0.5) / 0.2, training=False)).mean(axis=(1, 2))
+    kernel, bias = built.get_layer("logits").get_weights()
+    np.testing.assert_allclose(built(images, training=False), features @ kernel + bias, atol=1e-5)
