@@ -105,3 +105,16 @@ def test_labels_beyond_the_classes_are_refused(linear, images) -> None:
 def test_other_sizes_are_refused(linear) -> None:
     with pytest.raises(InputError, match=r"takes images of shape \(4, 4, 1\)"):
         adapt(linear(), np.zeros((3, 5, 5, 1), np.float32))
+
+
+def test_a_model_that_refuses_other_pixels_is_only_asked_for_its_own(linear, images) -> None:
+    model = linear()
+
+    def careful(pixels):
+        if float(tf.reduce_max(pixels)) > 1.0 or float(tf.reduce_min(pixels)) < 0.0:
+            raise RuntimeError("pixels must be in [0, 1]")
+        return model(pixels)
+
+    labels = (np.argmax(np.asarray(model(images)), axis=1) + 1) % 3
+    classifier = adapt(careful, images, labels)
+    np.testing.assert_array_equal(classifier(tf.constant(images)), model(images))
