@@ -108,7 +108,7 @@ def disagreement(
 
 
 def saturation(logits_fn: Logits, images: Floats, labels: Integers) -> float:
-    """Share of images on which the softmax cross-entropy has no slope left in float32.
+    """Share of rightly classified images whose softmax cross-entropy has no slope in float32.
 
     There the label's probability rounds to 1: an attack that climbs the cross-entropy, as other
     tools' do, gets a gradient of exactly zero from it.
@@ -119,11 +119,12 @@ def saturation(logits_fn: Logits, images: Floats, labels: Integers) -> float:
         labels: int `(n,)`.
 
     Returns:
-        In [0, 1].
+        In [0, 1], 0 where none is classified rightly.
     """
-    probabilities = tf.nn.softmax(logits_fn(tf.constant(images)))
-    own = tf.gather(probabilities, tf.cast(labels, tf.int64), axis=1, batch_dims=1)
-    return float(np.mean(own.numpy() >= 1.0))
+    probabilities = tf.nn.softmax(logits_fn(tf.constant(images))).numpy()
+    own = probabilities[np.arange(len(labels)), labels]
+    right = probabilities.argmax(axis=1) == labels
+    return float(np.mean(own[right] >= 1.0)) if right.any() else 0.0
 
 
 def unfinished(

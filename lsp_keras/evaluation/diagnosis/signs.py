@@ -156,9 +156,9 @@ def saturated_softmax(share: float) -> Flag:
         "saturated_softmax",
         share,
         _SATURATED,
-        "share of images whose label has a probability of exactly 1 in float32",
-        f"The softmax is saturated on {100 * share:.0f} % of the images, as defensive "
-        "distillation makes it: attacks that climb the cross-entropy are blind there.",
+        "share of rightly classified images whose label has a probability of exactly 1",
+        f"The softmax is saturated on {100 * share:.0f} % of the images that are right, "
+        "as defensive distillation makes it: attacks that climb the cross-entropy are blind there.",
         "Do not believe accuracies of other tools' PGD on this model.",
     )
 

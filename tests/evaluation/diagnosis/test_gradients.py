@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsp_keras.evaluation.diagnosis.gradients import instability, unfinished
+from lsp_keras.evaluation.diagnosis.gradients import (
+    disagreement,
+    instability,
+    saturation,
+    unfinished,
+)
 from lsp_keras.types import ThreatModel
 
 SHAPE = (4, 4, 1)
@@ -80,3 +85,29 @@ def test_entries_that_the_pixel_box_holds_back_do_not_count() -> None:
 def test_without_a_gradient_nothing_is_left() -> None:
     found = unfinished(constant_loss, IMAGES, IMAGES, LABELS, threat=LINF)
     assert found.tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_gradients_of_a_linear_model_agree_and_shattered_ones_do_not(scale) -> None:
+    options = {"radius": 0.01, "norm": "linf", "seed": 0}
+    found = disagreement(lambda x: scale * linear(x), IMAGES, LABELS, **options)
+    assert found == pytest.approx(0.0, abs=1e-5)
+    # The slope of a sine of a huge argument has either sign: half of the cosines are -1.
+    shattered = disagreement(lambda x: scale * hash_like(x), IMAGES, LABELS, **options)
+    assert 0.2 < shattered < 0.8
+
+
+def test_no_gradient_disagrees_with_none() -> None:
+    options = {"radius": 0.01, "norm": "l2", "seed": 0}
+    assert disagreement(constant_loss, IMAGES, LABELS, **options) == 0.0
+
+
+def test_saturation_counts_rightly_classified_images_whose_probability_is_one() -> None:
+    gaps = np.array([50.0, 50.0, 3.0, -50.0, -3.0], np.float32)
+
+    def logits_fn(images: tf.Tensor) -> tf.Tensor:
+        return tf.stack([tf.constant(gaps), tf.zeros(5)], axis=1)
+
+    # Of the three that are right as class 0, two have lost their slope.
+    assert saturation(logits_fn, IMAGES, np.zeros(5, int)) == pytest.approx(2 / 3)
+    assert saturation(logits_fn, IMAGES, np.array([1, 1, 1, 0, 0])) == 0.0
