@@ -21,6 +21,7 @@ class VeiledTrainer(AdversarialTrainer):
     Args:
         classifier: Maps float images in [0, 1] to logits.
         attack: Makes the adversarial images.
+        warmup_steps: Steps over which the perturbation grows from nothing to its full size.
         grayness: Share of gray in each image.
         regularizers: Terms to add.
         seed: Seed of all random draws in training.
@@ -34,12 +35,20 @@ class VeiledTrainer(AdversarialTrainer):
         classifier: keras.Model,
         *,
         attack: Attack,
+        warmup_steps: int = 0,
         grayness: float = 0.1,
         regularizers: Sequence[Regularizer] = (),
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(classifier, attack=attack, regularizers=regularizers, seed=seed, name=name)
+        super().__init__(
+            classifier,
+            attack=attack,
+            warmup_steps=warmup_steps,
+            regularizers=regularizers,
+            seed=seed,
+            name=name,
+        )
         self.grayness = grayness
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
