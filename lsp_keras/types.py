@@ -1,6 +1,6 @@
 """Records that packages hand to each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -20,6 +20,13 @@ FlatnessForm = Literal["finite_difference", "double_backprop"]
 ObjectiveName = Literal["cross_entropy", "margin", "dlr", "softmax_cross_entropy"]
 StartName = Literal["uniform", "gaussian"]
 StemName = Literal["auto", "small", "imagenet"]
+# Told how far a stage has come: its name, how much of it is done, and how much there is.
+Progress = Callable[[str, int, int], None]
+# Told how far an attack has come: work done, all work, and how many images still stand.
+SearchProgress = Callable[[int, int, int], None]
+# Told how far an evaluation has come: an attack's name, the share of its work that is done, the
+# images it was given, and how many of them still stand.
+EvaluationProgress = Callable[[str, float, int, int], None]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 # The radii that published results use, as text.

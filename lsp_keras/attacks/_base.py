@@ -3,9 +3,9 @@
 import abc
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,9 @@ from lsp_keras.inference.logits import LogitsFn, attackable_logits
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.norms import norm_of
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Examples, Floats, Norm, ThreatModel
+from lsp_keras.types import Examples, Floats, Norm, SearchProgress, ThreatModel
 from lsp_keras.validation import check_choice
 
-Progress: TypeAlias = Callable[[int, int, int], None]
 _MODELS_KEPT = 4
 _FINAL = ("__call__", "perturb")
 # Twice what float32 rounds a pixel by: less is no move.
@@ -164,7 +163,7 @@ class Attack(abc.ABC):
         seed: int,
         indices: npt.ArrayLike | None = None,
         batch_size: int | None = None,
-        progress: Progress | None = None,
+        progress: SearchProgress | None = None,
     ) -> AttackResult:
         """Attacks images and measures what came of it.
 
@@ -244,7 +243,7 @@ class Attack(abc.ABC):
         *,
         num_classes: int,
         batch_size: int,
-        progress: Progress | None,
+        progress: SearchProgress | None,
     ) -> Floats:
         """Candidates for a whole set of correctly classified images, batch by batch.
 

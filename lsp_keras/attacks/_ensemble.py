@@ -7,14 +7,14 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks._base import Attack, Progress
+from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._inputs import check_finite
 from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import predict_in_chunks
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
-from lsp_keras.types import Examples, Floats, Integers
+from lsp_keras.types import Examples, Floats, Integers, SearchProgress
 
 _Found: TypeAlias = tuple[tf.Tensor, tf.Tensor]
 
@@ -71,7 +71,7 @@ class Ensemble(Attack):
         *,
         num_classes: int,
         batch_size: int,
-        progress: Progress | None,
+        progress: SearchProgress | None,
     ) -> Floats:
         """See `Attack.search`: each part on the survivors of the ones before."""
         found, parts = batch.images.copy(), self.parts(num_classes)

@@ -7,13 +7,13 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks._base import Attack, Progress
+from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._program import Program
 from lsp_keras.inference.chunks import in_chunks
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
-from lsp_keras.types import Examples, Floats
+from lsp_keras.types import Examples, Floats, SearchProgress
 
 State: TypeAlias = dict[str, tf.Tensor]
 
@@ -70,7 +70,7 @@ class StagedAttack(Attack):
         *,
         num_classes: int,
         batch_size: int,
-        progress: Progress | None,
+        progress: SearchProgress | None,
     ) -> Floats:
         """See `Attack.search`: survivors only, in full batches."""
         found = batch.images.copy()

@@ -25,10 +25,10 @@ from lsp_keras.evaluation.flags import (
 from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
 from lsp_keras.evaluation.report import AttackRecord, Report, pack_verdicts
-from lsp_keras.evaluation.runner import CLEAN, Progress, Runner, share_of, with_parts
+from lsp_keras.evaluation.runner import CLEAN, Runner, share_of, with_parts
 from lsp_keras.evaluation.suites import suite_attacks
 from lsp_keras.inference.traced import TracedModel
-from lsp_keras.types import Flag, ThreatModel
+from lsp_keras.types import EvaluationProgress, Flag, ThreatModel
 from lsp_keras.validation import InputError
 
 _SAMPLE = 64
@@ -45,7 +45,7 @@ def evaluate(
     batch_size: int = 128,
     seed: int = 0,
     indices: npt.ArrayLike | None = None,
-    progress: Progress | None = None,
+    progress: EvaluationProgress | None = None,
     journal: Path | None = None,
     examples_dir: Path | None = None,
     context: Mapping[str, Any] | None = None,

@@ -14,9 +14,9 @@ from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.report import AttackRecord
 from lsp_keras.evaluation.share import Share
 from lsp_keras.inference.traced import TracedModel
+from lsp_keras.types import EvaluationProgress
 
 Booleans = npt.NDArray[np.bool_]
-Progress = Callable[[str, float, int, int], None]
 CLEAN = "clean"
 
 
@@ -40,7 +40,7 @@ class Runner:
     examples: Examples
     seed: int
     journal: Journal
-    progress: Progress | None
+    progress: EvaluationProgress | None
     kept: AdversarialExamples | None
     moved: Booleans
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lsp_keras.neighbors.features import FeatureSource, Progress
+from lsp_keras.neighbors.features import FeatureSource
 from lsp_keras.neighbors.mining import MiningSettings, mine, random_neighbors
 from lsp_keras.neighbors.table import load_table, save_table
 from lsp_keras.processes import locked
 from lsp_keras.storage import cache_dir as default_cache_dir
 from lsp_keras.storage import fingerprint
-from lsp_keras.types import NeighborTable
+from lsp_keras.types import NeighborTable, Progress
 from lsp_keras.validation import InputError, check_choice
 
 logger = logging.getLogger(__name__)

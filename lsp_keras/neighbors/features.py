@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.storage import fingerprint
-from lsp_keras.types import Floats, Split
+from lsp_keras.types import Floats, Progress, Split
 from lsp_keras.validation import InputError
 
 Encode = Callable[[Floats], Any]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from lsp_keras.neighbors.features import (
     Encode,
     Prepared,
-    Progress,
     image_features,
     own_features,
     prepare,
@@ -30,7 +29,7 @@ from lsp_keras.neighbors.features import (
 )
 from lsp_keras.neighbors.search import INDEXES, Index, load_scann, sklearn_exact
 from lsp_keras.storage import fingerprint
-from lsp_keras.types import Floats, Integers, NeighborTable
+from lsp_keras.types import Floats, Integers, NeighborTable, Progress
 from lsp_keras.validation import InputError, check_choice
 
 logger = logging.getLogger(__name__)

@@ -13,14 +13,13 @@ import numpy.typing as npt
 from lsp_keras.neighbors.cache import table_path
 from lsp_keras.neighbors.features import (
     FeatureSource,
-    Progress,
     image_features,
     own_features,
     prepare,
 )
 from lsp_keras.neighbors.mining import MiningSettings
 from lsp_keras.storage import atomic_path
-from lsp_keras.types import Floats
+from lsp_keras.types import Floats, Progress
 from lsp_keras.validation import InputError
 
 StoredFeatures = npt.NDArray[np.float16]

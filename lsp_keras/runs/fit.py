@@ -32,10 +32,8 @@ from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_con
 from lsp_keras.runs.resolve import helped, resolve
 from lsp_keras.storage import fingerprint, read_json, write_json
 from lsp_keras.training import make_deterministic, run_training
-from lsp_keras.types import Dataset, ThreatModel
+from lsp_keras.types import Dataset, Progress, ThreatModel
 from lsp_keras.validation import InputError
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,8 @@ from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.features import embeddings_file_source, encoder_source
 from lsp_keras.runs.units import is_foreign
 from lsp_keras.training import ThroughputProgress
-from lsp_keras.types import Dataset, Floats, NeighborTable
+from lsp_keras.types import Dataset, Floats, NeighborTable, Progress
 from lsp_keras.validation import InputError
-
-Progress = Callable[[str, int, int], None]
 
 _BATCHES_SEEN = 30
 

@@ -1,14 +1,12 @@
 """A model that is diagnosed, with all that its diagnosis can use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import Dataset, Split, ThreatModel
+from lsp_keras.types import Dataset, Progress, Split, ThreatModel
 from lsp_keras.validation import InputError
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

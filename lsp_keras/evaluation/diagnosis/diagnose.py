@@ -22,7 +22,6 @@ from lsp_keras.evaluation.diagnosis.surface import LossSurface, loss_surface
 from lsp_keras.evaluation.diagnosis.trials import (
     LARGEST_EPSILONS,
     NUM_STEPS,
-    Progress,
     Trials,
     plan_attacks,
     run_attacks,
@@ -32,7 +31,7 @@ from lsp_keras.evaluation.flags import look_for, output_spread, raised, unmoved_
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.inference.batches import predictor
 from lsp_keras.inference.traced import TracedModel
-from lsp_keras.types import Flag, Floats, ThreatModel
+from lsp_keras.types import Flag, Floats, Progress, ThreatModel
 from lsp_keras.validation import InputError
 
 Signs = dict[str, Callable[[], Flag | None]]

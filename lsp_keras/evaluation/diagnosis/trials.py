@@ -16,7 +16,7 @@ from lsp_keras.attacks.square import Square
 from lsp_keras.evaluation.diagnosis.local_structure import StructureAttack, StructureTerm
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.types import DEFAULT_EPSILONS, Floats, Integers, Norm, ThreatModel
+from lsp_keras.types import DEFAULT_EPSILONS, Floats, Integers, Norm, Progress, ThreatModel
 from lsp_keras.validation import InputError, parse_fraction
 
 LARGEST_EPSILONS: Mapping[str, float] = {"linf": 0.5, "l2": 30.0}
@@ -30,7 +30,6 @@ _STRUCTURE_FACTORS = (1.0, 10.0, 100.0)
 _GRADIENT_GROUPS = ("steps", "margin", "fgsm")
 
 Booleans = npt.NDArray[np.bool_]
-Progress = Callable[[str, int, int], None]
 # By what a group of attacks varies, and by the value that each attack has of it.
 Plan = dict[str, dict[float, Attack]]
 

@@ -5,7 +5,7 @@ entropy, calibration, gaps between training and test, singular values, feature c
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,14 +21,13 @@ from lsp_keras.evaluation.profile.layers import kernel_layers
 from lsp_keras.evaluation.profile.singular_values import Spectrum, spectrum
 from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
 from lsp_keras.inference.batches import compiled, perturb, predictor
-from lsp_keras.types import Floats, ThreatModel
+from lsp_keras.types import Floats, Progress, ThreatModel
 
 _NUM_STEPS = 20
 _FEATURE_SAMPLE = 64
 _FEATURE_BATCH = 32
 
 Labeled = tuple[npt.ArrayLike, npt.ArrayLike]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
