@@ -2,24 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lsp_keras.choices import DEFAULT_EPSILONS as DEFAULT_EPSILONS
+from lsp_keras.choices import NORM_TEXTS as NORM_TEXTS
+from lsp_keras.choices import NORMS as NORMS
+from lsp_keras.choices import Norm as Norm
 from lsp_keras.validation import InputError, check_choice, check_epsilon, parse_fraction
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-Norm = Literal["linf", "l2", "l1"]
-# Choices of units whose files `--help` must not import.
-ScheduleName = Literal["one_cycle", "step", "cosine", "cyclic", "constant"]
-NeighborBatchNorm = Literal["separate", "separate_update", "joint", "inference"]
-FlatnessForm = Literal["finite_difference", "double_backprop"]
-ObjectiveName = Literal["cross_entropy", "margin", "dlr", "softmax_cross_entropy"]
-StartName = Literal["uniform", "gaussian"]
-StemName = Literal["auto", "small", "imagenet"]
 # Told how far a stage has come: its name, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
 # Told how far an attack has come: work done, all work, and how many images still stand.
@@ -27,25 +23,6 @@ SearchProgress = Callable[[int, int, int], None]
 # Told how far an evaluation has come: an attack's name, the share of its work that is done, the
 # images it was given, and how many of them still stand.
 EvaluationProgress = Callable[[str, float, int, int], None]
-NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
-NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
-# The radii that published results use, as text.
-DEFAULT_EPSILONS: Mapping[str, str] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
-
-
-class Registered(NamedTuple):
-    """Marks the type of an argument whose value chooses a registered unit.
-
-    Attributes:
-        kind: As the registry names it.
-    """
-
-    kind: str
-
-
-# A unit's name, or a mapping of `name` and of arguments of its own.
-DivergenceChoice = Annotated[str | Mapping[str, Any], Registered("divergence")]
-LossChoice = Annotated[str | Mapping[str, Any], Registered("loss")]
 
 
 @dataclass(frozen=True)

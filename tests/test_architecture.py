@@ -6,8 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LEVELS = {
-    **dict.fromkeys(["types", "validation", "registry", "errors", "zoo", "_face", "signatures"], 0),
-    **dict.fromkeys(["storage", "processes", "arrays", "epochs"], 0),
+    **dict.fromkeys(
+        ["types", "choices", "validation", "registry", "signatures", "errors", "zoo"], 0
+    ),
+    **dict.fromkeys(["_face", "storage", "processes", "arrays", "epochs"], 0),
     "ops": 1,
     **dict.fromkeys(["inference", "datasets", "augmentations", "models", "neighbors", "losses"], 2),
     **dict.fromkeys(["classifiers", "attacks"], 3),

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from lsp_keras import registry, types
+from lsp_keras import choices, registry
 from lsp_keras.attacks._gradient import STARTS
 from lsp_keras.ops import objectives
 from lsp_keras.regularizers._passes import PASSES
@@ -19,7 +19,8 @@ FILE = '''
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from lsp_keras.types import Norm, Registered
+from lsp_keras.choices import Registered
+from lsp_keras.types import Norm
 
 if TYPE_CHECKING:
     from lsp_keras.attacks import Attack
@@ -117,15 +118,15 @@ def test_what_is_read_is_what_python_sees(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "table"),
+    ("chosen", "table"),
     [
-        (types.ScheduleName, SCHEDULES),
-        (types.ObjectiveName, objectives.OBJECTIVES),
-        (types.StartName, STARTS),
-        (types.NeighborBatchNorm, [*PASSES, "joint"]),
-        (types.FlatnessForm, _FORMS),
+        (choices.ScheduleName, SCHEDULES),
+        (choices.ObjectiveName, objectives.OBJECTIVES),
+        (choices.StartName, STARTS),
+        (choices.NeighborBatchNorm, [*PASSES, "joint"]),
+        (choices.FlatnessForm, _FORMS),
     ],
 )
-def test_choices_are_those_that_there_are(choices: object, table: object) -> None:
+def test_choices_are_those_that_there_are(chosen: object, table: object) -> None:
     """They stand in one place that needs no TensorFlow, apart from what they choose."""
-    assert set(get_args(choices)) == set(table)
+    assert set(get_args(chosen)) == set(table)

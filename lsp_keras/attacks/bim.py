@@ -1,8 +1,9 @@
 """Basic iterative method: projected gradient steps from the clean image."""
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.choices import ObjectiveName
 from lsp_keras.ops.objectives import Objective
-from lsp_keras.types import Norm, ObjectiveName
+from lsp_keras.types import Norm
 
 __all__ = ["BIM"]
 

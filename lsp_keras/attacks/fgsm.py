@@ -6,9 +6,10 @@ from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS
 from lsp_keras.attacks._problem import Problem
+from lsp_keras.choices import ObjectiveName
 from lsp_keras.ops import objectives
 from lsp_keras.ops.gradients import with_unit_gradient
-from lsp_keras.types import Norm, ObjectiveName
+from lsp_keras.types import Norm
 
 __all__ = ["FGSM"]
 

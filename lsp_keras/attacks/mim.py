@@ -6,10 +6,11 @@ from cleverhans.tf2.utils import clip_eta, compute_gradient, optimize_linear
 from lsp_keras.attacks._base import Attack
 from lsp_keras.attacks._gradient import CLEVERHANS_ORDERS, check_count, check_step_size
 from lsp_keras.attacks._problem import Problem
+from lsp_keras.choices import ObjectiveName
 from lsp_keras.ops import objectives
 from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.ops.loops import in_turn
-from lsp_keras.types import Norm, ObjectiveName
+from lsp_keras.types import Norm
 from lsp_keras.validation import check_positive
 
 __all__ = ["MIM"]

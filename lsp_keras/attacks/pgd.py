@@ -16,11 +16,12 @@ from lsp_keras.attacks._gradient import (
     default_step_size,
 )
 from lsp_keras.attacks._problem import Problem
+from lsp_keras.choices import ObjectiveName, StartName
 from lsp_keras.ops import objectives
 from lsp_keras.ops.gradients import with_unit_gradient
 from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
-from lsp_keras.types import Norm, ObjectiveName, StartName
+from lsp_keras.types import Norm
 from lsp_keras.validation import InputError, check_choice
 
 __all__ = ["PGD"]

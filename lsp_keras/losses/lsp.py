@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
+from lsp_keras.choices import DivergenceChoice
 from lsp_keras.ops import divergences
 from lsp_keras.ops.distances import neighbor_distances, shares, unit_length
-from lsp_keras.types import DivergenceChoice
 
 __all__ = ["lsp_loss"]
 

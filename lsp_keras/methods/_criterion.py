@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from lsp_keras import registry
+from lsp_keras.choices import LossChoice
 from lsp_keras.methods._options import StepOptions
 from lsp_keras.methods._trainer import RobustTrainer, Terms, Weights
-from lsp_keras.types import LossChoice
 from lsp_keras.validation import InputError
 
 _CROSS_ENTROPY = "cross_entropy"

@@ -7,11 +7,11 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
+from lsp_keras.choices import LossChoice
 from lsp_keras.methods._adversarial import AdversarialTrainer
 from lsp_keras.methods._criterion import CriterionTrainer, check_criterion
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.types import LossChoice
 
 __all__ = ["ATTrainer"]
 

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 import keras
 
+from lsp_keras.choices import LossChoice
 from lsp_keras.methods._criterion import CriterionTrainer, check_criterion
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.types import LossChoice
 
 __all__ = ["StandardTrainer"]
 

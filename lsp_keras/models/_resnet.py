@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import keras
 
+from lsp_keras.choices import StemName
 from lsp_keras.storage import fingerprint
-from lsp_keras.types import StemName
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 BATCH_NORM_MOMENTUM = 0.9

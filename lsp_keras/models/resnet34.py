@@ -5,9 +5,9 @@ from typing import Literal
 
 import keras
 
+from lsp_keras.choices import StemName
 from lsp_keras.models import _basic, _resnet
 from lsp_keras.models._resnet import Architecture, Style
-from lsp_keras.types import StemName
 
 __all__ = ["resnet34"]
 

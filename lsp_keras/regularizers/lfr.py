@@ -8,13 +8,13 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.choices import FlatnessForm
 from lsp_keras.losses.flatness import flatness_loss
 from lsp_keras.losses.flatness_by_differences import flatness_by_differences
 from lsp_keras.ops.gradients import image_gradient
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers._base import Batch, Regularizer, Step
 from lsp_keras.regularizers._passes import separate_pass
-from lsp_keras.types import FlatnessForm
 from lsp_keras.validation import InputError, check_choice, check_positive, parse_fraction
 
 __all__ = ["LFR"]

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 import keras
 import tensorflow as tf
 
+from lsp_keras.choices import DivergenceChoice, NeighborBatchNorm
 from lsp_keras.losses._kernel import kernel_loss
 from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.ops import divergences
@@ -21,7 +22,6 @@ from lsp_keras.regularizers._in_batch import (
     nearest,
 )
 from lsp_keras.regularizers._passes import PASSES, feature_model
-from lsp_keras.types import DivergenceChoice, NeighborBatchNorm
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 __all__ = ["LSP"]

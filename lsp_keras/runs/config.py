@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lsp_keras import registry
+from lsp_keras.choices import ScheduleName
 from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
 from lsp_keras.runs.layers import SWITCHES, Tree, flat_names, merge, to_tree
 from lsp_keras.runs.settings import (
@@ -22,8 +23,7 @@ from lsp_keras.runs.settings import (
 from lsp_keras.runs.toml_file import read_config as read_config
 from lsp_keras.runs.units import Unit, nested
 from lsp_keras.storage import atomic_path
-from lsp_keras.types import ScheduleName, ThreatModel
-from lsp_keras.validation import InputError, check_positive, parse_fraction
+from lsp_keras.validation import InputError, check_epsilon, check_positive, parse_fraction
 
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
 _SWITCHED_ON = ("lsp",)
@@ -277,7 +277,7 @@ class FitConfig:
 
 
 def _check_budget(attack: Unit) -> None:
-    ThreatModel.parse(attack["epsilon"], attack["norm"])
+    check_epsilon(parse_fraction(attack["epsilon"]), attack["norm"])
     step_size = attack.get("step_size")
     if step_size is not None:
         check_positive("step_size", parse_fraction(step_size))

@@ -9,8 +9,14 @@ from typing import Any
 from lsp_keras.runs.flags import SECTIONS
 from lsp_keras.runs.protocol import protocols
 from lsp_keras.runs.units import Unit
-from lsp_keras.types import ThreatModel
-from lsp_keras.validation import InputError, check_choice, check_positive, shown
+from lsp_keras.validation import (
+    InputError,
+    check_choice,
+    check_epsilon,
+    check_positive,
+    parse_fraction,
+    shown,
+)
 
 Check = Callable[[str, Any], object]
 
@@ -76,7 +82,7 @@ def published_evaluation(name: str, value: str) -> None:
 
 def radius(name: str, value: str) -> None:
     """An L-inf radius on the [0, 1] scale."""
-    ThreatModel.parse(value)
+    check_epsilon(parse_fraction(value))
 
 
 def one_of(*choices: str) -> Check:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras import registry
+from lsp_keras.choices import DEFAULT_EPSILONS
 from lsp_keras.signatures import REQUIRED, Argument
-from lsp_keras.types import DEFAULT_EPSILONS
 from lsp_keras.validation import InputError, check_choice, nearest
 
 # What a run gives every unit itself, so that it is no setting of the unit's own.

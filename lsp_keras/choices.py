@@ -1,0 +1,31 @@
+"""What can be chosen by name: the one place that lists it, read without TensorFlow and NumPy."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+Norm = Literal["linf", "l2", "l1"]
+ScheduleName = Literal["one_cycle", "step", "cosine", "cyclic", "constant"]
+NeighborBatchNorm = Literal["separate", "separate_update", "joint", "inference"]
+FlatnessForm = Literal["finite_difference", "double_backprop"]
+ObjectiveName = Literal["cross_entropy", "margin", "dlr", "softmax_cross_entropy"]
+StartName = Literal["uniform", "gaussian"]
+StemName = Literal["auto", "small", "imagenet"]
+NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
+NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
+# The radii that published results use, as text.
+DEFAULT_EPSILONS: Mapping[str, str] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
+
+
+class Registered(NamedTuple):
+    """Marks the type of an argument whose value chooses a registered unit.
+
+    Attributes:
+        kind: As the registry names it.
+    """
+
+    kind: str
+
+
+# A unit's name, or a mapping of `name` and of arguments of its own.
+DivergenceChoice = Annotated[str | Mapping[str, Any], Registered("divergence")]
+LossChoice = Annotated[str | Mapping[str, Any], Registered("loss")]
