@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -10,12 +11,13 @@ import pytest
 
 from lsp_keras.errors import CollapseError
 from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain, pretrain
-from lsp_keras.pretraining import pretrain as pretraining
 from lsp_keras.pretraining.pretrain import view_batches
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import Dataset, DatasetInfo, Split
 from lsp_keras.validation import InputError
 
+# The module; the package's own `pretrain` is the function.
+pretraining = import_module("lsp_keras.pretraining.pretrain")
 SETTINGS = PretrainSettings(
     epochs=3, batch_size=8, queue_size=16, dimensions=4, batch_norm_splits=2, symmetric=False
 )
