@@ -20,6 +20,7 @@ from lsp_keras.classifiers import (
     read,
     sample_rows,
 )
+from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.pixels import find_pixel_range
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError, listing, nearest
@@ -86,7 +87,7 @@ def fit_to(
             f"{_shape(info.image_shape)}. Resize them."
         )
     classifier: keras.Model = found.model
-    if None in found.image_shape:
+    if None in found.image_shape or not is_graph(classifier):
         images = keras.Input(info.image_shape, name="images")
         classifier = keras.Model(images, classifier(images), name=model.name)
     if classifier.output_shape[-1] == info.num_classes:

@@ -157,7 +157,6 @@ FORMS = {
     "percent": plain(
         lambda: linear(activation="softmax", end=layers.Rescaling(100.0)),
         trained="The classifier answers probabilities",
-        started="answers probabilities",
     ),
     "bytes": plain(lambda: linear(layers.Rescaling(1 / 255))),
     "given_range": plain(symmetric, reading={"pixel_range": "-1,1"}),
@@ -167,7 +166,6 @@ FORMS = {
     "subclassed": Form(
         subclassed,
         trained="The classifier answers probabilities",
-        started="any size",
     ),
     "half_precision": plain(in_half_precision),
     "nested": plain(lambda: keras.Sequential([keras.Input(SHAPE), linear(activation="softmax")])),
@@ -258,6 +256,8 @@ def test_export_serves_the_model_s_own_probabilities(
 def test_a_run_starts_from_the_logits(form: Form, tmp_path: Path) -> None:
     if "output" in form.reading:
         pytest.skip("a run takes models of one output")
+    if form.trained is not None and form.started is None:
+        pytest.skip("its trainer refuses it in the first batch, see above")
     model = form.build(tmp_path)
     source = getattr(model, "source", model)
     with right_or_refused(form.started):
