@@ -143,7 +143,8 @@ def test_suites_are_those_of_the_library() -> None:
 
 
 def plan_of(model, suite: str):
-    return make_plan(model, suite, None, epsilon=None, norm=None, cascade=False, settings={})
+    options = {"epsilon": None, "norm": None, "cascade": False, "settings": {}, "by_attack": {}}
+    return make_plan(model, suite, None, **options)
 
 
 def test_the_papers_suite_is_what_the_runs_recipe_states(tmp_path) -> None:
