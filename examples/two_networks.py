@@ -28,9 +28,10 @@ def main() -> None:
     images, labels = find_images(options)
     answers = {name: attack(path, images, labels) for name, path in NETWORKS.items()}
     for name, found in answers.items():
-        kept = np.sum(found["clean"] == found["perturbed"])
-        print(f"{name:8} network: {kept} of {len(images)} answers survive PGD-50 at {EPSILON}.")
-    draw(images, answers, pick(answers, options.num_rows), options.output)
+        wanted = found["clean"] if labels is None else labels
+        before, after = (np.sum(found[key] == wanted) for key in ("clean", "perturbed"))
+        print(f"{name:8} network: {after} of {before} answers stand under PGD-50 at {EPSILON}.")
+    draw(images, answers, pick(answers, labels, options.num_rows), options.output)
     print(f"Picture: {options.output}")
 
 
@@ -69,7 +70,8 @@ def find_images(options: argparse.Namespace) -> tuple[Any, Any]:
 
 def attack(path: str, images: Any, labels: Any) -> dict[str, Any]:
     """A network's answers before and after PGD, which moves it away from label or answer."""
-    from lsp_keras.attacks.pgd import PGD
+    from lsp_keras import zoo
+    from lsp_keras.attacks import PGD
     from lsp_keras.classifiers import load_classifier
 
     network = load_classifier(path)
@@ -77,14 +79,15 @@ def attack(path: str, images: Any, labels: Any) -> dict[str, Any]:
     pgd = PGD(epsilon=EPSILON, num_steps=50)
     result = pgd(network.model, images, clean if labels is None else labels, seed=0)
     perturbed = np.argmax(network(result.images), axis=1)
-    names = network.class_names or [str(number) for number in range(10)]
+    names = zoo.card(path.removeprefix(zoo.PREFIX))["class_names"]
     return {"clean": clean, "perturbed": perturbed, "images": result.images, "names": names}
 
 
-def pick(answers: dict[str, Any], count: int) -> list[int]:
-    """Images that both networks agree on and that fool the standard one only, of many classes."""
+def pick(answers: dict[str, Any], labels: Any, count: int) -> list[int]:
+    """Images that both networks get right and that fool the standard one only, of many classes."""
     standard, robust = answers["standard"], answers["robust"]
-    shown = (
+    right = True if labels is None else standard["clean"] == labels
+    shown = right & (
         (standard["clean"] == robust["clean"])
         & (standard["clean"] != standard["perturbed"])
         & (robust["clean"] == robust["perturbed"])

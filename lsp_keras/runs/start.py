@@ -24,6 +24,7 @@ from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.pixels import find_pixel_range
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError, listing, nearest
+from lsp_keras.zoo import PREFIX
 
 Announce = Callable[[str], None]
 
@@ -35,7 +36,7 @@ def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str |
     """A classifier of a dataset's images, from what is none of the registry's models.
 
     Args:
-        name: A run or a file of Keras, `"module:function"`, `"applications:NAME"` of
+        name: A run or a file of Keras, `"zoo:NAME"`, `"module:function"`, `"applications:NAME"` of
             keras.applications, or `"hub:PRESET"` of keras-hub.
         info: Of the dataset.
         seed: Fixes the weights that are new.
@@ -53,7 +54,7 @@ def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str |
         return _application(rest, info, seed)
     if separator and scheme == "hub":
         return _hub(rest, info, seed)
-    if separator and not name.endswith(_FILES):
+    if separator and not name.startswith(PREFIX) and not name.endswith(_FILES):
         model = _called(scheme, rest, info, seed)
     else:
         model = load_keras(find_file(Path(name)))
