@@ -4,7 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: demo test test-all test-tf221 lint clean
+# Tests that neither train nor serve.
+FAST := tests/ops tests/losses tests/augmentations tests/inference tests/serving/codecs \
+	tests/test_architecture.py tests/test_registry.py tests/test_signatures.py \
+	tests/test_storage.py tests/test_types.py tests/test_validation.py
+
+.PHONY: demo test test-fast test-all test-tf221 lint clean
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; choose one with: make PYTHON=python3.12 ..." % v)'
@@ -20,6 +25,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	TF_NUM_INTRAOP_THREADS=0 $(BIN)/python -m pytest tests/test_default_threads.py
+
+test-fast: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(FAST)
 
 test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m ''

@@ -116,3 +116,20 @@ def test_cleverhans_stays_in_the_attacks() -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         outside = {name.partition(".")[0] for name in imports(tree, path)}
         assert path.parent.name == "attacks" or "cleverhans" not in outside, path
+
+
+def test_the_page_on_the_architecture_says_the_same() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and cells[0].isdigit():
+            for name in cells[1].replace("`", "").split(", "):
+                told[name] = (
+                    int(cells[0]),
+                    set(filter(None, cells[3].replace("`", "").split(", "))),
+                )
+    told.pop("cli")
+    levels = {name: (level, BESIDE.get(name, set())) for name, level in LEVELS.items()}
+    levels.pop("_face")
+    assert told == levels
