@@ -16,8 +16,9 @@ two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.methods import ATTrainer, StepOptions
 from lsp_keras.regularizers import LSP
-from lsp_keras.training import ATTrainer, CoupledSGD, StepOptions
+from lsp_keras.training import CoupledSGD
 
 rng = np.random.default_rng(0)
 data = {
