@@ -14,9 +14,7 @@ from lsp_keras.cli._options import data_options, image_options, quiet_option, tr
 @image_options
 @click.option("--model", default="resnet18", show_default=True, help="Backbone of the encoder.")
 @click.option("--width", default=64, show_default=True, help="Filters of its first stage.")
-@click.option(
-    "--epochs", type=int, help="Passes over the training images.  [default: by their number]"
-)
+@click.option("--epochs", type=int, help="Passes over the training images.  [default: 200]")
 @click.option("--batch-size", type=int, help="[default: 512, less where there are few images]")
 @click.option(
     "--learning-rate",

@@ -18,7 +18,6 @@ from lsp_keras.augmentations._moco_views import MoCoView
 from lsp_keras.datasets import count_batches, make_batches
 from lsp_keras.models._moco import plain_encoder
 from lsp_keras.pretraining.callbacks import EpochSeconds, KNNMonitor, StopAtCollapse
-from lsp_keras.pretraining.length import default_epochs
 from lsp_keras.pretraining.moco import MoCoTrainer
 from lsp_keras.processes import locked
 from lsp_keras.storage import atomic_path, fingerprint, write_json
@@ -36,6 +35,7 @@ ENCODER_FILE, RECORD_FILE = "encoder.keras", "encoder.json"
 # Raised when the same settings would give another encoder.
 _VERSION = 1
 _REFERENCE_BATCH = 512
+_PUBLISHED_EPOCHS = 200
 _LARGEST_QUEUE = 4096
 
 
@@ -46,7 +46,7 @@ class PretrainSettings:
     Attributes:
         model: Registered backbone.
         width: Filters of its first stage.
-        epochs: Passes over the training images. Default by their number, see `default_epochs`.
+        epochs: Passes over the training images. Default 200, as published.
         batch_size: Default 512, less where there are few images.
         learning_rate: At a batch of 512; scaled with the batch, falls along a cosine.
         queue_size: Keys that each query is compared with. Default 4,096, or the largest multiple
@@ -114,7 +114,7 @@ class PretrainSettings:
                 f"{num_images} training images: a larger queue holds older keys of the queries' "
                 f"own images, which then count as other images. Received: queue_size={queue}."
             )
-        epochs = self.epochs or default_epochs(num_images)
+        epochs = self.epochs or _PUBLISHED_EPOCHS
         return dataclasses.replace(self, epochs=epochs, batch_size=batch, queue_size=queue)
 
 

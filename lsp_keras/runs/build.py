@@ -11,7 +11,7 @@ from lsp_keras.attacks import Attack
 from lsp_keras.methods import RobustTrainer, StepOptions
 from lsp_keras.runs.config import READING, FitConfig
 from lsp_keras.runs.resolve import helped, in_force
-from lsp_keras.runs.start import build_foreign, check_start, take_weights
+from lsp_keras.runs.start import build_foreign, check_start, file_shape, take_weights
 from lsp_keras.runs.units import Unit, is_foreign
 from lsp_keras.training import CoupledSGD, OneCycleMomentum, schedule
 from lsp_keras.training.fine_tuning import FineTuningSGD, freeze_batch_norm, head_of
@@ -20,7 +20,12 @@ from lsp_keras.validation import InputError
 
 
 def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
-    """The run's images."""
+    """The run's images, in the shape that a model of one's own takes."""
+    reading = {name: getattr(config, name) for name in READING}
+    height, width, channels = file_shape(config.model.name)
+    if height is not None and width is not None:
+        reading["image_size"] = reading["image_size"] or f"{height}x{width}"
+    reading["channels"] = reading["channels"] or channels
     return datasets.load(
         config.dataset.name,
         settings=config.dataset.given,
@@ -30,7 +35,7 @@ def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
         num_test=config.num_test,
         validation_size=config.validation_size,
         seed=config.data_seed,
-        **{name: getattr(config, name) for name in READING},
+        **reading,
     )
 
 

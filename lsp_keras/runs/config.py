@@ -107,7 +107,7 @@ class FitConfig:
         None, "Filters of that encoder. Default: width.", check_positive
     )
     encoder_epochs: int | None = setting(
-        None, "Epochs of that encoder's training. Default by the number of images.", check_positive
+        None, "Epochs of that encoder's training. Default: 200, as published.", check_positive
     )
     encoder: str | None = setting(None, "Your own .keras encoder instead.")
     embeddings: str | None = setting(

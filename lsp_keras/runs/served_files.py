@@ -6,6 +6,7 @@ from lsp_keras.datasets import encoded_files, load
 from lsp_keras.export import Agreement, compare_files
 from lsp_keras.runs.config import READING, config_from, images_seed, read_config
 from lsp_keras.runs.moved import present_name
+from lsp_keras.runs.test_images import recorded_shape
 
 _NUM_FILES = 32
 
@@ -31,7 +32,7 @@ def check_files(run: Path, folder: Path, *, num_files: int = _NUM_FILES) -> Agre
     if not config.dataset.name.startswith("folder:"):
         return None
     name = present_name(config.dataset.name, run)
-    reading = {setting: getattr(config, setting) for setting in READING}
+    reading = {setting: getattr(config, setting) for setting in READING} | recorded_shape(run)
     test = load(name, validation_size=0, seed=images_seed(values), **reading).test.take(num_files)
     files = encoded_files(name, test, **reading)
     return None if files is None else compare_files(folder, files, test.images)

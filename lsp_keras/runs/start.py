@@ -22,6 +22,7 @@ from lsp_keras.classifiers import (
 )
 from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.pixels import find_pixel_range
+from lsp_keras.runs.units import is_foreign
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError, listing, nearest
 from lsp_keras.zoo import PREFIX
@@ -30,6 +31,8 @@ Announce = Callable[[str], None]
 
 _FILES = (".keras", ".h5", ".hdf5")
 _COLORS = 3
+# Of batches of images.
+_RANK = 4
 
 
 def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str | None) -> Any:
@@ -97,6 +100,27 @@ def fit_to(
     return keras.Model(
         classifier.inputs[0], _head(features, info.num_classes, seed), name=model.name
     )
+
+
+def file_shape(name: str) -> tuple[int | None, int | None, int | None]:
+    """Height, width and channels that the model in a file takes.
+
+    Args:
+        name: Name of a run's model.
+
+    Returns:
+        `None` for what is open, and for a model that is in no file, or in none any more.
+    """
+    if not is_foreign(name) or (":" in name and not name.endswith(_FILES)):
+        return None, None, None
+    try:
+        shape = load_keras(find_file(Path(name))).input_shape
+    except InputError:
+        # Told where the model is needed: a run that goes on has its weights.
+        return None, None, None
+    if not isinstance(shape, tuple) or len(shape) != _RANK or shape[-1] not in (1, _COLORS):
+        return None, None, None
+    return shape[1:]
 
 
 def check_start(classifier: keras.Model, dataset: Dataset, announce: Announce) -> None:

@@ -1,5 +1,6 @@
 """The test images that a command measures a model on."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +67,7 @@ def load_images(
         name, reading = str(dataset), {**reading, "resize": config.resize}
     else:
         name = present_name(config.dataset.name, run)
-        reading = {setting: getattr(config, setting) for setting in READING}
+        reading = {setting: getattr(config, setting) for setting in READING} | recorded_shape(run)
     return load(
         name,
         settings=own.dataset.given if own is not None else None,
@@ -78,6 +79,15 @@ def load_images(
         seed=images_seed(values),
         **reading,
     )
+
+
+def recorded_shape(run: Path) -> dict[str, Any]:
+    """The shape that a run's images had, which a folder with more images might not suggest."""
+    path = run / "dataset.json"
+    if not path.is_file():
+        return {}
+    shape = json.loads(path.read_text(encoding="utf-8")).get("image_shape")
+    return {} if shape is None else {"image_size": f"{shape[0]}x{shape[1]}", "channels": shape[2]}
 
 
 def load_test_images(

@@ -1,13 +1,17 @@
 """The images that a model is measured on have the shape that it takes."""
 
+import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tomli_w
 from PIL import Image
 
 from lsp_keras.datasets import load
+from lsp_keras.runs.build import load_dataset
+from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.test_images import load_images
 
 
@@ -47,3 +51,23 @@ def test_another_dataset_is_read_as_the_runs_own_was(photographs, tmp_path) -> N
     assert own.images.shape == (359, 24, 24, 3)
     expected = load(photographs, image_size=24, resize="stretch").test
     np.testing.assert_array_equal(other.images, expected.images)
+
+
+def test_a_run_keeps_its_shape_when_its_folder_gets_other_images(photographs, tmp_path) -> None:
+    (tmp_path / "config.toml").write_text(tomli_w.dumps({"dataset": photographs}))
+    (tmp_path / "dataset.json").write_text(json.dumps({"image_shape": [30, 40, 1]}))
+    loaded = load_images(tmp_path, dataset=None, data_dir=None, cache_dir=None)
+    assert loaded.info.image_shape == (30, 40, 1)
+
+
+def test_training_from_a_file_takes_its_images(photographs, tmp_path) -> None:
+    images = keras.Input((24, 20, 1))
+    keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images))).save(
+        tmp_path / "own.keras"
+    )
+    config = FitConfig.of(dataset=photographs, model=str(tmp_path / "own.keras"))
+    assert load_dataset(config, tmp_path).info.image_shape == (24, 20, 1)
+    named = FitConfig.of(
+        dataset=photographs, model=str(tmp_path / "own.keras"), image_size="32x32", channels=3
+    )
+    assert load_dataset(named, tmp_path).info.image_shape == (32, 32, 3)
