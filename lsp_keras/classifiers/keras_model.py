@@ -173,6 +173,11 @@ def _with_end(model: keras.Model, one_unit: bool) -> keras.Model:
     rank = len(logits.shape)
     if rank == 2 and not one_unit:
         return model
+    if any(size not in (1, None) for size in logits.shape[1:-1]):
+        raise InputError(
+            "The model must answer one row of classes for each image, `(batch, classes)`. "
+            f"Received: shape={tuple(logits.shape)}."
+        )
     if rank != 2:
         logits = keras.layers.Reshape((logits.shape[-1] if rank > 1 else 1,))(logits)
     if one_unit:

@@ -38,7 +38,7 @@ def vit(
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(height, width, channels)`, both sizes a multiple of the patch, and at
+        input_shape: `(height, width, channels)`, both sizes at
             least 16.
         width: Numbers of a token.
         depth: Number of blocks.
@@ -73,7 +73,7 @@ def vit(
     is_large = min(input_shape[:2]) >= _resnet.LARGE_SIZE
     patch_size = patch_size or (_LARGE_PATCH if is_large else _SMALL_PATCH)
     num_heads = num_heads or max(width // _HEAD_SIZE, 1)
-    _check(input_shape, width, depth, patch_size, num_heads)
+    _check(width, depth, num_heads)
     style = Style(activation, seed)
     images = keras.Input(input_shape, name="images")
     tokens = _embed(_resnet.normalized(images, mean, std), width, patch_size, style)
@@ -93,6 +93,8 @@ def _embed(images: Any, width: int, patch_size: int, style: Style) -> Any:
         width,
         patch_size,
         patch_size,
+        # A side that is no multiple of the patch is filled up with zeros, the mean color.
+        padding="same",
         kernel_initializer=_initializer("stem_conv", style),
         name="stem_conv",
     )(images)
@@ -148,15 +150,8 @@ def _initializer(name: str, style: Style) -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(stddev=0.02, seed=style.layer_seed(name))
 
 
-def _check(
-    input_shape: tuple[int, int, int], width: int, depth: int, patch_size: int, num_heads: int
-) -> None:
+def _check(width: int, depth: int, num_heads: int) -> None:
     check_positive("depth", depth)
-    if input_shape[0] % patch_size or input_shape[1] % patch_size:
-        raise InputError(
-            f"`input_shape` must be a multiple of the patch, {patch_size} pixels. "
-            f"Received: input_shape={tuple(input_shape)}."
-        )
     if width % num_heads:
         raise InputError(
             f"`width` must be a multiple of `num_heads`, {num_heads}. Received: width={width}."
