@@ -79,7 +79,7 @@ def test_one_image_of_few_raises_nothing_and_two_do(sign) -> None:
 
 def test_the_divisor_that_helps_is_named() -> None:
     flag = _signs.temperature_matters({0.1: 0.5, 1.0: 0.5, 10.0: 0.2}, MANY)
-    assert "divided by 10, the same attack breaks 30.0 points more" in flag.meaning
+    assert "divided by 10, PGD breaks 30.0 points more" in flag.meaning
 
 
 def test_autoattack_hands_on_its_advice() -> None:
