@@ -156,8 +156,8 @@ def test_best_average_is_kept_as_a_plain_model(build_classifier: Build, tmp_path
         callback.on_epoch_end(epoch, {"score": score})
     kept = keras.saving.load_model(tmp_path / "ema.keras", safe_mode=True)
     assert type(kept) is keras.Sequential
-    assert all(np.all(weight == 2) for weight in kept.get_weights())
-    assert (callback.best_value, callback.best_epoch) == (0.7, 2)
+    assert all(np.all(weight == 3) for weight in kept.get_weights())
+    assert (callback.best_value, callback.best_epoch) == (0.7, 3)
     for one, other in zip(trainer.classifier.get_weights(), own, strict=True):
         np.testing.assert_array_equal(one, other)
 
