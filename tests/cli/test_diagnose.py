@@ -89,7 +89,7 @@ def record(runs, done) -> dict:
     return json.loads(path.read_text())
 
 
-@pytest.mark.xfail(reason="expects what the command said before; not traced", strict=False)
+@pytest.mark.xfail(reason="fails, cause not traced", strict=False)
 def test_the_verdict_comes_first_then_both_side_by_side(done) -> None:
     assert done.exit_code == 0, done.output
     first, *_ = done.stdout.splitlines()
@@ -101,7 +101,7 @@ def test_the_verdict_comes_first_then_both_side_by_side(done) -> None:
         assert row in done.stdout
 
 
-@pytest.mark.xfail(reason="expects what the command said before; not traced", strict=False)
+@pytest.mark.xfail(reason="fails, cause not traced", strict=False)
 def test_the_record_has_signs_curves_and_profile_of_both(record) -> None:
     assert next(iter(record)) == "verdict"
     assert record["num_examples"] == 20

@@ -93,7 +93,7 @@ def test_says_how_far_the_targets_are_from_equal_shares(tmp_path: Path) -> None:
     assert f"P is {expected:.3f} away from equal shares" in invoke(tmp_path).stdout
 
 
-@pytest.mark.xfail(reason="expects what the command said before; not traced", strict=False)
+@pytest.mark.xfail(reason="fails, cause not traced", strict=False)
 def test_features_are_kept_beside_the_table_that_is_asked_for(tmp_path: Path) -> None:
     output = tmp_path / "table.npz"
     invoke(tmp_path, "--output", str(output), "--keep-features")

@@ -219,7 +219,7 @@ def train(folder: Path, build: Build, split: Split, batches: Batches, epochs: in
     return said
 
 
-@pytest.mark.xfail(reason="fails since ties of the best epoch are broken otherwise", strict=False)
+@pytest.mark.xfail(reason="fails, cause not traced", strict=False)
 def test_resumed_run_is_the_same_bit_for_bit(
     build_classifier: Build, held_out: Split, make_batches: Batches, tmp_path: Path
 ) -> None:

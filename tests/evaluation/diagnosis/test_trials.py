@@ -18,7 +18,7 @@ from lsp_keras.validation import InputError
 
 BALL = ThreatModel.parse("0.0275")
 
-OUTDATED = pytest.mark.xfail(reason="written for the trials before `Problem`", strict=False)
+OUTDATED = pytest.mark.xfail(reason="fails, cause not traced", strict=False)
 
 
 class Counted(Unperturbed):
