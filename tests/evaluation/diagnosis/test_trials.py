@@ -13,12 +13,11 @@ from lsp_keras.evaluation.diagnosis.trials import (
     run_attacks,
     sweep_of_radii,
 )
+from lsp_keras.inference.traced import TracedModel
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
 
 BALL = ThreatModel.parse("0.0275")
-
-OUTDATED = pytest.mark.xfail(reason="fails, cause not traced", strict=False)
 
 
 class Counted(Unperturbed):
@@ -37,9 +36,18 @@ def plan(**options):
     )
 
 
+def traced(logits_fn, examples):
+    return TracedModel(logits_fn, examples[0].shape[1:])
+
+
 def run(steps, logits_fn, examples, **groups):
     return run_attacks(
-        {**groups, "steps": steps}, logits_fn, *examples, batch_size=4, seed=0, progress=None
+        {**groups, "steps": steps},
+        traced(logits_fn, examples),
+        *examples,
+        batch_size=4,
+        seed=0,
+        progress=None,
     )
 
 
@@ -68,7 +76,6 @@ def test_the_plan_varies_one_thing_in_each_group() -> None:
     assert found["radius"][0.0275] is found["steps"][20]
 
 
-@OUTDATED
 def test_an_attack_that_is_planned_twice_runs_once(contrast_model, contrast_examples) -> None:
     attack = Counted(epsilon=0.1)
     found = run({1: attack, 2: attack}, contrast_model, contrast_examples, radius={0.1: attack})
@@ -77,13 +84,12 @@ def test_an_attack_that_is_planned_twice_runs_once(contrast_model, contrast_exam
     assert found.accuracies("radius") == {0.1: 0.9}
 
 
-@OUTDATED
 def test_progress_names_every_attack(contrast_model, contrast_examples) -> None:
     told = []
     attack = Unperturbed(epsilon=0.1)
     run_attacks(
         {"radius": {0.1: attack}, "steps": {1: attack}},
-        contrast_model,
+        traced(contrast_model, contrast_examples),
         *contrast_examples,
         batch_size=4,
         seed=0,
@@ -92,7 +98,6 @@ def test_progress_names_every_attack(contrast_model, contrast_examples) -> None:
     assert told == [("radius 0.1", 1, 2), ("steps 1", 2, 2)]
 
 
-@OUTDATED
 def test_the_strongest_has_the_most_steps(contrast_model, contrast_examples) -> None:
     steps = {count: PGD(epsilon=0.0275, num_steps=count) for count in (1, 20)}
     found = run(steps, contrast_model, contrast_examples)
@@ -112,7 +117,6 @@ def test_without_steps_there_is_no_strongest(contrast_model, contrast_examples) 
         )
 
 
-@OUTDATED
 def test_leads_and_shares_by_hand() -> None:
     def verdicts(*standing):
         return np.array(standing, bool)
@@ -128,7 +132,7 @@ def test_leads_and_shares_by_hand() -> None:
             "fgsm": {1: verdicts(1, 1, 1, 1)},
             "square": {10: verdicts(0, 1, 0, 0)},
         },
-        strongest=AttackResult(none, none, none, none),
+        strongest=AttackResult(none, none, none, none, none),
     )
     assert found.white_box.tolist() == [True, True, False, False]
     # The square attack breaks three images, but only the first one by itself.
@@ -153,7 +157,9 @@ def test_transfer_brings_images_from_the_other_model(contrast_model, contrast_ex
     assert (~blind.success).mean() >= 0.8
 
 
-@OUTDATED
+@pytest.mark.xfail(
+    reason="at a common scale of the logits plain losses feel the third logit too", strict=True
+)
 def test_the_lsp_term_leads_where_plain_losses_are_flat() -> None:
     """The third logit is too small for cross entropy and margin to feel it, not for LSP."""
     shape = (4, 4, 1)
@@ -179,6 +185,8 @@ def test_the_lsp_term_leads_where_plain_losses_are_flat() -> None:
     assert list(planned["structure"]) == [1.0, 10.0, 100.0]
     groups = {name: planned[name] for name in ("structure", "margin", "fgsm")}
     groups["steps"] = {20: planned["steps"][20]}
-    found = run_attacks(groups, logits_fn, images, labels, batch_size=3, seed=0, progress=None)
+    found = run_attacks(
+        groups, traced(logits_fn, (images,)), images, labels, batch_size=3, seed=0, progress=None
+    )
     assert found.white_box.all()
     assert found.lead("structure") == 1.0
