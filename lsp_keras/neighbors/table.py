@@ -33,7 +33,7 @@ def save_table(path: Path | str, table: NeighborTable) -> None:
             format=np.array(_FORMAT),
             indices=table.indices.astype(np.int64, copy=False),
             distances=table.distances.astype(np.float32, copy=False),
-            provenance=np.array(json.dumps(dict(table.provenance), sort_keys=True)),
+            provenance=np.array(json.dumps(dict(table.provenance))),
         )
 
 
