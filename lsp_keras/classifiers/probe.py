@@ -143,16 +143,24 @@ def _check_range(
     known = classifier.pixels.source is not None
     if len(labels) < _FEWEST or (known and right.mean() >= _GOOD):
         return classifier if known else classifier.with_findings(f"{_ASSUMED}.")
-    best, pixels = right, classifier.pixels
+    tried = []
     for candidate in _candidates(classifier, images):
         try:
             answers = _answers_to(classifier, candidate, images)
         except Exception:
             continue  # It refuses such pixels, a server in words of its own.
-        found = _is_right(classifier, answers, labels)
+        tried.append((candidate, _is_right(classifier, answers, labels)))
+    best, pixels = right, classifier.pixels
+    for candidate, found in tried:
         if found.mean() > best.mean():
             best, pixels = found, candidate
     if _is_clear(right, best, labels):
+        # To a network of ReLUs a wider range looks much like a shifted one: all that may be meant.
+        likely = [
+            candidate
+            for candidate, found in tried
+            if _is_clear(right, found, labels) and not _is_clear(found, best, labels)
+        ]
         message = (
             f"The model is right on {right.mean():.0%} of {len(labels)} images with pixels in "
             f"{classifier.pixels} ({classifier.pixels.source or 'assumed'}), and on "
@@ -160,7 +168,8 @@ def _check_range(
         )
         if classifier.pixels.source != "given":
             raise InputError(
-                f"{message} Say what it takes: --pixel-range={pixels.option} "
+                f"{message} Say what it takes: "
+                f"{' or '.join(f'--pixel-range={item.option}' for item in likely)} "
                 "(`pixel_range=` in Python)."
             )
         return classifier.with_findings(message)
