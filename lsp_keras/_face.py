@@ -39,7 +39,11 @@ class _Face(ModuleType):
         return sorted({*super().__dir__(), *self._face_homes, *self._face_units()})
 
     def _face_shows(self, name: str) -> bool:
-        return name in self._face_homes or name in self._face_units()
+        """Whether a file of that name defines a public object of the same name."""
+        if name in self._face_homes or self._face_kind is None:
+            return name in self._face_homes
+        known = name in registry.names(self._face_kind)
+        return known and registry.unit_name(self._face_kind, name) == name
 
     def _face_units(self) -> dict[str, str]:
         """Registered units of the package's kind: name of the object to name in the registry."""
