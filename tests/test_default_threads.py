@@ -67,11 +67,6 @@ def test_a_profile_of_an_odd_number_of_images(network) -> None:
     assert found.spectra
 
 
-@pytest.mark.xfail(
-    run=False,
-    reason="TensorFlow 2.20's oneDNN filter gradient aborts on odd batches of a strided 1x1 "
-    "convolution under its default threads",
-)
 def test_training_on_attacked_images_in_odd_batches() -> None:
     trainer = ATTrainer(
         models.resnet18(10, width=8, seed=0), attack=PGD(epsilon="8/255", num_steps=2)

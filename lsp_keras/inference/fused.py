@@ -1,4 +1,4 @@
-"""Batch normalizations computed by TensorFlow's fused kernels, in training mode."""
+"""Layers computed by other kernels in training: batch normalizations, strided 1x1 convolutions."""
 
 from typing import Any
 
@@ -16,7 +16,8 @@ def fused(model: Any) -> Any:
 
     Keras writes a batch normalization as a dozen operations; TensorFlow has one kernel for it and
     one for its gradient. The layers and variables are the model's own, moving averages included,
-    so that nothing changes in what is saved.
+    so that nothing changes in what is saved. A 1x1 convolution with a stride is computed on the
+    pixels that it reads where the batch may be odd; see `PointwiseConvolution`.
 
     Args:
         model: A Keras model or anything else.
@@ -35,6 +36,9 @@ def fused(model: Any) -> Any:
         if _can_be_fused(layer) and options.get("mask") is None:
             changed = True
             return FusedNormalization(layer)(*inputs)
+        if _is_strided_pointwise(layer):
+            changed = True
+            return PointwiseConvolution(layer)(*inputs)
         inner = fused(layer)
         changed |= inner is not layer
         return inner(*inputs, **options)
@@ -73,6 +77,44 @@ class FusedNormalization(keras.Layer):
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """That of the input."""
         return shape
+
+
+class PointwiseConvolution(keras.Layer):
+    """A 1x1 convolution with a stride, on the pixels that the stride keeps.
+
+    The gradient of such a filter aborts the process in TensorFlow 2.20 (oneDNN, several threads to
+    an operator, odd batches). Batches that are known to be even pass the layer as it is.
+    """
+
+    def __init__(self, convolution: keras.layers.Conv2D) -> None:
+        super().__init__(dtype=convolution.dtype_policy)
+        self._convolution = convolution
+
+    def call(self, values: Any) -> Any:
+        layer, batch_size = self._convolution, values.shape[0]
+        if batch_size is not None and batch_size % 2 == 0:
+            return layer(values)
+        rows, columns = layer.strides
+        kernel = tf.cast(tf.convert_to_tensor(layer.kernel), values.dtype)
+        found = tf.nn.conv2d(values[:, ::rows, ::columns], kernel, 1, "VALID")
+        if layer.use_bias:
+            found += tf.cast(tf.convert_to_tensor(layer.bias), values.dtype)
+        return layer.activation(found)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """That of the convolution."""
+        return tuple(self._convolution.compute_output_shape(shape))
+
+
+def _is_strided_pointwise(layer: keras.Layer) -> bool:
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.kernel_size == (1, 1)
+        and max(layer.strides) > 1
+        and layer.groups == 1
+        and layer.data_format == "channels_last"
+        and layer.compute_dtype in _DTYPES
+    )
 
 
 def _follow(average: Any, value: tf.Tensor, momentum: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from lsp_keras.inference.fused import FusedNormalization, fused
+from lsp_keras.inference.fused import FusedNormalization, PointwiseConvolution, fused
 from lsp_keras.models import preact_resnet18, resnet18
 
 SHAPE = (9, 8, 4)
@@ -205,3 +205,25 @@ def test_what_is_saved_is_the_model_as_it_was(tmp_path: Path) -> None:
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
     for found, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [2, (2, 3)])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_a_strided_1x1_convolution_is_the_same_for_any_batch(
+    padding: str, strides: int | tuple[int, int], use_bias: bool
+) -> None:
+    model = chain(
+        layers.Conv2D(6, 1, strides, padding, use_bias=use_bias, activation="relu"),
+        layers.Conv2D(3, 3),
+    )
+    found = fused(model)
+    assert any(isinstance(layer, PointwiseConvolution) for layer in found.layers)
+    assert found.output_shape == model.output_shape
+    assert_same(found, model, IMAGES)
+    assert_same(found, model, IMAGES[:4])
+
+
+def test_other_convolutions_stay_as_they_are() -> None:
+    model = chain(layers.Conv2D(6, 1), layers.Conv2D(4, 3, 2), layers.Conv2D(4, 1, 2, groups=2))
+    assert fused(model) is model
