@@ -80,15 +80,24 @@ class GroupedOrder:
 def _grouped(mutual: MutualNeighbors, group_size: int, seed: int, epoch: int) -> Integers:
     generator = np.random.default_rng([seed, epoch, _STREAM])
     roots = generator.permutation(len(mutual.starts) - 1)
-    grown, firsts = _grow(mutual, roots, group_size)
+    grown, firsts = grow(mutual, roots, group_size)
     groups = np.split(grown, firsts[1:])
     order = np.concatenate([groups[place] for place in generator.permutation(len(groups))])
     order.flags.writeable = False
     return order
 
 
-def _grow(mutual: MutualNeighbors, roots: Integers, group_size: int) -> tuple[Integers, Integers]:
-    """All images, group after group, and the place of each group's first."""
+def grow(mutual: MutualNeighbors, roots: Integers, group_size: int) -> tuple[Integers, Integers]:
+    """Groups of mutual neighbors, grown in the order of their roots.
+
+    Args:
+        mutual: Which images name each other.
+        roots: int64 `(n,)`, a permutation: where groups start, as far as no other has the image.
+        group_size: Images of a full group.
+
+    Returns:
+        All images, group after group, and the place of each group's first.
+    """
     starts, ends = mutual.starts.tolist(), mutual.ends
     taken = bytearray(len(roots))
     grown: list[int] = []

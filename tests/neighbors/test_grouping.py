@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsp_keras.neighbors import GroupedOrder, MiningSettings, MutualNeighbors, mine
+from lsp_keras.neighbors.grouping import grow
 
 # 0-1, 1-2 and 3-4 name each other; 5 names others and is named by nobody.
 CHAIN = np.array([[1, 5], [0, 2], [1, 0], [4, 2], [3, 0], [3, 4]])
@@ -15,19 +16,6 @@ def test_mutual_neighbors_by_hand() -> None:
     graph = MutualNeighbors.of(CHAIN)
     np.testing.assert_array_equal(graph.starts, [0, 1, 3, 4, 5, 6, 6])
     np.testing.assert_array_equal(graph.ends, [1, 0, 2, 1, 4, 3])
-
-
-def groups_of(order: np.ndarray, graph: MutualNeighbors, group_size: int) -> list[list[int]]:
-    """A group ends where it is full or nothing that it touches is left."""
-    groups: list[list[int]] = []
-    left = set(order.tolist())
-    for image in order.tolist():
-        if groups and len(groups[-1]) < group_size and _touches(groups[-1], graph) & left:
-            groups[-1].append(image)
-        else:
-            groups.append([image])
-        left.discard(image)
-    return groups
 
 
 def _touches(group: list[int], graph: MutualNeighbors) -> set[int]:
@@ -62,11 +50,17 @@ def test_every_epoch_is_a_partition_into_grown_groups(
     indices = np.stack([generator.permutation(count - 1)[:m] for _ in range(count)])
     indices += indices >= np.arange(count)[:, None]
     grouped = GroupedOrder(indices, group_size, seed)
-    order = grouped(epoch)
-    np.testing.assert_array_equal(np.sort(order), np.arange(count))
-    for group in groups_of(order, grouped.mutual, group_size):
+    np.testing.assert_array_equal(np.sort(grouped(epoch)), np.arange(count))
+    grown, firsts = grow(grouped.mutual, generator.permutation(count), group_size)
+    np.testing.assert_array_equal(np.sort(grown), np.arange(count))
+    taken: set[int] = set()
+    for group in (part.tolist() for part in np.split(grown, firsts[1:])):
+        assert len(group) <= group_size
         for place, image in enumerate(group[1:], start=1):
             assert image in _touches(group[:place], grouped.mutual)
+        taken.update(group)
+        if len(group) < group_size:
+            assert _touches(group, grouped.mutual) <= taken
 
 
 def test_is_a_function_of_table_seed_and_epoch_alone(clustered: np.ndarray) -> None:
