@@ -89,10 +89,10 @@ def command(
 
     from lsp_keras import evaluation
     from lsp_keras.cli._progress import attack_progress
-    from lsp_keras.cli._records import write_record
     from lsp_keras.cli._report_table import print_reading, print_report
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.header import describe_test
+    from lsp_keras.runs.records import write_record
     from lsp_keras.runs.test_images import describe, load_test_images
 
     if suite is not None and names is not None:

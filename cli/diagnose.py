@@ -9,7 +9,7 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, quiet_option
-from lsp_keras.cli._records import write_record
+from lsp_keras.runs.records import write_record
 from lsp_keras.validation import InputError
 
 

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lsp_keras.storage import write_json
+
 _TRIES = 100
 
 
@@ -18,8 +20,6 @@ def write_record(folder: Path, label: str, record: dict[str, Any]) -> Path:
     Returns:
         Path of the record; no other process has one of the same name.
     """
-    from lsp_keras.storage import write_json
-
     for _ in range(_TRIES):
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         path = folder / f"{moment}{f'-{label}' if label else ''}.json"
