@@ -46,6 +46,29 @@ def biased_residual_model():
     return keras.Model(images, keras.layers.Flatten()(values))
 
 
+@pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One convolution in place of a ResNet, which takes seconds to trace, in every run."""
+    from importlib import import_module
+
+    import keras
+
+    def build(config: Any, info: Any) -> keras.Model:
+        keras.utils.set_random_seed(config.seed)
+        return keras.Sequential(
+            [
+                keras.Input(info.image_shape),
+                keras.layers.Conv2D(4, 3, 2),
+                keras.layers.BatchNormalization(),
+                keras.layers.Activation(config.model["activation"]),
+                keras.layers.GlobalAveragePooling2D(name="features"),
+                keras.layers.Dense(info.num_classes, name="logits"),
+            ]
+        )
+
+    monkeypatch.setattr(import_module("lsp_keras.runs.build"), "build_classifier", build)
+
+
 TOY_SHAPE = (8, 8, 3)
 
 

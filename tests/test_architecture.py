@@ -16,7 +16,7 @@ LEVELS = {
     **dict.fromkeys(
         ["regularizers", "methods", "training", "pretraining", "evaluation", "export"], 4
     ),
-    **dict.fromkeys(["runs", "plots"], 5),
+    **dict.fromkeys(["runs", "plots", "tables"], 5),
 }
 # What packages of one level use of each other.
 BESIDE = {
@@ -27,6 +27,7 @@ BESIDE = {
     "pretraining": {"training"},
     "runs": {"plots"},
     "plots": {"runs"},
+    "tables": {"runs"},
 }
 FOUNDATION = {name for name, level in LEVELS.items() if level == 0}
 HEAVY = {

@@ -111,10 +111,12 @@ def evaluate(
     correct = runner.attack(CLEAN, clean, np.ones(len(examples.labels), bool))
     records: list[AttackRecord] = []
     worst = correct
+    verdicts: dict[str, str] = {}
     for name, attack in attacks.items():
         standing, found = runner.record(name, attack, correct)
         records.extend(found)
         worst = worst & standing
+        verdicts[name] = pack_verdicts(standing)
     if images_kept is not None:
         images_kept.write()
     # The report is made before its signs: one that fails cannot take the numbers with it.
@@ -131,7 +133,7 @@ def evaluate(
         versions=versions(),
         hardware=hardware(),
         seconds=time.monotonic() - started,
-        verdicts={"clean": pack_verdicts(correct), "worst_case": pack_verdicts(worst)},
+        verdicts=verdicts | {"clean": pack_verdicts(correct), "worst_case": pack_verdicts(worst)},
         context={**(context or {}), "classifier": classifier.describe()},
     )
     signs, unchecked = look_for(

@@ -62,7 +62,8 @@ class Report:
         hardware: Processor and GPUs.
         seconds: Wall time of everything.
         verdicts: Bits in hexadecimal, see `pack_verdicts`, in the order of the images: `"clean"`
-            says which are classified correctly, `"worst_case"` which no attack broke.
+            says which are classified correctly, `"worst_case"` which no attack broke, and an
+            attack's name which it left.
         context: What the caller knows besides: paths, dataset, command.
     """
 

@@ -47,14 +47,9 @@ class Share:
         References:
             Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
         """
-        square = _NORMAL_QUANTILE**2 / self.total
-        center = (self.value + square / 2.0) / (1.0 + square)
-        variance = self.value * (1.0 - self.value) / self.total + square / (4.0 * self.total)
-        half = _NORMAL_QUANTILE * math.sqrt(variance) / (1.0 + square)
+        low, high = wilson_interval(self.value, self.total)
         # At 0 and 1 the ends are exact in theory and off by rounding in floating point.
-        low = 0.0 if self.count == 0 else center - half
-        high = 1.0 if self.count == self.total else center + half
-        return low, high
+        return 0.0 if self.count == 0 else low, 1.0 if self.count == self.total else high
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -70,3 +65,20 @@ class Share:
     def __str__(self) -> str:
         low, high = self.interval
         return f"{100 * self.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def wilson_interval(share: float, total: int) -> tuple[float, float]:
+    """95 % confidence interval of a share, which may be a mean of several on the same examples.
+
+    Args:
+        share: Number in [0, 1].
+        total: Examples looked at.
+
+    References:
+        Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
+    """
+    square = _NORMAL_QUANTILE**2 / total
+    center = (share + square / 2.0) / (1.0 + square)
+    variance = share * (1.0 - share) / total + square / (4.0 * total)
+    half = _NORMAL_QUANTILE * math.sqrt(variance) / (1.0 + square)
+    return center - half, center + half

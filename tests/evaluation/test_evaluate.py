@@ -31,6 +31,7 @@ def test_known_accuracies(contrast_model, contrast_examples) -> None:
     # The last image has the wrong label; contrasts up to 0.05 are broken.
     assert np.flatnonzero(unpack_verdicts(verdicts["clean"], 10)).tolist() == list(range(9))
     assert np.flatnonzero(unpack_verdicts(verdicts["worst_case"], 10)).tolist() == [5, 6, 7, 8]
+    assert verdicts["fgsm"] == verdicts["pgd"] == verdicts["worst_case"]
 
 
 def test_worst_case_counts_an_example_that_any_attack_broke(

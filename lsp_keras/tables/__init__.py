@@ -1,0 +1,1 @@
+"""Tables of runs: find or train them, find or make their records, and write what they say."""

@@ -1,0 +1,91 @@
+"""Runs by what their weights depend on, whatever their folders are called."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lsp_keras.runs.config import FitConfig, config_from
+from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
+from lsp_keras.runs.history import load_history
+from lsp_keras.runs.resolve import in_force
+from lsp_keras.runs.toml_file import read_config
+from lsp_keras.storage import fingerprint
+from lsp_keras.validation import InputError
+
+_OF_ENCODERS = {"encoder_epochs", "encoder_width"}
+_OF_NEIGHBORS = _OF_ENCODERS | {
+    "augment_neighbors",
+    "embeddings",
+    "encoder",
+    "features",
+    "neighbors",
+    "normalize_features",
+    "num_neighbors",
+    "space",
+}
+_SEED = "seed"
+
+
+def key_of(config: FitConfig, *, seed: bool = True) -> str:
+    """Fingerprint of all that a run's weights depend on.
+
+    Args:
+        config: Settings of the run.
+        seed: Whether its seed counts, so that runs which differ in it alone have other keys.
+    """
+    settings = in_force(config).flat()
+    left_out = {*NOT_COMPARED, *_idle(config), *(() if seed else (_SEED,))}
+    return fingerprint({k: v for k, v in settings.items() if k not in left_out and v is not None})
+
+
+def config_of(run: Path) -> FitConfig:
+    """The settings of a run.
+
+    Raises:
+        InputError: The folder is no run's, or its settings cannot be read.
+    """
+    path = RunFolder(run).config
+    return config_from(read_config(path), source=str(path))
+
+
+def find_run(runs_dir: Path, config: FitConfig) -> Path | None:
+    """The run of these settings in a folder of runs; a finished one before others."""
+    key = key_of(config)
+    found = [run for run, own in _runs(runs_dir) if key_of(own) == key]
+    return next((run for run in found if is_finished(run, config)), found[0] if found else None)
+
+
+def is_finished(run: Path, config: FitConfig) -> bool:
+    """Whether a run has done all of its epochs, or has stopped early as it was to."""
+    epochs = len(history_of(run))
+    if config.early_stopping is None or not 0 < epochs < config.epochs:
+        return epochs >= config.epochs
+    best = load_history(run).best_epoch
+    return best is not None and epochs - best >= config.early_stopping
+
+
+def history_of(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's history, none where there is no epoch yet."""
+    path = RunFolder(run).history
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _runs(runs_dir: Path) -> Iterator[tuple[Path, FitConfig]]:
+    """All runs whose settings can be read; others are no candidates."""
+    for path in sorted(runs_dir.glob("*/config.toml")):
+        try:
+            yield path.parent, config_of(path.parent)
+        except InputError:
+            continue
+
+
+def _idle(config: FitConfig) -> set[str]:
+    """Settings that nothing reads: of neighbors where there are none, of an encoder likewise."""
+    if "lsp" not in config.regularizers and config.group_size is None:
+        return _OF_NEIGHBORS
+    given: tuple[Any, ...] = (config.encoder, config.embeddings, config.neighbors)
+    return _OF_ENCODERS if any(given) or config.features == "pixels" else set()
