@@ -56,7 +56,7 @@ def find_protocol(name: str) -> tuple[Column, ...]:
 
     check_choice("evaluation", name, protocols())
     sections = read_config(_FOLDER / f"{name}.toml")
-    return tuple(_column(column, dict(section)) for column, section in sections.items())
+    return tuple(column_of(column, dict(section)) for column, section in sections.items())
 
 
 def protocol_of(run: Path | None) -> tuple[Column, ...]:
@@ -94,6 +94,14 @@ def attacks_by_threat(columns: tuple[Column, ...]) -> dict[ThreatModel, dict[str
     return groups
 
 
-def _column(name: str, section: dict[str, Any]) -> Column:
+def column_of(name: str, section: dict[str, Any]) -> Column:
+    """A column from a section of a file: attack, ball, and the attack's own settings.
+
+    Raises:
+        InputError: The section names no attack or no radius.
+    """
+    missing = [key for key in ("attack", "epsilon") if key not in section]
+    if missing:
+        raise InputError(f"The column {name!r} must have `{missing[0]}`.")
     attack, epsilon = section.pop("attack"), section.pop("epsilon")
     return Column(name, attack, ThreatModel.parse(epsilon, section.pop("norm", "linf")), section)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lsp_keras import registry
 from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.resolve import attacks, helped
+from lsp_keras.runs.resolve import helped
 from lsp_keras.validation import check_choice
 
 FULL = "paper"
@@ -34,10 +35,13 @@ class Scale:
         """The settings at this scale; a helper trains as long as the network itself."""
         if not self.settings:
             return config
-        changed = config.changed(**self.settings)
+        # A model of one's own has the width that it has.
+        left_out = () if config.model.get("width") else ("width",)
+        settings = {name: v for name, v in self.settings.items() if name not in left_out}
+        changed = config.changed(**settings)
         if helped(changed):
             changed = changed.changed(helper_epochs=changed.epochs)
-        if self.attack_steps is not None and attacks(changed):
+        if self.attack_steps is not None and _takes_steps(changed):
             changed = changed.changed(attack={"num_steps": self.attack_steps})
         return changed
 
@@ -48,10 +52,11 @@ class Scale:
             return f"the published setting, {tested} test images"
         trained = "all" if config.num_train is None else f"{config.num_train:,}"
         width = config.model.get("width")
-        steps = f", attacks of {config.attack['num_steps']} steps" if attacks(config) else ""
+        steps = config.attack["num_steps"] if _takes_steps(config) else None
+        attacked = f", attacks of {steps} steps" if steps else ""
         return (
             f"{trained} training images, {config.epochs} epochs, {config.model.name} of width "
-            f"{width}{steps}, {tested} test images: not the published setting"
+            f"{width}{attacked}, {tested} test images: not the published setting"
         )
 
 
@@ -94,6 +99,11 @@ def find_scale(name: str) -> Scale:
         InputError: There is no such scale.
     """
     return SCALES[check_choice("scale", name, SCALES)]
+
+
+def _takes_steps(config: FitConfig) -> bool:
+    """Whether the method trains on images of an attack of several steps."""
+    return "attack" in registry.arguments("method", config.method.name)
 
 
 @dataclass(frozen=True)
