@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS ?= constraints.txt
+# Each worker takes half of the tests in their order, and whoever is done first helps the other:
+# what a file's tests share is made once, and both end together.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Tests that neither train nor serve.
 FAST := tests/ops tests/losses tests/augmentations tests/inference tests/serving/codecs \
@@ -23,15 +26,15 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
-	TF_NUM_INTRAOP_THREADS=0 $(BIN)/python -m pytest tests/test_default_threads.py
+	$(PYTEST)
+	TF_NUM_INTRAOP_THREADS=0 $(PYTEST) tests/test_default_threads.py
 
 test-fast: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(FAST)
+	$(PYTEST) $(FAST)
 
 test-all: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m ''
-	TF_NUM_INTRAOP_THREADS=0 $(BIN)/python -m pytest tests/test_default_threads.py
+	$(PYTEST) -m ''
+	TF_NUM_INTRAOP_THREADS=0 $(PYTEST) tests/test_default_threads.py
 
 # The newest TensorFlow that is supported; `test` runs on the oldest.
 test-tf221:

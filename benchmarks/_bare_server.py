@@ -5,6 +5,7 @@ python benchmarks/_bare_server.py REST_PORT GRPC_PORT
 
 import asyncio
 import sys
+from typing import Any
 
 import grpc
 import uvicorn
@@ -26,7 +27,7 @@ async def main() -> None:
     server.add_insecure_port(f"127.0.0.1:{grpc_port}")
     await server.start()
     app = Starlette(routes=[Route("/{path:path}", answer_rest, methods=["GET", "POST"])])
-    options = {"access_log": False, "log_config": None, "lifespan": "off"}
+    options: dict[str, Any] = {"access_log": False, "log_config": None, "lifespan": "off"}
     await uvicorn.Server(uvicorn.Config(app, port=rest_port, **options)).serve()
 
 

@@ -74,7 +74,9 @@ class Experiment:
             for seed in range(self.seeds if row.repeated else 1)
         ]
         with ThreadPoolExecutor(self.jobs) as pool:
-            measured = list(pool.map(lambda task: self._measure(*task, rows[task[0]]), tasks))
+            measured = list(
+                pool.map(lambda task: self._measure(task[0], task[1], rows[task[0]]), tasks)
+            )
         results: dict[str, list[Accuracies]] = {name: [] for name in rows}
         for (name, _), accuracies in zip(tasks, measured, strict=True):
             results[name].append(accuracies)

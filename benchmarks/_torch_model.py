@@ -24,7 +24,7 @@ class TorchClassifier(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits `(batch, classes)`."""
-        values = {}
+        values: dict[str, torch.Tensor] = {}
         for name, sources in self._steps:
             inputs = [values[source] for source in sources] or [images]
             values[name] = self._operations[name](*inputs)

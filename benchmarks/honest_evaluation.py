@@ -9,6 +9,7 @@ with `--beside FILE` those of another version are printed in a column before the
 """
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -168,7 +169,7 @@ class Cases:
         found = []
         for dtype in ("uint8", "int8", "uint16", "uint64"):
             labels = self.labels.astype(dtype)
-            found.append(self._outcome(lambda labels=labels: self._evaluate(labels=labels)))
+            found.append(self._outcome(functools.partial(self._evaluate, labels=labels)))
         return ", ".join(found)
 
     def pixel(self) -> str:

@@ -6,10 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# The same examples everywhere and no clock, so that a busy machine and another one see what this
+# one saw; `--hypothesis-profile explore` looks for new ones.
+settings.register_profile(
+    "repeated",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "explore", settings.get_profile("repeated"), max_examples=1000, derandomize=False
+)
+settings.load_profile("repeated")
 
 
 @pytest.fixture(autouse=True)
@@ -19,16 +35,39 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_cli(tmp_path: Path):
+def run_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Runs `lsp-keras` in this process, in the test's own folder; returns what it left.
+
+    Another process would import TensorFlow again, which takes longer than most commands.
+    """
+    import subprocess
+    import sys
+
+    from lsp_keras.cli.main import main
+
+    def run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+        capfd.readouterr()
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", ["lsp-keras", *map(str, arguments)])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            main()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(sys.argv, ended.value.code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run_process(tmp_path: Path):
     """Runs `lsp-keras` as a user would, in a subprocess; returns the completed process."""
     import subprocess
     import sys
 
-    def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "lsp_keras", *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, timeout=250, **options
-        )
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=250)
 
     return run
 

@@ -72,7 +72,9 @@ def imports(tree: ast.AST, path: Path) -> Iterator[str]:
 def top_level_imports(path: Path) -> set[str]:
     """First parts of what is imported when the module is imported."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    body: list[ast.stmt] = [
+        node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     return {name.partition(".")[0] for name in imports(ast.Module(body, []), path)}
 
 

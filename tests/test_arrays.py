@@ -46,7 +46,7 @@ BAD_ARRAYS: dict[str, bytes] = {
     "dates": npy_bytes(np.zeros((2, 3), "datetime64[s]")),
     "records": npy_bytes(np.zeros((2, 3), [("a", "f4")])),
     "booleans": npy_bytes(np.zeros((2, 3), bool)),
-    "scalar": npy_bytes(np.float32(1)),
+    "scalar": npy_bytes(np.array(1, np.float32)),
     "one dimension": npy_bytes(np.ones(3)),
     "truncated": GOOD[:-1],
     "truncated header": GOOD[:20],

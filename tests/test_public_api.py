@@ -67,4 +67,4 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     from lsp_keras import attacks
 
     with pytest.raises(AttributeError, match="no attribute 'PGE'"):
-        attacks.PGE  # noqa: B018
+        attacks.PGE  # type: ignore[attr-defined]  # noqa: B018

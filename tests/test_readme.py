@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import click
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -25,4 +27,4 @@ def test_every_command_of_the_readme_exists() -> None:
     from lsp_keras.cli.main import group
 
     commands = set(re.findall(r"lsp-keras ([a-z]+)", README))
-    assert commands <= set(group.list_commands(None))
+    assert commands <= set(group.list_commands(click.Context(group)))

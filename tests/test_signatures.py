@@ -1,6 +1,7 @@
 """Arguments as they are written, read without running the file."""
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
@@ -127,6 +128,6 @@ def test_what_is_read_is_what_python_sees(kind: str) -> None:
         (choices.FlatnessForm, _FORMS),
     ],
 )
-def test_choices_are_those_that_there_are(chosen: object, table: object) -> None:
+def test_choices_are_those_that_there_are(chosen: object, table: Iterable[str]) -> None:
     """They stand in one place that needs no TensorFlow, apart from what they choose."""
     assert set(get_args(chosen)) == set(table)

@@ -52,12 +52,12 @@ def test_the_contract_methods_cannot_be_overridden() -> None:
     with pytest.raises(TypeError, match="must not override '__call__'"):
 
         class Liar(Shift):
-            def __call__(self, *args, **kwargs):
+            def __call__(self, *args, **kwargs):  # type: ignore[misc]
                 return None
 
 
 def test_one_trace_for_batches_of_every_size_and_seed(linear) -> None:
-    traces = []
+    traces: list[int] = []
 
     def logits_fn(images):
         traces.append(1)
@@ -75,7 +75,7 @@ def test_one_trace_for_batches_of_every_size_and_seed(linear) -> None:
 def test_the_number_of_steps_does_not_change_the_size_of_the_graph(linear) -> None:
     counts = []
     for num_steps in (2, 50):
-        traces = []
+        traces: list[int] = []
 
         def logits_fn(images, traces=traces):
             traces.append(1)

@@ -30,8 +30,10 @@ def test_classes_are_ranked_by_their_logits() -> None:
     ]
 
 
-@pytest.mark.parametrize("objective", ["cross_entropy", "dlr", "margin", "targeted_dlr"])
-@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+# Other pairs than those of the contract of all attacks.
+@pytest.mark.parametrize(
+    ("objective", "norm"), [("margin", "linf"), ("targeted_dlr", "l2"), ("dlr", "l1")]
+)
 def test_every_objective_crosses_a_plane_at_its_distance(linear, objective, norm) -> None:
     epsilon = {"linf": 0.05, "l2": 0.4, "l1": 6.0}[norm]
     attack = APGD(epsilon=epsilon, norm=norm, objective=objective)
@@ -167,7 +169,7 @@ def test_what_breaks_in_a_larger_ball_does_not_count(linear) -> None:
     problem = Problem(linear.logits_fn, tf.constant(images), tf.constant(labels), *keys)
     turn, first, last = map(tf.constant, (0, 0, 60))
     state = attack.begin(problem, turn)
-    large = attack.advance(problem, state, turn=turn, first=first, last=last)
+    large = tf.function(attack.advance)(problem, state, turn=turn, first=first, last=last)
     beyond = linear.logits_fn(large["best"]).numpy().argmax(axis=1) != labels
     assert beyond.all()
     assert not large["broken"].numpy().any()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -22,8 +24,13 @@ def test_parts_of_each_version(version, num_classes, names) -> None:
     assert attack.parts(num_classes)[names[0]] is attack.parts(num_classes)[names[0]]
 
 
+def parts_of(attack: Any, num_classes: int) -> dict[str, Any]:
+    """Each with settings of its own."""
+    return dict(attack.parts(num_classes))
+
+
 def test_settings_are_the_official_ones() -> None:
-    parts = AutoAttack(epsilon=0.1).parts(10)
+    parts = parts_of(AutoAttack(epsilon=0.1), 10)
     assert parts["apgd-ce"].get_config() == {
         "epsilon": 0.1,
         "norm": "linf",
@@ -38,29 +45,30 @@ def test_settings_are_the_official_ones() -> None:
     assert (parts["apgd-t"].objective, parts["apgd-t"].num_turns(10)) == ("targeted_dlr", 9)
     assert (parts["fab-t"].num_steps, parts["fab-t"].num_turns(10)) == (100, 9)
     assert (parts["square"].num_queries, parts["square"].rescale_schedule) == (5000, False)
-    plus = AutoAttack(epsilon=0.1, version="plus").parts(10)
+    plus = parts_of(AutoAttack(epsilon=0.1, version="plus"), 10)
     assert [plus[name].num_restarts for name in ("apgd-ce", "apgd-dlr", "fab", "apgd-t")] == [
         5,
         5,
         5,
         1,
     ]
-    assert AutoAttack(epsilon=0.1, version="rand").parts(10)["apgd-dlr"].num_samples == 20
+    rand = parts_of(AutoAttack(epsilon=0.1, version="rand"), 10)
+    assert rand["apgd-dlr"].num_samples == 20
 
 
 def test_l1_settings_are_the_official_ones() -> None:
-    parts = AutoAttack(epsilon=12, norm="l1").parts(10)
+    parts = parts_of(AutoAttack(epsilon=12, norm="l1"), 10)
     assert list(parts) == ["apgd-ce", "apgd-t", "fab-t", "square"]
     assert (parts["apgd-ce"].num_turns(10), parts["apgd-ce"].shrink_ball) == (5, True)
     assert (parts["apgd-t"].num_turns(10), parts["apgd-t"].shrink_ball) == (5, True)
     assert parts["fab-t"].num_turns(10) == 9
     assert parts["square"].num_queries == 5000
-    plus = AutoAttack(epsilon=12, norm="l1", version="plus").parts(10)
+    plus = parts_of(AutoAttack(epsilon=12, norm="l1", version="plus"), 10)
     assert (plus["apgd-t"].num_turns(10), plus["apgd-t"].shrink_ball) == (9, False)
 
 
 def test_torchattacks_settings_are_its_defaults() -> None:
-    parts = AutoAttackTorchattacks(epsilon=0.1).parts(100)
+    parts = parts_of(AutoAttackTorchattacks(epsilon=0.1), 100)
     assert [parts[name].num_steps for name in ("apgd-ce", "apgd-t", "fab-t")] == [10, 10, 10]
     assert parts["apgd-t"].num_turns(100) == 99
     assert parts["square"].rescale_schedule
@@ -71,7 +79,7 @@ def test_a_plane_is_crossed_exactly_at_its_distance(linear) -> None:
     far = linear.images_at(0.05 / 0.99, "linf")
     images, labels = (np.concatenate(pair) for pair in zip(near, far, strict=True))
     attack = AutoAttack(epsilon=0.05)
-    attack.parts(4)["square"].num_queries = 200
+    parts_of(attack, 4)["square"].num_queries = 200
     calls = []
     result = attack(
         linear.logits_fn, images, labels, seed=0, progress=lambda *call: calls.append(call)
@@ -83,4 +91,4 @@ def test_a_plane_is_crossed_exactly_at_its_distance(linear) -> None:
 
 def test_an_unknown_version_is_refused() -> None:
     with pytest.raises(InputError, match="Did you mean 'standard'"):
-        AutoAttack(epsilon=0.1, version="standart")
+        AutoAttack(epsilon=0.1, version="standart")  # type: ignore[arg-type]

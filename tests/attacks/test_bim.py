@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,7 +8,7 @@ from cleverhans.tf2.attacks.basic_iterative_method import basic_iterative_method
 from lsp_keras.attacks.bim import BIM
 
 # What CleverHans climbs by itself.
-LOSS = "softmax_cross_entropy"
+LOSS: Any = "softmax_cross_entropy"
 
 
 @pytest.mark.parametrize(("norm", "order", "epsilon"), [("linf", np.inf, 0.05), ("l2", 2, 0.5)])
@@ -30,5 +32,5 @@ def test_equals_cleverhans(small_model, batch, norm, order, epsilon) -> None:
 
 
 def test_draws_nothing(small_model, batch) -> None:
-    found = [BIM(epsilon=0.05)(small_model, *batch, seed=seed).images for seed in (0, 1)]
-    np.testing.assert_array_equal(*found)
+    first, second = (BIM(epsilon=0.05)(small_model, *batch, seed=seed).images for seed in (0, 1))
+    np.testing.assert_array_equal(first, second)

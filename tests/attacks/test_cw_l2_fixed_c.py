@@ -74,4 +74,4 @@ def test_a_batch_that_stops_together_is_not_shared_among_cores(monkeypatch, line
         monkeypatch.setattr(_cores, "num_cores", lambda cores=cores: cores)
         attack = CWL2FixedC(epsilon=5.0, constant=1.0, learning_rate=0.1, like_torchattacks=True)
         distances.append(attack(linear.logits_fn, images, labels, seed=0).distances)
-    np.testing.assert_array_equal(*distances)
+    np.testing.assert_array_equal(distances[0], distances[1])

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -6,7 +8,7 @@ from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from lsp_keras.attacks.fgsm import FGSM
 
 # What CleverHans climbs by itself.
-LOSS = "softmax_cross_entropy"
+LOSS: Any = "softmax_cross_entropy"
 
 
 @pytest.mark.parametrize(("norm", "order", "epsilon"), [("linf", np.inf, 0.05), ("l2", 2, 0.5)])

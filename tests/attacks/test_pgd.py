@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -105,7 +107,7 @@ def test_kl_from_a_gaussian_start_is_the_attack_of_trades(objective) -> None:
     # Published is the divergence at the model's own scale; the default puts all at one.
     gap = ranked[:, -1:] - ranked[:, -3:-2]
     # The first image has equal logits, which have no scale.
-    scale = np.divide(12.0, gap, out=np.ones_like(gap), where=gap > 0.0)
+    scale: Any = np.divide(12.0, gap, out=np.ones_like(gap), where=gap > 0.0)
     scale = 1.0 if objective == "softmax_kl" else scale
 
     def softmax(flat: np.ndarray) -> np.ndarray:
@@ -165,7 +167,7 @@ def test_wrong_options_are_refused(options, message) -> None:
 
 def test_attacks_from_the_clean_image_refuse_a_comparison_with_it() -> None:
     with pytest.raises(InputError, match="'kl' is flat at the clean image"):
-        BIM(epsilon=0.1, objective="kl")
+        BIM(epsilon=0.1, objective="kl")  # type: ignore[arg-type]
     for kind in (FGSM, MIM):
         with pytest.raises(InputError, match="`objective` must be one of"):
-            kind(epsilon=0.1, objective="kl")
+            kind(epsilon=0.1, objective="kl")  # type: ignore[arg-type]

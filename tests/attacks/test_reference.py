@@ -51,7 +51,7 @@ def torch_model(torch, keras_model):
     """The same weights in PyTorch."""
     first, second, _, dense = keras_model.layers
 
-    class Network(torch.nn.Module):
+    class Network(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self):
             super().__init__()
             self.first = torch.nn.Conv2d(3, 8, 3)

@@ -85,7 +85,7 @@ def official_box(rng: np.random.Generator) -> tuple[int, int, int, int]:
     """The official code's box for an 8x12 image, after NumPy's draws."""
     ratio = np.sqrt(1 - rng.beta(1, 1))
     height, width = int(8 * ratio), int(12 * ratio)
-    row, column = rng.integers(8), rng.integers(12)
+    row, column = int(rng.integers(8)), int(rng.integers(12))
     top, left = max(row - height // 2, 0), max(column - width // 2, 0)
     return top, left, min(row + height // 2, 8), min(column + width // 2, 12)
 

@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +23,12 @@ from lsp_keras.runs.protocol import protocols
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.server import running
 from lsp_keras.validation import InputError
+
+QUERIES = ("--num-queries", 200, "--json")
+SERVED = (
+    *("--dataset", "digits", "--attacks", "noise,square", "--num-examples", 10),
+    *("--epsilon", "24/255", *QUERIES),
+)
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +139,8 @@ def test_a_model_outside_of_a_run_needs_a_dataset(run, tmp_path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_wrong_input_exits_with_2_and_one_line(run_cli, run) -> None:
-    done = run_cli("attack", run, "--epsilon", "8")
+def test_wrong_input_exits_with_2_and_one_line(run_process, run) -> None:
+    done = run_process("attack", run, "--epsilon", "8")
     assert done.returncode == 2
     assert done.stderr.strip().count("\n") == 0
 
@@ -143,7 +151,13 @@ def test_suites_are_those_of_the_library() -> None:
 
 
 def plan_of(model, suite: str):
-    options = {"epsilon": None, "norm": None, "cascade": False, "settings": {}, "by_attack": {}}
+    options: dict[str, Any] = {
+        "epsilon": None,
+        "norm": None,
+        "cascade": False,
+        "settings": {},
+        "by_attack": {},
+    }
     return make_plan(model, suite, None, **options)
 
 
@@ -184,10 +198,11 @@ def test_a_stated_evaluation_runs_in_each_of_its_balls(run, tmp_path, monkeypatc
         path.unlink()
 
 
+@pytest.mark.slow
 def test_two_attacks_at_once_end_with_the_same_record(run) -> None:
     options = ("--attacks", "apgd", "--epsilon", "8/255", "--batch-size", "4", "--json")
     command_line = [sys.executable, "-m", "lsp_keras", "attack", str(run), *options]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command_line, **pipes) for _ in range(2)]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
@@ -211,7 +226,7 @@ def exported(run, tmp_path_factory):
 def test_a_saved_model_is_attacked_like_the_model_it_was_made_of(run, exported, tmp_path) -> None:
     # Outside of the run, whose settings limit the test images.
     file = shutil.copy(run / "model.keras", tmp_path / "copy.keras")
-    options = ("--attacks", "pgd,square", "--num-examples", 10, "--epsilon", "16/255", "--json")
+    options = ("--attacks", "pgd,square", "--num-examples", 10, "--epsilon", "16/255", *QUERIES)
     records = [
         json.loads(attack(model, "--dataset", "digits", *options).stdout)
         for model in (file, exported)
@@ -230,14 +245,18 @@ def server(exported):
         yield server
 
 
+@pytest.fixture(scope="module")
+def expected(exported):
+    """What the exported model, attacked itself, makes of the options for the served one."""
+    return json.loads(attack(exported, *SERVED).stdout)
+
+
 @pytest.mark.parametrize("api", ["rest", "grpc"])
-def test_a_served_model_is_attacked_by_its_answers(exported, server, api) -> None:
-    options = ("--attacks", "noise,square", "--num-examples", 10, "--epsilon", "24/255", "--json")
+def test_a_served_model_is_attacked_by_its_answers(expected, server, api) -> None:
     port = getattr(server, f"{api}_port")
     scheme = "http" if api == "rest" else "grpc"
     url = f"{scheme}://localhost:{port}/v1/models/digits"
-    found = json.loads(attack("--url", url, "--dataset", "digits", *options).stdout)
-    expected = json.loads(attack(exported, "--dataset", "digits", *options).stdout)
+    found = json.loads(attack("--url", url, *SERVED).stdout)
     for name, item in expected["attacks"].items():
         assert found["attacks"][name]["accuracy"] == item["accuracy"]
     assert found["worst_case_accuracy"]["count"] < found["clean_accuracy"]["count"]
@@ -277,15 +296,17 @@ def test_attacked_images_are_saved_with_a_picture(run, tmp_path) -> None:
     np.testing.assert_array_equal(cell, np.rint(255 * clean))
 
 
-def test_a_killed_evaluation_goes_on_to_the_same_record(run) -> None:
+def test_a_killed_evaluation_goes_on_to_the_same_record(run_cli, run) -> None:
     options = [
-        *("attack", str(run), "--attacks", "apgd,square", "--epsilon", "8/255", "--json"),
-        *("--batch-size", "2"),
+        *("attack", str(run), "--attacks", "apgd", "--epsilon", "8/255", "--json"),
+        *("--num-examples", "12", "--num-steps", "10", "--batch-size", "2"),
     ]
-    command_line = [sys.executable, "-m", "lsp_keras", *options]
     journal = run / "evaluations" / ".unfinished"
     process = subprocess.Popen(
-        command_line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "lsp_keras", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     while process.poll() is None and len(list(journal.rglob("apgd-*.json"))) < 2:
         time.sleep(0.01)
@@ -293,20 +314,24 @@ def test_a_killed_evaluation_goes_on_to_the_same_record(run) -> None:
     process.wait()
     kept = {path: path.stat().st_mtime_ns for path in journal.rglob("*.json")}
     assert kept
-    resumed = subprocess.Popen(
-        command_line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
     seen = {}
-    while resumed.poll() is None:
-        for path in kept:
-            with contextlib.suppress(FileNotFoundError):
-                seen[path] = path.stat().st_mtime_ns
-        time.sleep(0.01)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            for path in kept:
+                with contextlib.suppress(FileNotFoundError):
+                    seen[path] = path.stat().st_mtime_ns
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    resumed = run_cli(*options)
+    ended.set()
+    watcher.join()
     # What was found before the kill was read, not found again.
     assert seen == kept
     assert not any(journal.iterdir())
-    whole = subprocess.run(command_line, capture_output=True, text=True, check=True)
-    records = [json.loads(text) for text in (resumed.stdout.read(), whole.stdout)]
+    records = [json.loads(done.stdout) for done in (resumed, run_cli(*options))]
     for record in records:
         record.pop("seconds")
         for attacked in record["attacks"].values():

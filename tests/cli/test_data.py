@@ -1,7 +1,6 @@
 """`lsp-keras data`: the list, the facts, the contact sheet, a missing dataset."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -87,8 +86,8 @@ def test_show_writes_into_the_current_folder_and_says_so(show, images, tmp_path)
 
 
 def test_a_missing_dataset_is_one_sentence_and_exit_code_2(run_cli, tmp_path):
-    environment = {**os.environ, **OFFLINE, "TFDS_DATA_DIR": str(tmp_path / "data")}
-    done = run_cli("data", "show", "stl10", env=environment)
+    environment = {**OFFLINE, "TFDS_DATA_DIR": str(tmp_path / "data")}
+    done = run_cli("data", "show", "stl10", **environment)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("Error: Dataset 'stl10' is missing: it was looked for in ")

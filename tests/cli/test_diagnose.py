@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import pytest
@@ -45,7 +46,7 @@ def make_run(folder: Path, settings: str, seed: int) -> keras.Model:
 
 
 def write_autoattack_record(run: Path, name: str, model: keras.Model, **changes) -> None:
-    record = {
+    record: dict[str, Any] = {
         "is_autoattack": True,
         "model_fingerprint": model_fingerprint(model),
         "threat_model": {"norm": "linf", "epsilon": 2 / 255},
@@ -74,9 +75,9 @@ def done(runs):
     with pytest.MonkeyPatch.context() as patch:
         # Fewer points on each curve, since every attack is compiled for every model.
         patch.setattr(_trials, "_EPSILON_FACTORS", (0.5, 1.0))
-        patch.setattr(_trials, "_STEP_COUNTS", (1, 20, 50))
-        patch.setattr(_trials, "_TEMPERATURES", (1.0, 10.0))
-        patch.setattr(_trials, "_CONSTANTS", (0.01, 1.0))
+        patch.setattr(_trials, "_STEP_COUNTS", (1, 20))
+        patch.setattr(_trials, "_TEMPERATURES", (10.0,))
+        patch.setattr(_trials, "_CONSTANTS", (1.0,))
         return diagnose(
             *(runs.lsp, "--against", runs.plain, "--transfer-from", runs.plain, "--profile"),
             *("--num-examples", 20, "--epsilon", "2/255"),

@@ -14,19 +14,41 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lsp_keras.cli.main import main
 from lsp_keras.datasets import EpochBatches
+from lsp_keras.runs import FitConfig
+from lsp_keras.types import DatasetInfo
 
 # The module; the package's own `fit` is the function.
 _run = import_module("lsp_keras.runs.fit")
-
+_build = import_module("lsp_keras.runs.build")
 
 RUN = (  # noqa: SIM905
-    "--num-train 400 --validation-size 200 --num-test 16 --width 4 --batch-size 50 --epochs 9 "
+    "--num-train 400 --validation-size 200 --num-test 16 --batch-size 50 --epochs 9 "
     "--no-lsp --schedule constant --learning-rate 0.05 --tensorboard --name digits "
     "--early-stopping 3"
 ).split()
 PATIENCE = 3
 
 Batch = dict[str, tf.Tensor]
+
+
+@pytest.fixture(autouse=True)
+def _small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One convolution in place of a ResNet, which takes seconds to trace."""
+
+    def build(config: FitConfig, info: DatasetInfo) -> keras.Model:
+        keras.utils.set_random_seed(config.seed)
+        return keras.Sequential(
+            [
+                keras.Input(info.image_shape),
+                keras.layers.Conv2D(8, 3, strides=2),
+                keras.layers.BatchNormalization(momentum=0.8),
+                keras.layers.Activation("relu"),
+                keras.layers.Flatten(name="features"),
+                keras.layers.Dense(info.num_classes, name="logits"),
+            ]
+        )
+
+    monkeypatch.setattr(_build, "build_classifier", build)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from typing import Any
 
 import click
 import pytest
@@ -26,6 +27,7 @@ def failing(monkeypatch):
         monkeypatch.setattr(sys, "argv", ["lsp-keras", *options, "fail"])
         with pytest.raises(SystemExit) as exit_info:
             main()
+        assert isinstance(exit_info.value.code, int)
         return exit_info.value.code
 
     return run
@@ -46,8 +48,9 @@ def test_help_of_every_command_imports_nothing_heavy() -> None:
 
 
 def test_every_option_has_help() -> None:
-    for name in group.list_commands(None):
-        commands = [group.get_command(None, name)]
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        commands: list[Any] = [group.get_command(ctx, name)]
         while commands:
             command = commands.pop()
             commands += getattr(command, "commands", {}).values()

@@ -12,7 +12,7 @@ import pytest
 from lsp_keras.cli.main import main
 from lsp_keras.plots import runs as _run_plots
 
-COLUMNS = {
+COLUMNS: dict[str, list[Any]] = {
     "epoch": [1, 2, 3],
     "accuracy": [0.2, 0.5, 0.75],
     "cross_entropy": [2.25, 1.5, 1.0],
@@ -60,7 +60,7 @@ def plot(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are written."""
     drawn: list[Any] = []
-    save = _run_plots.save
+    save = vars(_run_plots)["save"]
 
     def keep(figure: Any, path: Path) -> None:
         drawn.append(figure)

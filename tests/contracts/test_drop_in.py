@@ -83,9 +83,35 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+# Runs commands one after the other, in one process to import TensorFlow once.
+RUNNER = """
+import contextlib, io, json, sys
+from lsp_keras.cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["lsp-keras", *arguments]
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+        main()
+    print(json.dumps(output.getvalue()), flush=True)
+"""
+# To choose a loss as the criterion.
+FOCAL = (  # noqa: SIM905
+    "--dataset stripes --model one_convolution --no-lsp --criterion focal --focus 1.5"
+).split()
+ATTACK = ("attack", "runs/typed", "--num-examples", "8", "--json")
+COMMANDS = {
+    **{kind: ["list", kind, "--json"] for kind in UNITS},
+    "typed": ["fit", *OPTIONS, *TINY, "--name", "typed"],
+    "written": ["fit", "--recipe", "recipe.toml", *TINY, "--name", "written"],
+    "criterion": ["fit", *FOCAL, *TINY, "--name", "focal"],
+    "attack_typed": [*ATTACK, "--attacks", "rounds", "--num-rounds", "3", "--num-steps", "2"],
+    "attack_written": [*ATTACK, "--settings", "attacks.toml"],
+}
+
+
 def run(copy: Path, *command: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, *command],
         cwd=copy,
         env=os.environ | {"PYTHONPATH": str(copy), "XDG_CACHE_HOME": str(copy / "cache")},
         capture_output=True,
@@ -95,9 +121,18 @@ def run(copy: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def printed(copy: Path) -> dict[str, str]:
+    """What each command printed."""
+    (copy / "recipe.toml").write_text(SECTIONS)
+    (copy / "attacks.toml").write_text("[attacks.rounds]\nnum_rounds = 3\nnum_steps = 2\n")
+    lines = run(copy, "-c", RUNNER, json.dumps(list(COMMANDS.values()))).splitlines()
+    return dict(zip(COMMANDS, map(json.loads, lines), strict=True))
+
+
 @pytest.mark.parametrize("kind", UNITS)
-def test_it_is_listed(copy: Path, kind: str) -> None:
-    assert UNITS[kind][0] in json.loads(run(copy, "lsp_keras", "list", kind, "--json"))
+def test_it_is_listed(printed: dict[str, str], kind: str) -> None:
+    assert UNITS[kind][0] in json.loads(printed[kind])
 
 
 @pytest.mark.parametrize("path", DROPPED.rglob("*.py"), ids=lambda path: path.stem)
@@ -106,15 +141,9 @@ def test_the_documentation_shows_the_file(path: Path) -> None:
     assert block in (ROOT / "docs" / "extending.md").read_text()
 
 
-@pytest.fixture(scope="module")
-def typed(copy: Path) -> Path:
-    """A run with all of them, whose settings were typed."""
-    run(copy, "lsp_keras", "fit", *OPTIONS, *TINY, "--name", "typed")
-    return copy / "runs" / "typed"
-
-
-@pytest.mark.timeout(600)
-def test_its_setting_can_be_typed_and_is_recorded(typed: Path) -> None:
+@pytest.mark.usefixtures("printed")
+def test_its_setting_can_be_typed_and_is_recorded(copy: Path) -> None:
+    typed = copy / "runs" / "typed"
     record = tomllib.loads((typed / "config.toml").read_text())
     assert record["dataset"] == {"name": "stripes", "num_stripes": 4}
     assert record["model"] == {"name": "one_convolution", "kernel_size": 5, "width": 2}
@@ -127,37 +156,27 @@ def test_its_setting_can_be_typed_and_is_recorded(typed: Path) -> None:
     assert len(json.loads((typed / "dataset.json").read_text())["class_names"]) == 4
 
 
-@pytest.mark.timeout(600)
-def test_toml_says_the_same(copy: Path, typed: Path) -> None:
-    (copy / "recipe.toml").write_text(SECTIONS)
-    run(copy, "lsp_keras", "fit", "--recipe", "recipe.toml", *TINY, "--name", "written")
-    written = copy / "runs" / "written"
+@pytest.mark.usefixtures("printed")
+def test_toml_says_the_same(copy: Path) -> None:
+    written, typed = copy / "runs" / "written", copy / "runs" / "typed"
     assert (written / "config.toml").read_text() == (typed / "config.toml").read_text()
     columns = [(path / "history.csv").read_text().splitlines() for path in (written, typed)]
     assert columns[0][0] == columns[1][0]
     assert "small_logits" in columns[0][0]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("printed")
 def test_a_loss_is_chosen_as_the_criterion(copy: Path) -> None:
-    options = ["--dataset", "stripes", "--model", "one_convolution", "--no-lsp", *TINY]
-    options += ["--criterion", "focal", "--focus", "1.5", "--name", "focal"]
-    run(copy, "lsp_keras", "fit", *options)
     folder = copy / "runs" / "focal"
     record = tomllib.loads((folder / "config.toml").read_text())
     assert record["method"]["criterion"] == {"name": "focal", "focus": 1.5}
     assert "focal" in (folder / "history.csv").read_text().splitlines()[0]
 
 
-@pytest.mark.timeout(600)
-def test_an_attack_is_set_in_an_evaluation_too(copy: Path, typed: Path) -> None:
-    (copy / "attacks.toml").write_text("[attacks.rounds]\nnum_rounds = 3\nnum_steps = 2\n")
-    command = ["lsp_keras", "attack", str(typed), "--num-examples", "8", "--json"]
-    written = json.loads(run(copy, *command, "--settings", "attacks.toml"))
-    settings = ["--attacks", "rounds", "--num-rounds", "3", "--num-steps", "2"]
-    for record in (written, json.loads(run(copy, *command, *settings))):
-        config = record["attacks"]["rounds"]["config"]
-        assert (config["num_rounds"], config["num_steps"]) == (3, 2)
+@pytest.mark.parametrize("how", ["typed", "written"])
+def test_an_attack_is_set_in_an_evaluation_too(printed: dict[str, str], how: str) -> None:
+    config = json.loads(printed[f"attack_{how}"])["attacks"]["rounds"]["config"]
+    assert (config["num_rounds"], config["num_steps"]) == (3, 2)
 
 
 @pytest.mark.slow
@@ -165,7 +184,7 @@ def test_an_attack_is_set_in_an_evaluation_too(copy: Path, typed: Path) -> None:
 def test_its_battery_covers_it(copy: Path) -> None:
     """Each contract's tests run over the new name, without any edit of them."""
     names = " or ".join(name for name, _ in UNITS.values())
-    command = ["pytest", "-v", "-p", "no:cacheprovider", "tests/contracts", "-k", names]
+    command = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "tests/contracts", "-k", names]
     printed = run(copy, *command, "--ignore", "tests/contracts/test_drop_in.py")
     for kind, (name, _) in UNITS.items():
         battery = f"tests/contracts/test_{kind}.py"

@@ -1,6 +1,8 @@
 """Every registered training method, with and without LSP: it learns, saves and repeats itself."""
 
+import functools
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import tensorflow as tf
 from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.methods import RobustTrainer, StepOptions
-from lsp_keras.regularizers import ADR, LFR, LSP
+from lsp_keras.regularizers import ADR, LFR, LSP, Regularizer
 from lsp_keras.training import CoupledSGD
 from lsp_keras.validation import InputError
 
@@ -20,6 +22,8 @@ NAMES = registry.names("method")
 SHAPE = (8, 8, 3)
 IMAGES, CLASSES, NEIGHBORS = 48, 3, 2
 PLAIN = StepOptions()
+# XLA takes longer to compile a step than all else here; the other methods are `slow`.
+COMPILED = {"standard", "at"}
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +83,35 @@ def build_trainer(
         for item in inspect.signature(kind).parameters.values()
         if item.default is inspect.Parameter.empty and item.name != "classifier"
     }
-    trainer = kind(classifier or build_classifier(), **required, **options)
+    trainer = kind(classifier or build_classifier(), **required, **{"seed": 4, **options})
     trainer.configure(step_options)
     trainer.compile(CoupledSGD(0.1), metrics=["accuracy"])
     return trainer
+
+
+class Shared:
+    """A trainer that can be as new again: tracing its step takes longer than the training."""
+
+    def __init__(self, name: str, regularizers: list[Regularizer]) -> None:
+        self._trainer = build_trainer(name, regularizers=regularizers)
+        self._trainer.optimizer.build(self._trainer.trainable_variables)
+        variables = [*self._trainer.variables, *self._trainer.optimizer.variables]
+        self._start = [(variable, np.array(variable)) for variable in variables]
+
+    def as_new(self) -> RobustTrainer:
+        for variable, value in self._start:
+            variable.assign(value)
+        return self._trainer
+
+
+@functools.cache
+def alone(name: str) -> Shared:
+    return Shared(name, [])
+
+
+@functools.cache
+def with_lsp(name: str) -> Shared:
+    return Shared(name, [LSP(weight=0.5)])
 
 
 def fit(trainer: RobustTrainer, batches: tf.data.Dataset, epochs: int) -> dict[str, list[float]]:
@@ -94,27 +123,30 @@ def assert_same_weights(first: keras.Model, second: keras.Model) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("regularizers", [[], [LSP(weight=0.5)]], ids=["alone", "with_lsp"])
+@pytest.mark.parametrize("shared", [alone, with_lsp])
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_and_repeats_itself(
-    name: str, regularizers: list[LSP], batches: tf.data.Dataset, toy: dict[str, np.ndarray]
+    name: str,
+    shared: Callable[[str], Shared],
+    batches: tf.data.Dataset,
+    toy: dict[str, np.ndarray],
 ) -> None:
-    first = build_trainer(name, regularizers=regularizers, seed=4)
-    logs = fit(first, batches, epochs=15)
+    trainer = shared(name).as_new()
+    logs = fit(trainer, batches, epochs=15)
     assert logs["loss"][-1] < 0.7 * logs["loss"][0]
-    predictions = first.predict(toy["images"], verbose=0).argmax(axis=1)
+    predictions = trainer.predict(toy["images"], verbose=0).argmax(axis=1)
     assert np.mean(predictions == toy["labels"]) > 0.9
     assert all(np.isfinite(values).all() for values in logs.values())
-    assert ("lsp" in logs) == bool(regularizers)
-
-    second = build_trainer(name, regularizers=regularizers, seed=4)
-    assert fit(second, batches, epochs=2) == {term: values[:2] for term, values in logs.items()}
+    assert ("lsp" in logs) == (shared is with_lsp)
+    again = fit(shared(name).as_new(), batches, epochs=2)
+    assert again == {term: values[:2] for term, values in logs.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_measuring_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
+    """Nor does another object of the same seed."""
     units = [LSP(weight=0.0), LFR(weight=0.0, num_steps=1), ADR(weight=0.0, num_steps=1)]
-    plain, measured = build_trainer(name), build_trainer(name, regularizers=units)
+    plain, measured = alone(name).as_new(), build_trainer(name, regularizers=units)
     fit(plain, batches, epochs=2)
     logs = fit(measured, batches, epochs=2)
     assert all(logs[term][-1] > 0 for term in ("lsp", "lfr", "adr_local"))
@@ -122,25 +154,27 @@ def test_measuring_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_regularizers_join(name: str, batches: tf.data.Dataset) -> None:
-    units = [LSP(weight=0.5), LFR(num_steps=1), ADR(num_steps=1, counterpart_share=0.5)]
-    trainer = build_trainer(name, regularizers=units)
-    logs = fit(trainer, batches, epochs=1)
-    weights = {k: v for part in (trainer, *units) for k, v in part.term_weights(0).items()}
-    assert len(weights) >= 8
-    expected = sum(weight * logs[term][0] for term, weight in weights.items())
-    assert logs["loss"][0] == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_frozen_layers_stay_and_moving_averages_follow(name: str, batches: tf.data.Dataset) -> None:
+def test_all_regularizers_join_and_frozen_layers_stay(name: str, batches: tf.data.Dataset) -> None:
+    units: list[Regularizer] = [
+        LSP(weight=0.5),
+        LFR(num_steps=1),
+        ADR(num_steps=1, counterpart_share=0.5),
+    ]
     classifier = build_classifier()
     frozen = classifier.get_layer("conv")
     frozen.trainable = False
     before = {layer.name: layer.get_weights() for layer in classifier.layers}
-    fit(build_trainer(name, classifier), batches, epochs=1)
+    trainer = build_trainer(name, classifier, regularizers=units)
+    logs = fit(trainer, batches, epochs=1)
+    weights = dict(trainer.term_weights(0))
+    for unit in units:
+        weights |= unit.term_weights(0)
+    assert len(weights) >= 8
+    expected = sum(weight * logs[term][0] for term, weight in weights.items())
+    assert logs["loss"][0] == pytest.approx(expected, rel=1e-5)
     for one, other in zip(frozen.get_weights(), before["conv"], strict=True):
         np.testing.assert_array_equal(one, other)
+    # The moving averages among them.
     for layer in ("norm", "logits"):
         for one, other in zip(
             classifier.get_layer(layer).get_weights(), before[layer], strict=True
@@ -152,7 +186,7 @@ def test_frozen_layers_stay_and_moving_averages_follow(name: str, batches: tf.da
 def test_saved_trainer_goes_on_as_if_nothing_had_happened(
     name: str, batches: tf.data.Dataset, tmp_path: Path
 ) -> None:
-    trainer = build_trainer(name, regularizers=[LSP(weight=0.5)], seed=4)
+    trainer = with_lsp(name).as_new()
     fit(trainer, batches, epochs=1)
     trainer.save(tmp_path / "trainer.keras")
     loaded = keras.saving.load_model(tmp_path / "trainer.keras", safe_mode=True)
@@ -165,7 +199,7 @@ def test_saved_trainer_goes_on_as_if_nothing_had_happened(
 def test_classifier_is_a_plain_model_in_every_file(
     name: str, batches: tf.data.Dataset, toy: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    trainer = build_trainer(name)
+    trainer = alone(name).as_new()
     fit(trainer, batches, epochs=1)
     trainer.classifier.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
@@ -181,7 +215,7 @@ def test_weights_are_moved_and_averaged_after_the_warm_up(
 ) -> None:
     """Until the warm-up is over the step is the plain one, to the last bit."""
     options = StepOptions(awp_gamma=0.1, awp_warmup_steps=3, ema_decay=0.9)
-    plain, trainer = build_trainer(name), build_trainer(name, step_options=options)
+    plain, trainer = alone(name).as_new(), build_trainer(name, step_options=options)
     assert type(trainer).from_config(trainer.get_config()).options == options
     assert fit(trainer, batches, epochs=1) == fit(plain, batches, epochs=1)
     assert_same_weights(plain.classifier, trainer.classifier)
@@ -217,10 +251,13 @@ def test_no_variable_stays_off_a_gpu(name: str) -> None:
     assert [variable.path for variable in held if variable.dtype == "int32"] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in COMPILED else [pytest.mark.slow]) for name in NAMES],
+)
 def test_step_compiled_with_xla_is_the_same_step(name: str, batches: tf.data.Dataset) -> None:
     """Up to rounding; a sign of the attack's gradient may turn where it is nearly zero."""
-    plain, compiled = build_trainer(name), build_trainer(name)
+    plain, compiled = alone(name).as_new(), build_trainer(name)
     compiled.compile(CoupledSGD(0.1), metrics=["accuracy"], jit_compile=True)
     expected, found = fit(plain, batches, epochs=1), fit(compiled, batches, epochs=1)
     assert found.keys() == expected.keys()

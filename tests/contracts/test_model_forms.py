@@ -129,7 +129,7 @@ class Form(NamedTuple):
     """How a model comes, and the sentences that its uses end in, `None` where they work."""
 
     build: Callable[[Path], Any]
-    reading: Mapping[str, str] = MappingProxyType({})
+    reading: Mapping[str, Any] = MappingProxyType({})
     link: Callable[[Any], Any] = tf.nn.softmax
     attacked: str | None = None
     trained: str | None = None
@@ -141,7 +141,7 @@ def plain(model: Callable[[], Any], **options: Any) -> Form:
     return Form(lambda _: model(), **options)
 
 
-NOT_KERAS = {
+NOT_KERAS: dict[str, Any] = {
     "trained": "A trainer needs a Keras model",
     "exported": "Only Keras models are exported",
     "started": "A run trains a Keras model",

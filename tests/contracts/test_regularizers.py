@@ -1,5 +1,7 @@
 """Every registered regularizer: terms and weights that agree, settings that survive."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -8,12 +10,13 @@ import tensorflow as tf
 from lsp_keras import registry
 from lsp_keras.regularizers import Anchor, Batch, Regularizer, Step
 
+Kind = Callable[..., Regularizer]
 BATCH, NEIGHBORS, CLASSES = 6, 3, 4
 SHAPE = (8, 8, 3)
 
 
 @pytest.fixture(params=registry.names("regularizer"))
-def kind(request: pytest.FixtureRequest) -> type[Regularizer]:
+def kind(request: pytest.FixtureRequest) -> Kind:
     return registry.get("regularizer", request.param)
 
 
@@ -58,7 +61,7 @@ def step_of(classifier: keras.Model, batch: Batch, regularizer: Regularizer) -> 
 
 
 def test_terms_have_the_names_of_their_weights_and_one_value_per_example(
-    kind: type[Regularizer], classifier: keras.Model, batch: Batch
+    kind: Kind, classifier: keras.Model, batch: Batch
 ) -> None:
     regularizer = kind()
     terms = regularizer.terms(step_of(classifier, batch, regularizer))
@@ -70,7 +73,7 @@ def test_terms_have_the_names_of_their_weights_and_one_value_per_example(
 
 
 def test_gradient_of_every_weighted_term_is_finite(
-    kind: type[Regularizer], classifier: keras.Model, batch: Batch
+    kind: Kind, classifier: keras.Model, batch: Batch
 ) -> None:
     regularizer = kind()
     weights = regularizer.term_weights(0)
@@ -84,7 +87,7 @@ def test_gradient_of_every_weighted_term_is_finite(
 
 
 def test_config_gives_an_equal_regularizer(
-    kind: type[Regularizer], classifier: keras.Model, batch: Batch
+    kind: Kind, classifier: keras.Model, batch: Batch
 ) -> None:
     regularizer = kind(name="another")
     copy = kind(**regularizer.get_config())
@@ -94,5 +97,5 @@ def test_config_gives_an_equal_regularizer(
         np.testing.assert_array_equal(values, expected[name])
 
 
-def test_names_of_two_of_a_kind_can_differ(kind: type[Regularizer]) -> None:
+def test_names_of_two_of_a_kind_can_differ(kind: Kind) -> None:
     assert not set(kind().term_weights(0)) & set(kind(name="another").term_weights(0))

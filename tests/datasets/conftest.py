@@ -32,7 +32,8 @@ def make_tfds(request) -> Callable[..., str]:
             "_split_generators": split,
             "_generate_examples": lambda builder: None,
         }
-        return type(stem, (tfds.core.GeneratorBasedBuilder,), members).name
+        builder: Any = type(stem, (tfds.core.GeneratorBasedBuilder,), members)
+        return builder.name
 
     return make
 

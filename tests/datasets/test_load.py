@@ -55,6 +55,7 @@ def test_the_files_of_test_images_are_found(tmp_path):
     name = f"folder:{tmp_path / 'images'}"
     test = load(name).test
     files = encoded_files(name, test)
+    assert files is not None
     for file, image in zip(files, test.images, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(file))), image)
     assert encoded_files("digits", load("digits").test) is None

@@ -1,6 +1,7 @@
 """Batches: which images, in which order, with which neighbors."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def split() -> Split:
 @pytest.fixture
 def table() -> NeighborTable:
     """The two neighbors of image i are i + 1 and i + 2, modulo ten."""
-    indices = (np.arange(10)[:, None] + [1, 2]) % 10
+    indices = (np.arange(10)[:, None] + np.array([1, 2])) % 10
     return NeighborTable(indices, indices.astype(np.float32) / 8, {})
 
 
@@ -64,7 +65,7 @@ def test_each_epoch_is_a_permutation_of_its_own(split):
 
 
 def test_epochs_in_a_row_equal_epochs_asked_for_alone(split):
-    options = {"batch_size": 4, "shuffle": True, "seed": 3, "augment": AddKeys()}
+    options: dict[str, Any] = {"batch_size": 4, "shuffle": True, "seed": 3, "augment": AddKeys()}
     joined = make_batches(split, epoch=2, num_epochs=3, **options)
     alone = [make_batches(split, epoch=epoch, **options) for epoch in (2, 3, 4)]
     single = [batch for epoch in alone for batch in epoch.as_numpy_iterator()]
@@ -119,7 +120,7 @@ def test_dropped_remainder_makes_all_batches_whole_and_their_size_static(split):
 def test_memory_mapped_images_are_gathered_too(split, table, tmp_path):
     np.save(tmp_path / "images.npy", split.images)
     mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels, split.indices)
-    options = {"batch_size": 4, "shuffle": True, "seed": 5, "neighbors": table}
+    options: dict[str, Any] = {"batch_size": 4, "shuffle": True, "seed": 5, "neighbors": table}
     pairs = zip(
         make_batches(mapped, **options).as_numpy_iterator(),
         make_batches(split, **options).as_numpy_iterator(),
@@ -183,7 +184,7 @@ def test_epochs_share_one_trace(split):
             calls.append(1)
             return super().__call__(images, **keys)
 
-    options = {"batch_size": 4, "shuffle": True, "seed": 3, "augment": Counted()}
+    options: dict[str, Any] = {"batch_size": 4, "shuffle": True, "seed": 3, "augment": Counted()}
     batches = EpochBatches(split, **options)
     for epoch in (2, 0, 1):
         expected = make_batches(split, epoch=epoch, **{**options, "augment": AddKeys()})

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -170,7 +171,8 @@ def test_an_ensemble_runs_each_part_on_what_is_left(contrast_model, contrast_exa
 
 def quick_autoattack() -> AutoAttack:
     attack = AutoAttack(epsilon=0.0275)
-    attack.parts(2)["square"].num_queries = 20
+    square: Any = attack.parts(2)["square"]
+    square.num_queries = 20
     return attack
 
 

@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ NAMES = {"standard": "autoattack", "plus": "autoattack", "rand": "autoattack", N
 
 
 def facts(**changes) -> Facts:
-    given = {
+    given: dict[str, Any] = {
         "threat": THREAT,
         "num_classes": 10,
         "clean": Share(90, 100),

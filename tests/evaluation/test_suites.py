@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from lsp_keras.evaluation import SUITES, build_attacks, cascade, evaluate
@@ -16,7 +18,9 @@ def test_suites_name_attacks_for_any_classifier(contrast_model, contrast_example
 
 
 def test_options_go_to_the_attacks_that_have_them() -> None:
-    attacks = build_attacks(["fgsm", "pgd"], THREAT, {"num_steps": 3, "num_restarts": None})
+    attacks: dict[str, Any] = build_attacks(
+        ["fgsm", "pgd"], THREAT, {"num_steps": 3, "num_restarts": None}
+    )
     assert attacks["pgd"].num_steps == 3
     assert attacks["pgd"].num_restarts == 1
     assert {attack.epsilon for attack in attacks.values()} == {0.0275}

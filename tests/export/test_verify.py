@@ -86,7 +86,7 @@ def test_a_gray_model_of_logits_in_half_precision_agrees_with_itself(tmp_path) -
 def test_another_model_s_answers_are_found(tmp_path) -> None:
     folder = export_model(network(seed=1), tmp_path / "it", class_names=NAMES)
     photos = trial_images(SHAPE, None, PHOTOS)
-    other = probe(read(network(seed=2)), photos.astype(np.float32) / 255)
+    other = probe(read(network(seed=2)), (photos / 255).astype(np.float32))
     with pytest.raises(InputError, match=r"signature serving_default differ by up to 0\.\d+ on 4"):
         verify(folder, other, photos)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -37,7 +39,7 @@ def test_images_that_are_misclassified_already_are_attacked_too(
 
 def test_batches_change_nothing(contrast_model, contrast_examples) -> None:
     attack = PGD(epsilon=0.02, num_steps=3)
-    options = {"seed": 3}
+    options: dict[str, Any] = {"seed": 3}
     whole = perturb(attack, contrast_model, *contrast_examples, batch_size=10, **options)
     apart = perturb(attack, contrast_model, *contrast_examples, batch_size=3, **options)
     np.testing.assert_allclose(whole, apart, atol=1e-6)

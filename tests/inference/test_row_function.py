@@ -14,7 +14,7 @@ class Recorded:
 
     def __init__(self, function) -> None:
         self.graph = function.graph
-        self.sizes = []
+        self.sizes: list[int] = []
         self._function = function
 
     def __call__(self, values, *scalars):

@@ -30,8 +30,9 @@ def test_agrees_with_a_slow_numpy_version() -> None:
         divergence = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
         helped = -math.log(stretched[helper_labels[row]])
         expected.append(-math.log(p[labels[row]]) + 2.5 * divergence + 0.5 * helped)
-    logits = [tf.constant(np.log(part), tf.float32) for part in probabilities]
-    np.testing.assert_allclose(hat_loss(labels, *logits, helper_labels), expected, rtol=1e-5)
+    clean, adversarial, outer = (tf.constant(np.log(part), tf.float32) for part in probabilities)
+    found = hat_loss(labels, clean, adversarial, outer, helper_labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_without_the_helper_it_is_trades() -> None:

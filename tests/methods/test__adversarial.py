@@ -31,7 +31,7 @@ TERMS = {
 
 
 def build_trainer(kind: type[AdversarialTrainer], build: Build, **options: Any) -> Any:
-    attack = PGD(epsilon=0.1, num_steps=2, **kind.attack_options)
+    attack = PGD(epsilon=0.1, num_steps=2, **dict[str, Any](kind.attack_options))
     helper = {"helper": build()} if kind is HATTrainer else {}
     trainer = kind(build(), attack=attack, seed=SEED, **helper, **options)
     trainer.compile(keras.optimizers.SGD(LEARNING_RATE), metrics=["accuracy"])
@@ -143,15 +143,14 @@ def test_negative_weights_are_refused(
         build_trainer(kind, build_classifier, beta=-1.0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [ATTrainer, HATTrainer])
 def test_the_perturbation_grows_over_the_warm_up(
     kind: type[AdversarialTrainer], build_classifier: Build, toy: Toy
 ) -> None:
     plain, warm = (build_trainer(kind, build_classifier, warmup_steps=n) for n in (0, 4))
     batch = head(toy)
     images = batch["images"]
-    full, *_ = tf.nest.flatten(plain.perturb(batch))
-    for step in (0, 1, 3, 4, 9):
+    for step in (0, 1, 4, 9):
         warm.optimizer.iterations.assign(step)
         plain.optimizer.iterations.assign(step)
         full, *_ = tf.nest.flatten(plain.perturb(batch))

@@ -32,7 +32,7 @@ def cutmix_draws(images: tf.Tensor, step: int) -> Any:
     )
 
 
-CASES = {
+CASES: dict[str, tuple[Any, dict[str, Any], Any, Any]] = {
     "mixup": (MixupTrainer, {}, mixup_draws, apply_mixup),
     "cutmix": (CutMixTrainer, {"probability": 1.0}, cutmix_draws, apply_cutmix),
 }

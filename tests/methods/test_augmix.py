@@ -1,6 +1,7 @@
 """AugMix: one step against the formula, and what regularizers and BatchNorm see."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -88,7 +89,12 @@ def test_weight_of_zero_only_measures_the_divergence(build_classifier: Build, to
 
 
 def test_settings_survive_saving(build_classifier: Build) -> None:
-    settings = {"consistency_weight": 3.0, "severity": 2.0, "num_chains": 2, "max_depth": 1}
+    settings: dict[str, Any] = {
+        "consistency_weight": 3.0,
+        "severity": 2.0,
+        "num_chains": 2,
+        "max_depth": 1,
+    }
     trainer = AugMixTrainer(build_classifier(), **settings)
     config = AugMixTrainer.from_config(trainer.get_config()).get_config()
     assert {name: config[name] for name in settings} == settings

@@ -14,7 +14,7 @@ from lsp_keras.validation import InputError
 Build = Callable[[], keras.Model]
 Toy = dict[str, np.ndarray]
 
-ATTACK = PGD(epsilon=0.1, num_steps=1, **HATTrainer.attack_options)
+ATTACK = PGD(epsilon=0.1, num_steps=1, **dict[str, Any](HATTrainer.attack_options))
 
 
 @pytest.fixture

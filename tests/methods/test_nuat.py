@@ -1,6 +1,7 @@
 """NuAT: its images and one step of training against the formulas."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ Toy = dict[str, np.ndarray]
 SEED, EPSILON, BETA = 3, 0.1, 3.0
 
 
-def build_trainer(build: Build, iteration: int = 0, **options: float) -> NuATTrainer:
+def build_trainer(build: Build, iteration: int = 0, **options: Any) -> NuATTrainer:
     trainer = NuATTrainer(build(), epsilon=EPSILON, beta=BETA, seed=SEED, **options)
     trainer.compile(keras.optimizers.SGD(0.5), metrics=["accuracy"])
     trainer.optimizer.iterations.assign(iteration)

@@ -1,5 +1,7 @@
 """Encoders cut from classifiers."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def test_encoder_is_what_comes_before_the_last_layer() -> None:
     images = np.random.default_rng(0).random((5, 4, 4, 3), np.float32)
     encoder = feature_encoder(classifier())
     np.testing.assert_allclose(encoder(images), images.mean(axis=(1, 2)), rtol=1e-6)
-    encode = compiled_encoder(encoder)
+    encode: Any = compiled_encoder(encoder)
     for count in (1, 5):
         np.testing.assert_allclose(encode(images[:count]), encoder(images[:count]), rtol=1e-6)
     assert encode.experimental_get_tracing_count() == 1

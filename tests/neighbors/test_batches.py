@@ -6,7 +6,9 @@ from lsp_keras.neighbors.batches import nearest_in_batch
 from lsp_keras.types import NeighborTable
 
 # Neighbors of image i are i + 1 and i + 2, modulo six.
-TABLE = NeighborTable((np.arange(6)[:, None] + [1, 2]) % 6, np.ones((6, 2), np.float32), {})
+TABLE = NeighborTable(
+    (np.arange(6)[:, None] + np.array([1, 2])) % 6, np.ones((6, 2), np.float32), {}
+)
 
 
 def test_two_batches_by_hand() -> None:
@@ -40,6 +42,7 @@ def test_groups_hold_more_neighbors_and_spread_the_means(clustered: np.ndarray) 
     assert random.neighbors_present < 0.6
     assert grouped.neighbors_present > 2.0
     assert random.feature_spread == pytest.approx(1.0, abs=0.15)
+    assert grouped.feature_spread is not None
     assert grouped.feature_spread > 2.0
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ print(table.indices.sum(), flush=True)
 
 def test_of_processes_that_need_one_table_at_once_one_mines_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MINER, str(tmp_path)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
     outputs = [process.communicate() for process in processes]
     lines = [line for output, _ in outputs for line in output.splitlines()]

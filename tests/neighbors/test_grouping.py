@@ -35,7 +35,7 @@ def test_groups_of_the_chain_stay_together(epoch: int) -> None:
     assert abs(order.index(3) - order.index(4)) == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     count=st.integers(5, 60),
     m=st.integers(1, 4),

@@ -1,6 +1,7 @@
 """Mining against hand-computed neighbors, slow NumPy and scikit-learn."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from lsp_keras.validation import InputError
 INDEXES = ["scann_exact", "scann_tree", "sklearn"]
 
 
-def settings(**changes: object) -> MiningSettings:
+def settings(**changes: Any) -> MiningSettings:
     return dataclasses.replace(MiningSettings(normalize=False), **changes)
 
 

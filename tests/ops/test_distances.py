@@ -38,7 +38,7 @@ def test_shares_of_zeros_are_equal_and_have_no_gradient() -> None:
     np.testing.assert_allclose(first, [0.25, 0.25])
     np.testing.assert_allclose(
         tape.gradient(first, distances),
-        [[0, 0, 0, 0], [3 / 16, -1 / 16, -1 / 16, -1 / 16]],
+        [[0.0, 0.0, 0.0, 0.0], [3 / 16, -1 / 16, -1 / 16, -1 / 16]],
         rtol=1e-6,
     )
 

@@ -42,7 +42,7 @@ def test_the_largest_entry_becomes_one_and_zero_stays_zero() -> None:
 
 def test_an_unknown_norm_is_refused() -> None:
     with pytest.raises(InputError, match="`norm` must be one of 'linf', 'l2', 'l1'"):
-        norm_of(tf.zeros([1, 2]), "l3")
+        norm_of(tf.zeros([1, 2]), "l3")  # type: ignore[arg-type]
 
 
 def test_expand_multiplies_each_example_by_its_own_factor() -> None:

@@ -1,5 +1,7 @@
 """MoCo's training step against its definition."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -19,9 +21,9 @@ def backbone() -> keras.Model:
     return keras.Model(images, keras.layers.Dense(2)(outputs))
 
 
-def make_trainer(**options: object) -> MoCoTrainer:
+def make_trainer(**options: Any) -> MoCoTrainer:
     keras.utils.set_random_seed(1)
-    defaults = {"dimensions": 4, "queue_size": 16, "batch_norm_splits": 2}
+    defaults: dict[str, Any] = {"dimensions": 4, "queue_size": 16, "batch_norm_splits": 2}
     trainer = MoCoTrainer(backbone(), **(defaults | options))
     trainer.compile(keras.optimizers.SGD(0.1))
     return trainer

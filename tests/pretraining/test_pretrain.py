@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -156,13 +157,14 @@ def test_a_damaged_encoder_is_trained_again(
     monkeypatch.setattr(pretraining, "pretrain", lambda *_, **__: calls.append(1))
     assert find_or_pretrain(dataset, SETTINGS, cache_dir=tmp_path) == encoder
     assert not calls
-    {
+    changes: dict[str, Callable[[], object]] = {
         "encoder": lambda: encoder.write_bytes(b"weight"),
         "record": lambda: record.write_text('{"encoder": "0123"}'),
         "no record": record.unlink,
         "no encoder": encoder.unlink,
         "text": lambda: record.write_text("[]"),
-    }[change]()
+    }
+    changes[change]()
     find_or_pretrain(dataset, SETTINGS, cache_dir=tmp_path)
     assert calls
 

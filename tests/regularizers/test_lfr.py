@@ -1,6 +1,7 @@
 """Local flatness: closed forms, the limit of its two forms, and what it leaves alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,8 @@ def loss_and_gradients(
     """Values `(batch,)` at given points, and the gradient of their mean by all weights."""
     with tf.GradientTape() as tape:
         zero = tf.constant(0, tf.int64)
-        values = unit.terms(Step(classifier, batch, None, zero, zero, {"lfr": points}))["lfr"]
+        anchor: Any = None
+        values = unit.terms(Step(classifier, batch, anchor, zero, zero, {"lfr": points}))["lfr"]
         loss = tf.reduce_mean(values)
     gradients = tape.gradient(loss, classifier.trainable_variables, unconnected_gradients="zero")
     return values.numpy(), np.concatenate([np.ravel(item) for item in gradients])
@@ -79,7 +81,7 @@ def test_differences_nearly_agree_through_batch_norm(labeled: Batch) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_steepest_point_of_a_linear_model(
-    form: str, labeled: Batch, prepared_step: PreparedStep
+    form: Any, labeled: Batch, prepared_step: PreparedStep
 ) -> None:
     """Two classes: the norm of the gradient is (1 - p_y) |w|_1, largest where p_y is smallest."""
     difference = np.random.default_rng(3).choice([-0.1, 0.1], size=192)
@@ -98,7 +100,7 @@ def test_steepest_point_of_a_linear_model(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_attack_raises_the_term_within_its_budget(
-    form: str, labeled: Batch, prepared_step: PreparedStep
+    form: Any, labeled: Batch, prepared_step: PreparedStep
 ) -> None:
     classifier = smooth_classifier(keras.layers.BatchNormalization())
     unit = LFR(form=form, epsilon=0.05, num_steps=4)

@@ -44,6 +44,7 @@ def test_compares_the_features_of_the_methods_own_images(
     expected = relation_loss(features_of(labeled["images"]), features_of(adversarial))
     assert float(tf.reduce_max(expected)) > 1e-4
     np.testing.assert_allclose(terms["lfrc"], expected, rtol=1e-3, atol=1e-6)
+    assert anchor.features is not None
     np.testing.assert_allclose(anchor.features, features_of(adversarial), rtol=1e-5)
 
 

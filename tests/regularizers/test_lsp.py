@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -55,7 +57,7 @@ def moving_mean(classifier: keras.Model) -> np.ndarray:
     [("separate", True, False), ("separate_update", True, True), ("inference", False, False)],
 )
 def test_neighbors_pass_batch_norm_as_asked(
-    mode: str, training: bool, moves: bool, classifier: keras.Model, batch: dict[str, tf.Tensor]
+    mode: Any, training: bool, moves: bool, classifier: keras.Model, batch: dict[str, tf.Tensor]
 ) -> None:
     twin, before = copy_of(classifier), moving_mean(classifier)
     anchor = tf.random.stateless_normal([BATCH, 3], seed=[0, 1])

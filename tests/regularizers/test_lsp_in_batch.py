@@ -1,6 +1,7 @@
 """LSP among the images of the batch, against NumPy and numbers by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,12 +68,12 @@ def step_of(batch: Batch, logits: tf.Tensor, *, seed: int = 0) -> Step:
     return Step(CLASSIFIER, batch, anchor, tf.constant(seed, tf.int64), tf.constant(0))
 
 
-def loss_of(batch: Batch, logits: tf.Tensor, *, seed: int = 0, **options: object) -> np.ndarray:
+def loss_of(batch: Batch, logits: tf.Tensor, *, seed: int = 0, **options: Any) -> np.ndarray:
     unit = LSP(neighbors="batch", **{"num_neighbors": 3, **options})
     return unit.terms(step_of(batch, logits, seed=seed))["lsp"].numpy()
 
 
-def expected_loss(columns: list[list[int]], shares: np.ndarray, logits: tf.Tensor) -> np.ndarray:
+def expected_loss(columns: Any, shares: np.ndarray, logits: tf.Tensor) -> np.ndarray:
     anchors, others = logits.numpy()
     found = np.linalg.norm(others[np.asarray(columns)] - anchors[:, None], axis=2)
     return np.linalg.norm(found / found.sum(axis=1, keepdims=True) - shares, axis=1)
@@ -138,7 +139,7 @@ def test_uniform_control_has_equal_shares(batch: Batch, logits: tf.Tensor) -> No
 
 def test_uniform_kernel_is_kl_from_equal_shares(batch: Batch, logits: tf.Tensor) -> None:
     """At the perplexity of equal shares Q is nearly equal too, whatever the logits."""
-    options = {"target": "kernel", "control": "uniform"}
+    options: dict[str, Any] = {"target": "kernel", "control": "uniform"}
     assert loss_of(batch, logits, perplexity=6.99, **options).max() < 0.05
     assert loss_of(batch, logits, perplexity=2.0, **options).min() > 0.3
 
@@ -159,7 +160,7 @@ def test_random_control_keeps_the_structure_and_deals_it_to_others(
     target: str, batch: Batch, logits: tf.Tensor
 ) -> None:
     """It is the loss of features in another order, one that changes with the seed."""
-    options = {"target": target, "perplexity": 3.0}
+    options: dict[str, Any] = {"target": target, "perplexity": 3.0}
     first = loss_of(batch, logits, control="random", seed=1, **options)
     again = loss_of(batch, logits, control="random", seed=1, **options)
     other = loss_of(batch, logits, control="random", seed=2, **options)
@@ -172,14 +173,23 @@ def test_random_control_is_a_permutation_of_the_features(batch: Batch) -> None:
     """With the logits in the features' own places the kernel loss would be zero: it is not, but
     the entropy of P, which no order changes, is that of the perplexity."""
     logits = tf.cast(tf.stack([batch["features"]] * 2), tf.float32)
-    options = {"target": "kernel", "perplexity": 3.0}
+    options: dict[str, Any] = {"target": "kernel", "perplexity": 3.0}
     assert loss_of(batch, logits, control="random", seed=1, **options).mean() > 0.1
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("control", ["none", "uniform", "shuffled", "random"])
+# Every target and every control, but not every pair, since XLA takes seconds to compile a pair.
+@pytest.mark.parametrize(
+    ("target", "control"),
+    [
+        ("shares", "none"),
+        ("kernel", "none"),
+        ("ranks", "uniform"),
+        ("kernel", "shuffled"),
+        ("shares", "random"),
+    ],
+)
 def test_compiled_terms_and_their_gradients_equal_plain_ones(
-    target: str, control: str, batch: Batch, logits: tf.Tensor
+    target: Any, control: Any, batch: Batch, logits: tf.Tensor
 ) -> None:
     unit = LSP(neighbors="batch", target=target, control=control, num_neighbors=4, perplexity=3.0)
 
@@ -197,7 +207,7 @@ def test_compiled_terms_and_their_gradients_equal_plain_ones(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_compiled_step_on_features_equals_a_plain_one(target: str, batch: Batch) -> None:
+def test_a_compiled_step_on_features_equals_a_plain_one(target: Any, batch: Batch) -> None:
     weights = []
     for compiled in (False, True):
         unit = LSP(
@@ -217,6 +227,7 @@ def test_a_compiled_step_on_features_equals_a_plain_one(target: str, batch: Batc
 def test_images_and_features_that_coincide_have_finite_gradients(batch: Batch) -> None:
     same = {**batch, "features": tf.zeros([IMAGES, 2], tf.float16)}
     logits = tf.zeros([IMAGES, CLASSES])
+    target: Any
     for target in TARGETS:
         unit = LSP(neighbors="batch", target=target, num_neighbors=4, perplexity=3.0)
         with tf.GradientTape() as tape:
@@ -243,7 +254,7 @@ class Passes:
         normalization = trainer.classifier.layers[1]
         call = normalization.call
 
-        def counted(*arguments: object, **options: object) -> object:
+        def counted(*arguments: object, **options: Any) -> object:
             self.count += 1
             return call(*arguments, **options)
 
@@ -264,10 +275,10 @@ class Passes:
     ],
 )
 def test_clean_images_pass_once(
-    kind: type[RobustTrainer], options: dict[str, object], passes: int, batch: Batch
+    kind: type[RobustTrainer], options: dict[str, Any], passes: int, batch: Batch
 ) -> None:
     """A method's own clean pass serves the regularizer; only `at` has none."""
-    units = [LSP(neighbors="batch", num_neighbors=4)]
+    units: list[Any] = [LSP(neighbors="batch", num_neighbors=4)]
     if "attack" in options:
         units.append(LFRC(name="relation"))
     for unit in units:
@@ -299,7 +310,7 @@ def test_at_measures_its_own_clean_pass_with_gradient(batch: Batch) -> None:
 
 
 def test_neighbors_gradient_can_be_stopped(batch: Batch, logits: tf.Tensor) -> None:
-    def slope(flows: bool) -> tf.Tensor | None:
+    def slope(flows: bool) -> Any:
         unit = LSP(neighbors="batch", num_neighbors=3, neighbor_gradient=flows)
         with tf.GradientTape() as tape:
             tape.watch(logits)
@@ -322,11 +333,12 @@ def test_fresh_shuffled_neighbors_are_those_of_another_image() -> None:
     }
     moved = {name: tf.roll(value, 2, axis=0) for name, value in batch.items()} | {"images": images}
     zero, anchors = tf.constant(0, tf.int64), tf.eye(4, 3)
+    pairs: list[tuple[Any, Any]] = [("shuffled", batch), ("none", moved)]
     found, expected = (
         LSP(control=control, neighbor_batch_norm="inference").terms(
             Step(build_classifier(), data, Anchor(images, anchors), zero, zero)
         )["lsp"]
-        for control, data in (("shuffled", batch), ("none", moved))
+        for control, data in pairs
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -343,9 +355,9 @@ def test_fresh_shuffled_neighbors_are_those_of_another_image() -> None:
         ({"num_neighbors": 0}, "`num_neighbors` must be"),
     ],
 )
-def test_what_contradicts_is_refused(options: dict[str, object], message: str) -> None:
+def test_what_contradicts_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        LSP(**options)  # type: ignore[arg-type]
+        LSP(**options)
 
 
 def test_batches_without_features_are_refused(batch: Batch, logits: tf.Tensor) -> None:

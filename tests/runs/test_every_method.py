@@ -14,8 +14,23 @@ from lsp_keras.runs.config import config_from
 pytestmark = pytest.mark.usefixtures("small_network")
 
 
-@pytest.mark.parametrize("lsp", [False, True], ids=["alone", "with_lsp"])
-@pytest.mark.parametrize("method", registry.names("method"))
+# With LSP by default; that every method trains without it too, the contract of methods tells.
+ALONE = {"standard", "at"}
+
+
+@pytest.mark.parametrize(
+    ("method", "lsp"),
+    [
+        pytest.param(
+            method,
+            lsp,
+            id=f"{method}-{'with_lsp' if lsp else 'alone'}",
+            marks=[] if lsp or method in ALONE else [pytest.mark.slow],
+        )
+        for method in registry.names("method")
+        for lsp in (False, True)
+    ],
+)
 def test_a_run_trains_and_says_how(
     method: str, lsp: bool, tiny: dict[str, Any], tmp_path: Path
 ) -> None:

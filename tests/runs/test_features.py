@@ -1,5 +1,6 @@
 """Encoders and embeddings of strangers: used where they are what they should be, else refused."""
 
+import functools
 import os
 import zipfile
 from collections.abc import Callable
@@ -86,8 +87,13 @@ def test_rows_of_floats_are_features(tmp_path: Path) -> None:
     path = saved(tmp_path / "encoder.keras", [keras.layers.GlobalAveragePooling2D()])
     source = encoder_source(path, SHAPE)
     images = np.random.default_rng(0).random((5, *SHAPE), np.float32)
+    assert source.encode is not None
     features = np.asarray(source.encode(images))
     np.testing.assert_allclose(features, images.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def broken(kind: str, path: Path) -> Path:
+    return saved(path, [Broken(kind)])
 
 
 FILES: dict[str, Callable[[Path], Path]] = {
@@ -103,7 +109,7 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "no images": lambda path: saved(path, [keras.layers.Dense(3)], (7,)),
     "several inputs": several_inputs,
     **{
-        kind: lambda path, kind=kind: saved(path, [Broken(kind)])
+        kind: functools.partial(broken, kind)
         for kind in ("nan", "infinite", "one row", "one number", "no axis", "integers")
     },
 }

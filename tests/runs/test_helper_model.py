@@ -80,8 +80,20 @@ def test_an_interrupted_helper_goes_on(
 
 def test_helpers_are_told_apart_by_what_they_depend_on() -> None:
     config = resolve(FitConfig.of(method="hat", epochs=3))
-    same = [{"beta": 1.0}, {"lfr": True}, {"attack_steps": 2}, {"awp": 0.1}, {"ema_decay": 0.9}]
-    other = [{"seed": 1}, {"width": 8}, {"epochs": 4}, {"num_train": 5}, {"learning_rate": 0.2}]
+    same: list[dict[str, Any]] = [
+        {"beta": 1.0},
+        {"lfr": True},
+        {"attack_steps": 2},
+        {"awp": 0.1},
+        {"ema_decay": 0.9},
+    ]
+    other: list[dict[str, Any]] = [
+        {"seed": 1},
+        {"width": 8},
+        {"epochs": 4},
+        {"num_train": 5},
+        {"learning_rate": 0.2},
+    ]
     plain = helper_config(config)
     for change in same:
         assert helper_config(resolve(config.changed(**change))) == plain

@@ -3,6 +3,7 @@
 import re
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ TABLE_1 = product(
 TABLE_2 = product(("cifar10", "svhn", "tiny_imagenet"), ("at", "trades", "mart", "hat", "lsp_plus"))
 ROWS = [f"{dataset}_{method}" for dataset, method in (*TABLE_1, *TABLE_2)]
 # Tables 3 to 6, by what each recipe changes of `cifar10_lsp`.
-ABLATIONS = {
+ABLATIONS: dict[str, dict[str, Any]] = {
     "global": {"space": "global"},
     **{name: {"divergence": name} for name in ("kl", "cosine", "l1")},
     **{f"neighbors_{m}": {"num_neighbors": m} for m in (2, 4, 16, 32)},

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import requests
 import tensorflow as tf
 
 from lsp_keras.serving.models.versions import ModelConfig
-from lsp_keras.serving.server import Server, ServerOptions, running
+from lsp_keras.serving.options import ServerOptions
+from lsp_keras.serving.server import Server, running
 
 
 class Affine(tf.Module):
@@ -100,10 +102,11 @@ def post(server) -> Callable[..., requests.Response]:
     """Posts a body (text, bytes or a JSON value) to a path."""
     session = requests.Session()
 
-    def send(path: str, body: object, **options: object) -> requests.Response:
+    def send(path: str, body: object, **options: Any) -> requests.Response:
         url = f"http://127.0.0.1:{server.rest_port}{path}"
         key = "data" if isinstance(body, bytes | str) else "json"
-        return session.post(url, **{key: body}, timeout=30, **options)
+        content: dict[str, Any] = {key: body}
+        return session.post(url, **content, timeout=30, **options)
 
     return send
 
@@ -112,7 +115,7 @@ def post(server) -> Callable[..., requests.Response]:
 def get(server) -> Callable[..., requests.Response]:
     session = requests.Session()
 
-    def fetch(path: str, **options: object) -> requests.Response:
+    def fetch(path: str, **options: Any) -> requests.Response:
         return session.get(f"http://127.0.0.1:{server.rest_port}{path}", timeout=30, **options)
 
     return fetch

@@ -26,7 +26,7 @@ METHODS = ["predict", "classify", "regress"]
 EXAMPLES = 100
 ALL_KINDS_EXAMPLES = 4000
 suppressed = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=suppressed)
+fuzz = settings(max_examples=EXAMPLES, suppress_health_check=suppressed)
 long_fuzz = settings(fuzz, max_examples=ALL_KINDS_EXAMPLES)
 
 

@@ -107,7 +107,7 @@ def ask_rest(port: int, stop: threading.Event) -> Counter[object]:
 def ask_grpc(port: int, stop: threading.Event) -> Counter[object]:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "affine"
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.float32([[1, 2, 3]])))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.array([[1, 2, 3]], np.float32)))
     seen: Counter[object] = Counter()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)

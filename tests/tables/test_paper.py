@@ -1,5 +1,7 @@
 """The paper's tables as plans."""
 
+from typing import Any
+
 import pytest
 
 from lsp_keras import registry
@@ -15,7 +17,7 @@ from lsp_keras.validation import InputError
 SIZES = Sizes(50_000, 10_000)
 
 
-def plan(number: int, dataset: str = "cifar10", scale: str = "tiny", **more: object) -> Plan:
+def plan(number: int, dataset: str = "cifar10", scale: str = "tiny", **more: Any) -> Plan:
     return paper_plan(Request(number, dataset, SCALES[scale], SIZES, **more))
 
 

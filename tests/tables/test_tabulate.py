@@ -1,6 +1,7 @@
 """From outcomes to lines, against what they must say."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def outcome(clean: int, robust: int, flags: tuple[str, ...] = ()) -> Measured:
     return Measured(Path("run"), {"pgd": found}, 90.0)
 
 
-def plan(**changed: object) -> Plan:
+def plan(**changed: Any) -> Plan:
     rows = [
         Row("plain", CONFIG),
         Row("lsp", CONFIG, controls=("random",), published={"clean": 94.0, "pgd": 28.0}),
@@ -47,7 +48,7 @@ RESULTS = {
 }
 
 
-def lines(**changed: object) -> dict[str, dict[str, str]]:
+def lines(**changed: Any) -> dict[str, dict[str, str]]:
     table = tabulate(plan(**changed), RESULTS)
     return {line.name: {k: str(v) for k, v in line.values.items()} for line in table.lines}
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ def test_the_backbone_learns_later_and_slower() -> None:
     """One weight of each against CoupledSGD's formula, step by step."""
     head, other = (keras.Variable([2.0], name=name) for name in ("head", "other"))
     plain_head, plain_other = (keras.Variable([2.0], name=name) for name in ("a", "b"))
-    options = {"momentum": 0.5, "weight_decay": 0.1}
+    options: dict[str, Any] = {"momentum": 0.5, "weight_decay": 0.1}
     ours = FineTuningSGD(0.2, head=[head.path], backbone_rate=0.25, frozen_steps=2, **options)
     full, slow = CoupledSGD(0.2, **options), CoupledSGD(0.05, **options)
     for step in range(5):

@@ -73,7 +73,8 @@ class Snapshots(keras.callbacks.Callback):
 def test_own_accuracy_is_that_of_the_training_attack(
     build_classifier: Build, toy: Toy, held_out: Split, make_batches: Batches
 ) -> None:
-    trainer, said = make_trainer(build_classifier), []
+    said: list[str] = []
+    trainer = make_trainer(build_classifier)
     history = run_training(
         trainer,
         make_batches,
@@ -101,7 +102,8 @@ def test_own_accuracy_is_that_of_the_training_attack(
 def test_goes_back_to_the_last_good_state_with_a_stronger_attack(
     kind: type[Any], build_classifier: Build, held_out: Split, make_batches: Batches
 ) -> None:
-    trainer, said = make_trainer(build_classifier, kind), []
+    said: list[str] = []
+    trainer = make_trainer(build_classifier, kind)
     before: list[dict[str, np.ndarray]] = []
     after: list[dict[str, np.ndarray]] = []
     validation, guard = make_callbacks(held_out, said, NEVER)
@@ -163,7 +165,8 @@ def test_few_images_must_differ_by_more(
         np.tile(held_out.labels, repeats),
         np.arange(num_images),
     )
-    validation, guard = make_callbacks(split, said := [], 0.1)
+    said: list[str] = []
+    validation, guard = make_callbacks(split, said, 0.1)
     validation.batch_size = 1000
     for callback in (validation, guard):
         callback.set_model(make_trainer(build_classifier))
@@ -176,7 +179,8 @@ def test_few_images_must_differ_by_more(
 def test_first_epoch_goes_back_to_the_start(
     build_classifier: Build, held_out: Split, make_batches: Batches
 ) -> None:
-    trainer, said = make_trainer(build_classifier), []
+    said: list[str] = []
+    trainer = make_trainer(build_classifier)
     start = trainer.classifier.get_weights()
     callbacks = make_callbacks(held_out, said, NEVER)
     callbacks[1].gap = -2.0
@@ -203,7 +207,8 @@ def test_measures_at_its_own_radius_where_validation_has_another(
 
 def train(folder: Path, build: Build, split: Split, batches: Batches, epochs: int) -> list[str]:
     """One call of a run that is cut after some epochs."""
-    trainer, said = make_trainer(build), []
+    said: list[str] = []
+    trainer = make_trainer(build)
     callbacks = [
         *make_callbacks(split, said, ALWAYS),
         BestAndLast(folder / "best.keras", folder / "last.keras"),

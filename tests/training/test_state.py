@@ -168,7 +168,8 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
 def test_resuming_without_any_state_says_so(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    trainer, said = make_trainer(), []
+    said: list[str] = []
+    trainer = make_trainer()
     trainer.seed = 0
     batches = tf.data.Dataset.from_tensor_slices((np.ones((4, 4)), np.ones((4, 3)))).batch(2)
     run_training(

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -6,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lsp_keras.training import TensorBoardScalars
 
 
-def points(folder: Path, name: str) -> list[tuple[int, float]]:
+def points(folder: Path, name: str) -> list[tuple[int, Any]]:
     events = EventAccumulator(str(folder)).Reload()
     return [(event.step, event.value) for event in events.Scalars(name)]
 
@@ -14,7 +15,7 @@ def points(folder: Path, name: str) -> list[tuple[int, float]]:
 def test_values_are_there_while_the_run_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "tensorboard"
     callback = TensorBoardScalars(folder)
-    callback.on_epoch_end(0, {"loss": 2.3, "val_accuracy": np.float32(0.1)})
+    callback.on_epoch_end(0, {"loss": 2.3, "val_accuracy": float(np.float32(0.1))})
     callback.on_epoch_end(1, {"loss": 1.7, "val_accuracy": 0.25})
     assert points(folder, "loss") == [(1, np.float32(2.3)), (2, np.float32(1.7))]
     assert points(folder, "val_accuracy") == [(1, np.float32(0.1)), (2, 0.25)]

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -17,6 +18,17 @@ from lsp_keras.validation import InputError
 THREAT = ThreatModel.parse("0.1")
 NUM_TRAIN, NUM_TEST = 1400, 64
 CLEAN_RECORD = {"flags": [], "worst_case_accuracy": {"value": 0.45}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_trials() -> Iterator[None]:
+    """Half of the points on each curve, since every attack is compiled for every model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_trials, "_EPSILON_FACTORS", (1.0, 4.0))
+        patch.setattr(_trials, "_STEP_COUNTS", (1, 20, 50))
+        patch.setattr(_trials, "_TEMPERATURES", (1.0, 100.0))
+        patch.setattr(_trials, "_CONSTANTS", (0.01, 1.0))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +105,7 @@ def test_the_record_is_complete_and_says_the_verdict_first(of_the_plain_model) -
     assert next(iter(record)) == "verdict"
     assert record["num_examples"] == NUM_TEST
     assert record["accuracy_by_epsilon"][-1] == {"epsilon": 0.5, "accuracy": 0.0}
-    assert [entry["steps"] for entry in record["accuracy_by_steps"]] == [1, 2, 5, 10, 20, 50]
+    assert [entry["steps"] for entry in record["accuracy_by_steps"]] == [1, 20, 50]
     assert 1.0 in [entry["temperature"] for entry in record["accuracy_by_temperature"]]
     assert len(record["checks"]) == 11
     assert set(record["checks"][0]) == {"name", "number", "threshold", "raised", "measure"}
@@ -188,6 +200,7 @@ def distilled(digits) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_distillation_shows_two_signs_of_its_own(digits) -> None:
     found = run(distilled(digits), digits)
     assert names(found) >= {"temperature_matters", "saturated_softmax"}

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,7 +43,7 @@ def hash_like(images: tf.Tensor) -> tf.Tensor:
 
 
 def test_a_flat_loss_is_stable_and_a_ragged_one_is_not() -> None:
-    options = {"radius": 0.01, "norm": "linf", "seed": 0}
+    options: dict[str, Any] = {"radius": 0.01, "norm": "linf", "seed": 0}
     assert instability(constant_loss, IMAGES, LABELS, **options) == 0.0
     assert instability(linear, IMAGES, LABELS, **options) < 0.05
     assert instability(hash_like, IMAGES, LABELS, **options) > 0.6
@@ -78,7 +80,7 @@ def test_what_is_left_of_a_linear_loss(share, left) -> None:
 def test_entries_that_the_pixel_box_holds_back_do_not_count() -> None:
     steps = gradient_signs(LABELS)
     images = np.where(steps > 0, 0.99, 0.01).astype(np.float32)
-    at_the_box = np.clip(images + 0.1 * steps, 0.0, 1.0)
+    at_the_box = np.clip(images + 0.1 * steps, 0.0, 1.0).astype(np.float32)
     assert unfinished(linear, images, at_the_box, LABELS, threat=LINF).tolist() == [0.0] * 5
 
 
@@ -89,7 +91,7 @@ def test_without_a_gradient_nothing_is_left() -> None:
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_gradients_of_a_linear_model_agree_and_shattered_ones_do_not(scale) -> None:
-    options = {"radius": 0.01, "norm": "linf", "seed": 0}
+    options: dict[str, Any] = {"radius": 0.01, "norm": "linf", "seed": 0}
     found = disagreement(lambda x: scale * linear(x), IMAGES, LABELS, **options)
     assert found == pytest.approx(0.0, abs=1e-5)
     # The slope of a sine of a huge argument has either sign: half of the cosines are -1.
@@ -98,7 +100,7 @@ def test_gradients_of_a_linear_model_agree_and_shattered_ones_do_not(scale) -> N
 
 
 def test_no_gradient_disagrees_with_none() -> None:
-    options = {"radius": 0.01, "norm": "l2", "seed": 0}
+    options: dict[str, Any] = {"radius": 0.01, "norm": "l2", "seed": 0}
     assert disagreement(constant_loss, IMAGES, LABELS, **options) == 0.0
 
 

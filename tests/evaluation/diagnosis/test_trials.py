@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -121,7 +123,7 @@ def test_leads_and_shares_by_hand() -> None:
     def verdicts(*standing):
         return np.array(standing, bool)
 
-    none = np.zeros(0, np.float32)
+    none: Any = np.zeros(0, np.float32)
     found = Trials(
         logits_fn=lambda images: images,
         images=none,
@@ -171,7 +173,7 @@ def test_the_lsp_term_leads_where_plain_losses_are_flat() -> None:
     bright, dark = np.full(shape, 153, np.uint8), np.zeros(shape, np.uint8)
     structure = LocalStructure(
         neighbor_images=np.tile(np.stack([bright, dark]), (3, 1, 1, 1, 1)),
-        neighbor_distances=np.tile(np.float32([9.0, 1.0]), (3, 1)),
+        neighbor_distances=np.tile(np.array([9.0, 1.0], np.float32), (3, 1)),
         weight=1.0,
         divergence="l2",
         normalize_logits=False,

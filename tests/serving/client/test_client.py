@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,13 +31,13 @@ def client(request, server) -> Iterator[Client]:
 
 def test_arrays_go_in_and_out(client) -> None:
     outputs = client.predict([[1, 2, 3]])
-    np.testing.assert_array_equal(outputs["y"], np.float32([[2.5, 4.5, 6.5]]))
+    np.testing.assert_array_equal(outputs["y"], np.array([[2.5, 4.5, 6.5]], np.float32))
     assert outputs["y"].dtype == np.float32
 
 
 def test_every_type_survives(client) -> None:
     inputs = {
-        "floats": np.float32([0.1, np.nan, np.inf]),
+        "floats": np.array([0.1, np.nan, np.inf], np.float32),
         "integers": np.array(2**62),
         "text": np.array([[b"a\0", b"\xff"]], dtype=object),
     }
@@ -67,7 +68,11 @@ def test_errors_say_what_the_server_says(client, server) -> None:
     with pytest.raises(InputError, match="`input` must be 'x'"):
         client.predict({"z": 1})
     url = f"http://127.0.0.1:{server.rest_port}/v1/models/affine"
-    for options, message in [({"version": 9}, "Specific"), ({"label": "no"}, "Unrecognized")]:
+    cases: list[tuple[Any, str]] = [
+        ({"version": 9}, "Specific"),
+        ({"label": "no"}, "Unrecognized"),
+    ]
+    for options, message in cases:
         with (
             Client(url, retries=NO_RETRIES, **options) as other,
             pytest.raises(ClientError, match=message),
@@ -144,7 +149,7 @@ def test_images_choose_the_signature_by_their_kind(tmp_path) -> None:
 
 
 def test_probabilities_keep_their_short_decimals() -> None:
-    prediction = _prediction(b"cat", np.int64(1), np.float32([0.9, 0.1]))
+    prediction = _prediction(b"cat", np.int64(1), np.array([0.9, 0.1], np.float32))
     assert (prediction.name, prediction.label, prediction.probability) == ("cat", 1, 0.1)
     assert prediction.probabilities == (0.9, 0.1)
 

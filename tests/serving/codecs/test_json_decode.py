@@ -71,7 +71,7 @@ def test_types_without_a_json_form_are_unimplemented() -> None:
 
 def test_numbers_too_large_for_float32_become_infinite() -> None:
     values = to_tensor([1e39, -1e39, 3e38, 2**64], spec(tf.float32))
-    np.testing.assert_array_equal(values, np.float32([np.inf, -np.inf, 3e38, 2.0**64]))
+    np.testing.assert_array_equal(values, np.array([np.inf, -np.inf, 3e38, 2.0**64], np.float32))
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ def encode(by_rows: bool, **arrays: np.ndarray) -> str:
 def test_rows_of_several_outputs() -> None:
     text = encode(
         True,
-        scores=np.float32([[0.1, 1 / 3], [2, np.nan]]),
-        label=np.int64([2**63 - 1, -1]),
-        weight=np.float32([0.5, np.inf]),
+        scores=np.array([[0.1, 1 / 3], [2, np.nan]], np.float32),
+        label=np.array([2**63 - 1, -1], np.int64),
+        weight=np.array([0.5, np.inf], np.float32),
         flag=np.array([True, False]),
         name=as_strings([b"caf\xc3\xa9", b'"'], (2,)),
     )
@@ -36,10 +36,10 @@ def test_rows_of_several_outputs() -> None:
 
 
 def test_one_output_goes_without_its_name() -> None:
-    column = np.uint64([[2**64 - 1]])
+    column = np.array([[2**64 - 1]], np.uint64)
     assert encode(True, y=column) == '{"predictions":[[18446744073709551615]]}'
     assert encode(False, y=column) == '{"outputs":[[18446744073709551615]]}'
-    assert encode(False, y=np.float64(0.1).reshape(())) == '{"outputs":0.1}'
+    assert encode(False, y=np.array(0.1)) == '{"outputs":0.1}'
 
 
 def test_strings_of_any_rank_and_bytes_by_suffix() -> None:
@@ -59,7 +59,7 @@ def test_what_cannot_be_cut_into_rows_is_an_error() -> None:
     with pytest.raises(InvalidArgumentError, match="z has inconsistent batch size: 3 expecting: 2"):
         encode(True, y=np.zeros(2), z=np.zeros(3))
     with pytest.raises(InvalidArgumentError, match="Tensor name: y has no shape information"):
-        encode(True, y=np.float32(1).reshape(()))
+        encode(True, y=np.array(1, np.float32))
     assert encode(False, y=np.zeros(1), z=np.zeros(2)) == '{"outputs":{"y":[0.0],"z":[0.0,0.0]}}'
 
 

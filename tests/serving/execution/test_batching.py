@@ -49,13 +49,13 @@ def batcher(model: Doubler, **options: Any) -> BatchingExecutor:
     return BatchingExecutor(model, BatchingOptions(**options))
 
 
-def ask(executor: BatchingExecutor, handle: FakeHandle, *values: float, width: int = 1) -> Any:
-    column = np.repeat(np.float32(values)[:, None], width, axis=1)
+def ask(executor: BatchingExecutor, handle: Any, *values: float, width: int = 1) -> Any:
+    column = np.repeat(np.array(values, np.float32)[:, None], width, axis=1)
     return executor.run(handle, SIGNATURE, {"x": column}, 5.0)
 
 
 async def gather(*requests: Any) -> list[Any]:
-    results = await asyncio.gather(*requests, return_exceptions=True)
+    results: list[Any] = await asyncio.gather(*requests, return_exceptions=True)
     return [result if isinstance(result, Exception) else result["y"] for result in results]
 
 

@@ -69,7 +69,7 @@ def add_example(message, **features: float) -> None:
 
 
 def test_predict_answers_typed_fields_and_the_model_spec(stub) -> None:
-    response = stub.Predict(request(x=np.float32([[1, 2, 3]])), timeout=10)
+    response = stub.Predict(request(x=np.array([[1, 2, 3]], np.float32)), timeout=10)
     output = response.outputs["y"]
     assert list(output.float_val) == [2.5, 4.5, 6.5]
     assert output.tensor_content == b""
@@ -98,7 +98,7 @@ def test_output_filter_chooses_outputs(stub) -> None:
 
 
 def test_a_short_value_list_repeats_its_last_value(stub) -> None:
-    message = request(x=np.float32([[0, 0, 0], [0, 0, 0]]))
+    message = request(x=np.array([[0, 0, 0], [0, 0, 0]], np.float32))
     tensor = message.inputs["x"]
     tensor.tensor_content = b""
     tensor.float_val[:] = [1.0, 2.0]
@@ -127,12 +127,12 @@ def test_a_short_value_list_repeats_its_last_value(stub) -> None:
         ({"dims": -1}, "INVALID_ARGUMENT", "tensor parsing error: x"),
         ({"dims": 2**40}, "INVALID_ARGUMENT", "tensor parsing error: x"),
         (
-            {"value": np.float64([[1, 2, 3]])},
+            {"value": np.array([[1, 2, 3]], np.float64)},
             "INVALID_ARGUMENT",
             "Input x has type double; the signature expects float.",
         ),
         (
-            {"value": np.float32([1, 2, 3])},
+            {"value": np.array([1, 2, 3], np.float32)},
             "INVALID_ARGUMENT",
             "Input x has shape [3]; the signature expects [-1,3].",
         ),

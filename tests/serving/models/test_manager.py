@@ -71,10 +71,10 @@ def test_the_newest_version_replaces_the_older_one(base) -> None:
             assert second.number == 2
         # The first one is still in use.
         assert states(manager) == {2: State.AVAILABLE, 1: State.UNLOADING}
-        assert not first.servable.closed
+        assert not first.servable.closed  # type: ignore[attr-defined]
         with pytest.raises(NotFoundError, match=r"Specific\(m, 1\)"):
             manager.handle(ModelSpec("m", 1))
-    wait_until(lambda: first.servable.closed)
+    wait_until(lambda: first.servable.closed)  # type: ignore[attr-defined]
     wait_until(lambda: states(manager) == {2: State.AVAILABLE, 1: State.END})
     manager.stop()
     assert states(manager) == {2: State.END, 1: State.END}
@@ -216,7 +216,7 @@ def test_labels_name_available_versions_only(base) -> None:
         reload(manager, ModelConfig("m", base, both, {"stable": 3}))
     with manager.handle(ModelSpec("m", label="canary")) as canary:
         assert canary.number == 2
-    tolerant = ModelManager(LoadPolicy(FakeServable), allow_labels_for_unavailable=True)
+    tolerant = ModelManager(LoadPolicy(FakeServable), allow_labels_for_unavailable=True)  # type: ignore[arg-type]
     reload(tolerant, ModelConfig("m", base, both, {"later": 3}))
     with pytest.raises(NotFoundError, match=r"Specific\(m, 3\)"):
         tolerant.handle(ModelSpec("m", label="later"))
@@ -249,7 +249,7 @@ def test_handles_held_by_many_threads_are_all_released(base) -> None:
         for _ in range(200):
             with manager.handle(ModelSpec("m")) as handle:
                 handle.retain()
-                assert not handle.servable.closed
+                assert not handle.servable.closed  # type: ignore[attr-defined]
                 handle.release()
 
     threads = [threading.Thread(target=use) for _ in range(8)]

@@ -78,7 +78,7 @@ def test_a_run_is_cancelled_when_its_time_is_up(servable) -> None:
 
 def test_the_models_own_errors_keep_their_code_and_hide_where_they_come_from(servable) -> None:
     with pytest.raises(InvalidArgumentError, match="x must be positive") as raised:
-        servable.run(servable.signatures["positive"], {"x": np.float32([-1])})
+        servable.run(servable.signatures["positive"], {"x": np.array([-1], np.float32)})
     assert ".py" not in raised.value.message
 
 

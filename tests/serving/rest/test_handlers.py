@@ -252,8 +252,8 @@ def test_classify_and_regress(post) -> None:
     assert answer.text == (
         '{"results":[[["low",-1.5],["high",1.5]],[["low",-Infinity],["high",Infinity]]]}'
     )
-    body = {"signature_name": "regress", "context": {"x": 2.0}, "examples": [{}, {"x": 0.25}]}
-    assert post("/v1/models/affine/versions/1:regress", body).json() == {"results": [4.0, 0.5]}
+    regress = {"signature_name": "regress", "context": {"x": 2.0}, "examples": [{}, {"x": 0.25}]}
+    assert post("/v1/models/affine/versions/1:regress", regress).json() == {"results": [4.0, 0.5]}
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     if isinstance(value, list) and "items" in schema:
         return all(fits(item, schema["items"]) for item in value)
     properties = schema.get("properties", {})
-    return all(fits(value[name], properties[name]) for name in properties if name in value)
+    content: Any = value
+    return all(fits(content[name], properties[name]) for name in properties if name in content)
 
 
 def schema_of(response: dict[str, Any]) -> dict[str, Any]:

@@ -26,15 +26,15 @@ class Stripes(Source):
 
     def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
         options.refuse_splits("stripes")
-        labels = np.arange(200) % self.num_stripes
+        labels = np.arange(200, dtype=np.int64) % self.num_stripes
         images = np.random.default_rng(0).integers(0, 100, (200, _SIZE, _SIZE, 3))
         width = _SIZE // self.num_stripes
         for image, label in zip(images, labels, strict=True):
             image[:, label * width : (label + 1) * width] += 100
-        images = images.astype(np.uint8)
+        pixels = images.astype(np.uint8)
 
         def read(positions: Integers) -> Iterator[tuple[Images, Integers]]:
-            yield images[positions], labels[positions]
+            yield pixels[positions], labels[positions]
 
         return OpenSource(
             class_names=tuple(f"stripe {number}" for number in range(self.num_stripes)),
