@@ -32,7 +32,7 @@ from lsp_keras.methods import ATTrainer, RobustTrainer, StandardTrainer, StepOpt
 from lsp_keras.models import resnet18
 from lsp_keras.regularizers import FEATURES, LFRC, LSP, NEIGHBORS, Regularizer
 from lsp_keras.training import CoupledSGD
-from lsp_keras.types import NeighborTable, Split
+from lsp_keras.types import Examples, NeighborTable
 
 NUM_CLASSES = 10
 FEATURE_SIZE = 512
@@ -169,7 +169,7 @@ def make_batches(row: Row, options: argparse.Namespace) -> EpochBatches:
         table = NeighborTable(rows, rng.random(rows.shape, np.float32), {})
     features = rng.normal(size=(count, FEATURE_SIZE)).astype(np.float16)
     return EpochBatches(
-        Split(images, rng.integers(0, NUM_CLASSES, count), np.arange(count)),
+        Examples(images, rng.integers(0, NUM_CLASSES, count), np.arange(count)),
         batch_size=options.batch_size,
         shuffle=True,
         augment=CropFlip(),

@@ -11,7 +11,13 @@ from lsp_keras.choices import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from lsp_keras.choices import NORM_TEXTS as NORM_TEXTS
 from lsp_keras.choices import NORMS as NORMS
 from lsp_keras.choices import Norm as Norm
-from lsp_keras.validation import InputError, check_choice, check_epsilon, parse_fraction
+from lsp_keras.validation import (
+    InputError,
+    check_choice,
+    check_epsilon,
+    clip_rounding,
+    parse_fraction,
+)
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -65,48 +71,43 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Images of one split, in memory or memory-mapped.
+class Examples:
+    """Images with labels: a split of a dataset, what is evaluated, what is attacked.
 
     Attributes:
-        images: uint8 `(n, height, width, channels)`.
+        images: `(n, height, width, channels)`, in memory or memory-mapped, uint8 as they are
+            stored or float32 in [0, 1] as models and attacks take them.
         labels: int64 `(n,)`.
-        indices: int64 `(n,)`, each image's position in the source split it was cut from.
+        indices: int64 `(n,)`, what identifies each image: its position in the source split it
+            was cut from. It is the key of the image's random draws.
     """
 
-    images: Images
+    images: npt.NDArray[Any]
     labels: Integers
     indices: Integers
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, count: int | None) -> "Split":
+    def take(self, count: int | None) -> "Examples":
         """The first `count` images, or all where `count` is `None` or larger."""
         return self.select(np.arange(len(self))[:count])
 
-    def select(self, rows: Integers) -> "Split":
+    def select(self, rows: Integers) -> "Examples":
         """The images at these rows, in this order."""
-        return Split(self.images[rows], self.labels[rows], self.indices[rows])
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Checked images with labels, as attacks take them.
-
-    Attributes:
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int64 `(n,)`.
-        indices: int64 `(n,)`, the key of each image's random draws.
-    """
-
-    images: Floats
-    labels: Integers
-    indices: Integers
-
-    def take(self, rows: Integers) -> "Examples":
-        """The rows, in this order."""
         return Examples(self.images[rows], self.labels[rows], self.indices[rows])
+
+    def as_floats(self) -> "Examples":
+        """The same images as float32 in [0, 1]."""
+        return replace(self, images=as_floats(self.images))
+
+
+def as_floats(images: npt.NDArray[Any]) -> Floats:
+    """Images as float32 in [0, 1]; uint8 is divided by 255, rounding is clipped."""
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / np.float32(255.0)
+    pixels = images.astype(np.float32, copy=False)
+    return clip_rounding(pixels) if pixels.size else pixels
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,9 @@ class Dataset:
     """A dataset with a validation split cut from its training images."""
 
     info: DatasetInfo
-    train: Split
-    validation: Split
-    test: Split
+    train: Examples
+    validation: Examples
+    test: Examples
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,41 @@
 import numpy as np
 import pytest
 
-from lsp_keras.types import Flag, NeighborTable, Split, ThreatModel
+from lsp_keras.types import Examples, Flag, NeighborTable, ThreatModel, as_floats
 from lsp_keras.validation import InputError
 
 
-def make_split(count: int) -> Split:
+def make_examples(count: int) -> Examples:
     images = np.arange(count * 3, dtype=np.uint8).reshape(count, 1, 1, 3)
-    return Split(images, np.arange(count) % 2, np.arange(count) + 100)
+    return Examples(images, np.arange(count) % 2, np.arange(count) + 100)
 
 
 def test_select_keeps_rows_together() -> None:
-    split = make_split(4).select(np.array([3, 1]))
+    split = make_examples(4).select(np.array([3, 1]))
     assert split.images[:, 0, 0, 0].tolist() == [9, 3]
     assert split.labels.tolist() == [1, 1]
     assert split.indices.tolist() == [103, 101]
 
 
 def test_take_more_than_there_is_takes_all() -> None:
-    assert len(make_split(4).take(9)) == len(make_split(4).take(None)) == 4
-    assert len(make_split(4).take(2)) == 2
+    assert len(make_examples(4).take(9)) == len(make_examples(4).take(None)) == 4
+    assert len(make_examples(4).take(2)) == 2
+
+
+def test_bytes_and_floats_of_the_same_pixels_are_the_same_floats() -> None:
+    stored = make_examples(86)
+    floats = stored.as_floats()
+    expected = stored.images.astype(np.float64) / 255
+    np.testing.assert_array_equal(floats.images, expected.astype(np.float32))
+    assert floats.images.dtype == np.float32
+    np.testing.assert_array_equal(floats.as_floats().images, floats.images)
+    assert floats.labels is stored.labels
+    assert floats.indices is stored.indices
+
+
+def test_rounding_is_clipped_and_another_range_is_left() -> None:
+    assert as_floats(np.array([1.000001, -1e-7])).tolist() == [1.0, 0.0]
+    assert as_floats(np.array([2.0])).tolist() == [2.0]
 
 
 def test_threat_model_keeps_number_and_text() -> None:

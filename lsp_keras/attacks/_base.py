@@ -199,7 +199,7 @@ class Attack(abc.ABC):
         if correct.size:
             adversarial[correct] = self.search(
                 program,
-                batch.take(correct),
+                batch.select(correct),
                 seed,
                 num_classes=clean_logits.shape[1],
                 batch_size=batch_size,
@@ -226,7 +226,7 @@ class Attack(abc.ABC):
         if not self.uses_gradients or not self.shows_moves:
             return moved
         for first, end in ranges(len(found), batch_size):
-            part = batch.take(np.arange(first, end))
+            part = batch.select(np.arange(first, end))
             arrays = part.images, part.labels, np.int64(seed), part.indices
             problem = Problem(_no_logits, *map(tf.constant, arrays))
             for start in self.starts(problem):
@@ -259,7 +259,7 @@ class Attack(abc.ABC):
             progress: Called with the work done, all work and the number of images standing.
         """
 
-        total = len(batch.labels)
+        total = len(batch)
         return in_chunks(
             program.perturb,
             batch,

@@ -80,7 +80,7 @@ class Ensemble(Attack):
         def run_part(_: str, part: Attack, standing: Integers) -> Integers:
             if not standing.size:
                 return standing
-            survivors = batch.take(standing)
+            survivors = batch.select(standing)
             candidates = part.search(
                 program.part(part),
                 survivors,

@@ -77,7 +77,7 @@ class StagedAttack(Attack):
         standing = np.arange(len(found))
         total = self.num_turns(num_classes) * self.window_ends[-1]
         for turn in range(self.num_turns(num_classes)):
-            survivors = batch.take(standing)
+            survivors = batch.select(standing)
             state = in_chunks(program.begin, survivors, {}, batch_size, seed, turn)
             rows, start = np.arange(len(standing)), 0
             for end in self.window_ends:
@@ -88,7 +88,7 @@ class StagedAttack(Attack):
                     progress(turn * self.window_ends[-1] + start, total, len(rows))
                 if not rows.size:
                     break
-                window = survivors.take(rows)
+                window = survivors.select(rows)
                 state = in_chunks(
                     program.advance, window, state, batch_size, seed, turn, start, end
                 )

@@ -19,7 +19,7 @@ from lsp_keras.datasets._notes import describe_gaps, describe_use
 from lsp_keras.datasets._tfds import TFDSSource
 from lsp_keras.ops.resizing import MODES, parse_size
 from lsp_keras.storage import cache_dir as find_cache_dir
-from lsp_keras.types import Dataset, DatasetInfo, Split
+from lsp_keras.types import Dataset, DatasetInfo, Examples
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 # Sources that take what follows the colon, for example "tfds:cifar100".
@@ -118,7 +118,7 @@ def assemble(
     own = opened.validation
     labels = None if own is None else own.labels
     rows = choose_rows(opened.train.labels, opened.test.labels, counts, seed, labels)
-    read: Callable[..., list[Split]] = read_parts
+    read: Callable[..., list[Examples]] = read_parts
     if sum(map(len, rows)) * math.prod(opened.image_shape) > memory_limit:
         read = functools.partial(map_parts, folder=folder)
     if own is None:
@@ -133,7 +133,7 @@ def assemble(
 
 def encoded_files(
     name: str,
-    split: Split,
+    split: Examples,
     *,
     data_dir: Path | str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -222,9 +222,9 @@ def _info(
     name: str,
     augmentation: str | None,
     opened: OpenSource,
-    train: Split,
-    validation: Split,
-    test: Split,
+    train: Examples,
+    validation: Examples,
+    test: Examples,
 ) -> DatasetInfo:
     mean, std = channel_statistics(train.images)
     notes = (

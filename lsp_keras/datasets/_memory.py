@@ -10,7 +10,7 @@ import numpy as np
 from lsp_keras.datasets._base import OpenSource, SourceSplit
 from lsp_keras.processes import locked
 from lsp_keras.storage import atomic_path, fingerprint
-from lsp_keras.types import Images, Integers, Split
+from lsp_keras.types import Examples, Images, Integers
 from lsp_keras.validation import InputError
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 _CHUNK = 4096
 
 
-def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]) -> list[Split]:
+def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]) -> list[Examples]:
     """Reads several parts of a split into memory in one pass.
 
     Args:
@@ -38,7 +38,7 @@ def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]
 
 def map_parts(
     source: OpenSource, split: SourceSplit, parts: Sequence[Integers], folder: Path
-) -> list[Split]:
+) -> list[Examples]:
     """As `read_parts`, with the images in memory-mapped files that are written once."""
     key = fingerprint(source.version, list(source.image_shape), *parts)
     path = folder / key
@@ -61,7 +61,7 @@ def map_parts(
 
 def _mapped(
     source: OpenSource, split: SourceSplit, parts: Sequence[Integers], path: Path
-) -> list[Split] | None:
+) -> list[Examples] | None:
     """The parts in their files; `None` where a file is missing or has not its length."""
     splits = []
     for index, rows in enumerate(parts):
@@ -75,7 +75,7 @@ def _mapped(
             return None
         if images.shape != (len(rows), *source.image_shape) or labels.shape != (len(rows),):
             return None
-        splits.append(Split(images, labels, split.positions[rows]))
+        splits.append(Examples(images, labels, split.positions[rows]))
     return splits
 
 
@@ -97,9 +97,9 @@ def _read(
     split: SourceSplit,
     parts: Sequence[Integers],
     allocate: Callable[[int], Images],
-) -> list[Split]:
+) -> list[Examples]:
     results = [
-        Split(allocate(index), np.empty(len(rows), np.int64), split.positions[rows])
+        Examples(allocate(index), np.empty(len(rows), np.int64), split.positions[rows])
         for index, rows in enumerate(parts)
     ]
     wanted = np.sort(np.concatenate(parts))

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from lsp_keras.datasets._base import OpenSource
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 
 # Below, chance decides between epochs more than training does.
 _FEW_VALIDATION = 100
 _CLASSES_NAMED = 5
 
 
-def describe_use(source: OpenSource, train: Split, validation: Split, test: Split) -> Iterator[str]:
+def describe_use(
+    source: OpenSource, train: Examples, validation: Examples, test: Examples
+) -> Iterator[str]:
     """What was found, what is used of it, and what is left out, by reason."""
     used = f"{len(train):,} to train on, {len(validation):,} to validate, {len(test):,} to test on"
     yield f"Images: {used}."
@@ -23,7 +25,7 @@ def describe_use(source: OpenSource, train: Split, validation: Split, test: Spli
 
 
 def describe_gaps(
-    class_names: tuple[str, ...], train: Split, validation: Split, test: Split
+    class_names: tuple[str, ...], train: Examples, validation: Examples, test: Examples
 ) -> Iterator[str]:
     """Splits that miss classes, and what few validation images mean."""
     for name, split in (("training", train), ("validation", validation), ("test", test)):

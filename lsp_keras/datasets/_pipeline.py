@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lsp_keras.types import Integers, NeighborTable, Split
+from lsp_keras.types import Examples, Integers, NeighborTable
 from lsp_keras.validation import InputError, check_positive
 
 # From the epoch to a permutation of the rows, the same for the same epoch.
@@ -29,7 +29,7 @@ class Augment(Protocol):
 
 
 def make_batches(
-    split: Split,
+    split: Examples,
     *,
     batch_size: int,
     shuffle: bool = False,
@@ -118,7 +118,7 @@ class EpochBatches:
 
     def __init__(
         self,
-        split: Split,
+        split: Examples,
         *,
         batch_size: int,
         shuffle: bool = False,
@@ -231,7 +231,7 @@ class _Gather:
 
     def __init__(
         self,
-        split: Split,
+        split: Examples,
         neighbors: NeighborTable | None,
         features: npt.NDArray[Any] | None,
         rows: functools.partial[Integers],

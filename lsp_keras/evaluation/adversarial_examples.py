@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.attacks import AttackResult
-from lsp_keras.evaluation.examples import Examples, as_floats
 from lsp_keras.storage import atomic_path
-from lsp_keras.types import Integers
+from lsp_keras.types import Examples
 
 
 class AdversarialExamples:
@@ -27,16 +26,16 @@ class AdversarialExamples:
         self._folder = folder
         self._arrays: dict[str, list[dict[str, npt.NDArray[Any]]]] = {}
 
-    def add(self, name: str, examples: Examples, rows: Integers, result: AttackResult) -> None:
-        """Adds what an attack made of some of the images; `name` as the report has it."""
+    def add(self, name: str, examples: Examples, result: AttackResult) -> None:
+        """Adds what an attack made of some images, all floats; `name` as the report has it."""
         self._arrays.setdefault(name, []).append(
             {
-                "indices": examples.indices[rows],
-                "labels": examples.labels[rows],
+                "indices": examples.indices,
+                "labels": examples.labels,
                 "predictions": result.logits.argmax(axis=1),
                 "success": result.success,
                 "distances": result.distances,
-                "clean": as_floats(examples.images[rows]),
+                "clean": examples.images,
                 "adversarial": result.images,
             }
         )

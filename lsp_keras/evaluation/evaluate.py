@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lsp_keras.attacks import Attack, Ensemble, LogitsFn, Unperturbed, inference_logits
 from lsp_keras.classifiers import Classifier
 from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
-from lsp_keras.evaluation.examples import adapted, as_floats, check_examples
+from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.flags import (
     black_box_beats_white_box,
     few_classes,
@@ -28,8 +28,8 @@ from lsp_keras.evaluation.report import AttackRecord, Report, pack_verdicts
 from lsp_keras.evaluation.runner import CLEAN, Runner, share_of, with_parts
 from lsp_keras.evaluation.suites import suite_attacks
 from lsp_keras.inference.traced import TracedModel
-from lsp_keras.types import EvaluationProgress, Flag, ThreatModel
-from lsp_keras.validation import InputError
+from lsp_keras.types import EvaluationProgress, Flag, ThreatModel, as_floats
+from lsp_keras.validation import InputError, check_positive
 
 _SAMPLE = 64
 
@@ -89,26 +89,28 @@ def evaluate(
     threat = ThreatModel.of(threat)
     attacks = suite_attacks(suite, threat) if attacks is None else attacks
     _check_attacks(attacks, threat)
-    examples = check_examples(images, labels, indices, batch_size)
+    check_positive("batch_size", batch_size)
+    examples = check_examples(images, labels, indices)
     sample = as_floats(examples.images[:_SAMPLE])
     needy = [name for name, attack in attacks.items() if attack.uses_gradients]
     classifier = adapted(model, examples, needy)
     fingerprint = model_fingerprint(classifier.source)
-    kept = Journal.open(journal, fingerprint, examples, attacks, seed)
+    kept = Journal.open(journal, fingerprint, examples, attacks, batch_size=batch_size, seed=seed)
     images_kept = None if examples_dir is None else AdversarialExamples(examples_dir)
     traced = TracedModel(classifier.model, sample.shape[1:])
     runner = Runner(
         traced,
         classifier.num_classes,
         examples,
+        batch_size,
         seed,
         kept,
         progress,
         images_kept,
-        moved=np.zeros(len(examples.labels), bool),
+        moved=np.zeros(len(examples), bool),
     )
     clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
-    correct = runner.attack(CLEAN, clean, np.ones(len(examples.labels), bool))
+    correct = runner.attack(CLEAN, clean, np.ones(len(examples), bool))
     records: list[AttackRecord] = []
     worst = correct
     verdicts: dict[str, str] = {}

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.attacks import Attack
-from lsp_keras.evaluation.examples import Examples
 from lsp_keras.evaluation.report import pack_verdicts, unpack_verdicts
 from lsp_keras.storage import fingerprint, write_json
+from lsp_keras.types import Examples
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class Journal:
         model_fingerprint: str | None,
         examples: Examples,
         attacks: Mapping[str, Attack],
+        *,
+        batch_size: int,
         seed: int,
     ) -> "Journal":
         """The journal of exactly this evaluation; none for a model without a fingerprint."""
@@ -62,7 +64,7 @@ class Journal:
             np.asarray(examples.indices),
             {name: repr(attack) for name, attack in attacks.items()},
             seed,
-            examples.batch_size,
+            batch_size,
         )
         return cls(folder / key)
 

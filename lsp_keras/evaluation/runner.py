@@ -1,7 +1,7 @@
 """Running attacks over a data set, piece by piece."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +9,16 @@ import numpy.typing as npt
 
 from lsp_keras.attacks import Attack, Ensemble, in_cascade
 from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
-from lsp_keras.evaluation.examples import Examples, as_floats
 from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.report import AttackRecord
 from lsp_keras.evaluation.share import Share
 from lsp_keras.inference.traced import TracedModel
-from lsp_keras.types import EvaluationProgress
+from lsp_keras.types import EvaluationProgress, Examples, Integers
 
 Booleans = npt.NDArray[np.bool_]
 CLEAN = "clean"
+# Batches of a piece of work, which is held as floats and written to the journal at once.
+_BATCHES_PER_PIECE = 8
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Runner:
         model: The model, traced once for all attacks.
         num_classes: Number of logits.
         examples: The images.
-        seed: Of the random draws.
+        batch_size: Images attacked at once.
+        seed: Seed of the random draws.
         journal: Of finished pieces of work.
         progress: See `evaluate`.
         kept: Where the attacked images go, if anywhere.
@@ -38,6 +40,7 @@ class Runner:
     model: TracedModel
     num_classes: int
     examples: Examples
+    batch_size: int
     seed: int
     journal: Journal
     progress: EvaluationProgress | None
@@ -71,24 +74,25 @@ class Runner:
         """Which of the standing examples still stand after the attack, `(n,)`."""
         robust = standing.copy()
         rows = np.flatnonzero(standing)
-        for start, chosen in self.examples.shards(rows):
+        for start, chosen in self._pieces(rows):
             findings = self.journal.read(name, start, len(chosen))
             # The journal holds no images: those that are asked for are found again.
             if findings is None or (self.kept is not None and name != CLEAN):
                 report = self._progress(name, start, len(chosen), len(rows), int(robust.sum()))
+                piece = self.examples.select(chosen).as_floats()
                 result = attack(
                     self.model,
-                    as_floats(self.examples.images[chosen]),
-                    self.examples.labels[chosen],
+                    piece.images,
+                    piece.labels,
                     seed=self.seed,
-                    indices=self.examples.indices[chosen],
-                    batch_size=self.examples.batch_size,
+                    indices=piece.indices,
+                    batch_size=self.batch_size,
                     progress=report,
                 )
                 findings = np.stack([~result.success, result.moved])
                 self.journal.write(name, start, findings)
                 if self.kept is not None and name != CLEAN:
-                    self.kept.add(name, self.examples, chosen, result)
+                    self.kept.add(name, piece, result)
             robust[chosen], moved = findings
             if attack.uses_gradients and attack.shows_moves:
                 self.moved[chosen] |= moved
@@ -97,10 +101,16 @@ class Runner:
                 self.progress(name, share, len(rows), int(robust.sum()))
         return robust
 
+    def _pieces(self, rows: Integers) -> Iterator[tuple[int, Integers]]:
+        """Start and rows of pieces of work, each small enough to be held as floats."""
+        size = self.batch_size * _BATCHES_PER_PIECE
+        for start in range(0, len(rows), size):
+            yield start, rows[start : start + size]
+
     def _progress(
         self, name: str, start: int, size: int, total: int, standing: int
     ) -> Callable[[int, int, int], None] | None:
-        """An attack's progress within a shard as progress within all rows."""
+        """An attack's progress within a piece as progress within all rows."""
         if self.progress is None:
             return None
         report = self.progress

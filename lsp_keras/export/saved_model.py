@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from lsp_keras.classifiers import Classifier, probe, read
@@ -28,7 +27,7 @@ from lsp_keras.export.versions import choose_version, place_version
 from lsp_keras.export.warmup import write_warmup
 from lsp_keras.inference.logits import inference_logits
 from lsp_keras.storage import scratch_folder
-from lsp_keras.types import Images
+from lsp_keras.types import Images, as_floats
 from lsp_keras.validation import InputError
 
 CLASS_NAMES_FILE = "class_names.txt"
@@ -200,7 +199,7 @@ def _probed(classifier: Classifier, trial: Images, class_names: Sequence[str]) -
             "Only Keras models are exported; a SavedModel can be served as it is. "
             f"Received: {type(classifier.source).__name__}."
         )
-    found = probe(classifier, trial.astype(np.float32) / np.float32(255.0))
+    found = probe(classifier, as_floats(trial))
     _check_names(found.num_classes, class_names)
     return replace(found, image_shape=trial.shape[1:])
 

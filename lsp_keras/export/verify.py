@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lsp_keras.classifiers import Classifier
 from lsp_keras.export.preprocessing import ENCODED_FEATURE
-from lsp_keras.types import Floats, Images
+from lsp_keras.types import Floats, Images, as_floats
 from lsp_keras.validation import InputError
 
 _COUNT = 4
@@ -57,7 +57,7 @@ def verify(folder: Path, classifier: Classifier, images: Images, *, is_half: boo
     Raises:
         InputError: They differ by more than rounding.
     """
-    own = classifier.own_probabilities(images.astype(np.float32) / np.float32(255.0))
+    own = classifier.own_probabilities(as_floats(images))
     rounds = is_half or classifier.precision != "float32"
     tolerance = _HALF_TOLERANCE if rounds else _TOLERANCE
     loaded: Any = tf.saved_model.load(str(folder))
@@ -75,7 +75,7 @@ def verify(folder: Path, classifier: Classifier, images: Images, *, is_half: boo
 def _requests(images: Images) -> dict[str, tuple[Callable[[], dict[str, tf.Tensor]], str]]:
     """By signature, the images as it takes them and the output with the probabilities."""
     files = [tf.io.encode_png(image).numpy() for image in images]
-    floats = images.astype(np.float32) / np.float32(255.0)
+    floats = as_floats(images)
     return {
         "serving_default": (lambda: {"images": tf.constant(floats)}, "probabilities"),
         "serving_uint8": (lambda: {"images": tf.constant(images)}, "probabilities"),

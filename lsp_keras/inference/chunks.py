@@ -37,13 +37,13 @@ def in_chunks(
         arguments: Passed on.
         on_rows: Called with the number of rows that are done.
     """
-    parts, start, total = [], 0, len(batch.labels)
+    parts, start, total = [], 0, len(batch)
     while start < total:
         rows = np.arange(start, min(start + batch_size, total))
         padded = np.pad(rows, (0, padded_size(len(rows), batch_size) - len(rows)), mode="edge")
         try:
             chunk = {key: value[padded] for key, value in state.items()}
-            result = function(batch.take(padded), chunk, *arguments)
+            result = function(batch.select(padded), chunk, *arguments)
         except tf.errors.ResourceExhaustedError:
             if batch_size == 1:
                 raise

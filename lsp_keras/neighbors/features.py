@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.storage import fingerprint
-from lsp_keras.types import Floats, Progress, Split
+from lsp_keras.types import Examples, Floats, Progress
 from lsp_keras.validation import InputError
 
 Encode = Callable[[Floats], Any]
@@ -31,7 +31,9 @@ class FeatureSource:
     embeddings: npt.NDArray[Any] | None = None
 
 
-def embeddings_source(embeddings: npt.NDArray[Any], train: Split, num_source: int) -> FeatureSource:
+def embeddings_source(
+    embeddings: npt.NDArray[Any], train: Examples, num_source: int
+) -> FeatureSource:
     """Features that the user computed.
 
     Args:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lsp_keras.types import Images, Split
+from lsp_keras.types import Examples, Images
 
 _CELL = 64
 _MARGIN = 4
@@ -12,7 +12,7 @@ _INK, _PAPER = (40, 40, 40), (255, 255, 255)
 
 
 def contact_sheet(
-    split: Split, class_names: tuple[str, ...], *, num_columns: int = 10, max_rows: int = 20
+    split: Examples, class_names: tuple[str, ...], *, num_columns: int = 10, max_rows: int = 20
 ) -> Image.Image:
     """Draws the first images of each class beside its name.
 

@@ -8,7 +8,7 @@ import keras
 from lsp_keras.errors import CollapseError
 from lsp_keras.models._encoder import compiled_encoder
 from lsp_keras.neighbors import image_features, knn_accuracy
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 
 _MONITOR_TRAIN = 10_000
 _COLLAPSED_SPREAD = 0.01
@@ -25,7 +25,7 @@ class KNNMonitor(keras.callbacks.Callback):
         every: Epochs between measurements.
     """
 
-    def __init__(self, train: Split, validation: Split, every: int) -> None:
+    def __init__(self, train: Examples, validation: Examples, every: int) -> None:
         super().__init__()
         self.train = train.take(_MONITOR_TRAIN)
         self.validation = validation

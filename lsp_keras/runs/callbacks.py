@@ -21,7 +21,7 @@ from lsp_keras.training import (
     TensorBoardScalars,
     ThroughputProgress,
 )
-from lsp_keras.types import Norm, Split, ThreatModel
+from lsp_keras.types import Examples, Norm, ThreatModel
 from lsp_keras.validation import parse_fraction
 
 # With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
@@ -54,7 +54,7 @@ def build_callbacks(
     folder: RunFolder,
     keepers: Keepers,
     *,
-    validation: Split,
+    validation: Examples,
     images_per_epoch: int,
     announce: Callable[[str], None],
 ) -> list[keras.callbacks.Callback]:
@@ -91,7 +91,7 @@ def _metric(config: FitConfig, prefix: str) -> str:
     return f"{prefix}_{_METRICS[config.select_by or 'robust']}"
 
 
-def _validation(config: FitConfig, validation: Split) -> RobustValidation:
+def _validation(config: FitConfig, validation: Examples) -> RobustValidation:
     return _validation_at(in_force(config).validation_epsilon or "", config, validation)
 
 
@@ -102,7 +102,7 @@ def validation_threat(config: FitConfig) -> ThreatModel:
     return ThreatModel.parse(full.validation_epsilon or "", norm)
 
 
-def _validation_at(epsilon: str, config: FitConfig, validation: Split) -> RobustValidation:
+def _validation_at(epsilon: str, config: FitConfig, validation: Examples) -> RobustValidation:
     attack = PGD(
         epsilon=epsilon,
         norm=validation_threat(config).norm,

@@ -135,8 +135,8 @@ def check_start(classifier: keras.Model, dataset: Dataset, announce: Announce) -
         InputError: It would be right much more often with pixels in another range.
     """
     rows = sample_rows(len(dataset.train))
-    images = dataset.train.images[rows].astype(np.float32) / np.float32(255.0)
-    labels = dataset.train.labels[rows]
+    trained = dataset.train.select(rows).as_floats()
+    images, labels = trained.images, trained.labels
     # What was read is probed as a stranger's: a layer in front of it proves nothing.
     found = probe(replace(read(classifier), pixels=PixelRange()), images, labels)
     right = np.mean(np.argmax(np.asarray(found(images)), axis=1) == labels)

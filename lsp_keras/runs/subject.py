@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import Dataset, Progress, Split, ThreatModel
+from lsp_keras.types import Dataset, Examples, Progress, ThreatModel
 from lsp_keras.validation import InputError
 
 
@@ -25,7 +25,7 @@ class Subject:
     name: str
     classifier: Any
     dataset: Dataset
-    test: Split
+    test: Examples
     context: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
 

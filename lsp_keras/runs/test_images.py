@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import Dataset, DatasetInfo, Images, Split
+from lsp_keras.types import Dataset, DatasetInfo, Examples, Images
 from lsp_keras.validation import InputError
 
 _AT_ONCE = 256
@@ -23,7 +23,7 @@ class TestImages:
     """
 
     info: DatasetInfo
-    split: Split
+    split: Examples
     source_size: int
 
 
@@ -128,7 +128,7 @@ def load_test_images(
     return TestImages(loaded.info, split, total)
 
 
-def fitted(split: Split, classifier: Any | None) -> Split:
+def fitted(split: Examples, classifier: Any | None) -> Examples:
     """The images in the size and with the channels that a classifier takes.
 
     Args:

@@ -15,7 +15,7 @@ from lsp_keras.storage import atomic_path, remove_leftovers
 from lsp_keras.training.logs import Logs, logged
 from lsp_keras.training.precision import in_float32
 from lsp_keras.training.state import StatefulCallback
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError, check_positive
 
 
@@ -36,7 +36,7 @@ class RobustValidation(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, split: Split, attack: Attack, *, batch_size: int = 128, seed: int = 0
+        self, split: Examples, attack: Attack, *, batch_size: int = 128, seed: int = 0
     ) -> None:
         super().__init__()
         check_positive("batch_size", batch_size)
@@ -63,8 +63,8 @@ class RobustValidation(keras.callbacks.Callback):
         correct = robust = 0
         for start in range(0, len(self.split), self.batch_size):
             rows = np.arange(start, min(start + self.batch_size, len(self.split)))
-            images = self.split.images[rows].astype(np.float32) / 255
-            labels = self.split.labels[rows]
+            part = self.split.select(rows).as_floats()
+            images, labels = part.images, part.labels
             logits = classifier.predict_on_batch(images)
             correct += int(np.sum(np.argmax(logits, axis=1) == labels))
             result = self.attack(classifier, images, labels, seed=self.seed, indices=rows)

@@ -108,9 +108,9 @@ class OverfittingGuard(StatefulCallback):
         correct = 0
         for start in range(0, len(split), size):
             rows = np.arange(start, min(start + size, len(split)))
-            images = (split.images[rows] / 255).astype(np.float32)
-            logits = self._attacked(images, split.labels[rows], rows)
-            correct += int(np.sum(np.argmax(logits, axis=1) == split.labels[rows]))
+            part = split.select(rows).as_floats()
+            logits = self._attacked(part.images, part.labels, rows)
+            correct += int(np.sum(np.argmax(logits, axis=1) == part.labels))
         return correct / len(split)
 
     def _build(self, shape: tuple[int, ...]) -> Any:

@@ -13,7 +13,7 @@ from lsp_keras.augmentations._augmix_operations import (
 )
 from lsp_keras.augmentations.augmix import AugMix, AugMixDraws
 from lsp_keras.datasets import make_batches
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError
 
 SIDE = 32
@@ -128,7 +128,7 @@ def test_one_chain_has_all_the_weight() -> None:
 
 
 def test_it_runs_in_the_pipeline() -> None:
-    split = Split(IMAGES, np.arange(3), np.arange(3))
+    split = Examples(IMAGES, np.arange(3), np.arange(3))
     augmix = AugMix()
     batch = next(iter(make_batches(split, batch_size=3, seed=5, epoch=2, augment=augmix)))
     images = tf.constant(IMAGES.astype(np.float32) / 255)

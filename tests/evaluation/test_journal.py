@@ -16,8 +16,9 @@ VERDICTS = np.asarray([True, False, True, True, False])
 
 def journal_in(folder: Path, seed: int = 0) -> Journal:
     images = np.zeros((5, 4, 4, 1), np.float32)
-    examples = check_examples(images, np.zeros(5, np.int64), None, 2)
-    return Journal.open(folder, "a model", examples, {"fgsm": FGSM(epsilon=0.1)}, seed)
+    examples = check_examples(images, np.zeros(5, np.int64), None)
+    attacks = {"fgsm": FGSM(epsilon=0.1)}
+    return Journal.open(folder, "a model", examples, attacks, batch_size=2, seed=seed)
 
 
 def piece(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from lsp_keras.methods._options import StepOptions
 from lsp_keras.regularizers import LSP
 from lsp_keras.training import BestAndLast, CoupledSGD, RobustValidation, run_training
 from lsp_keras.training.callbacks import BestAverage
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError
 
 Build = Callable[[], keras.Model]
@@ -120,7 +120,7 @@ def test_classifier_without_weights_is_refused() -> None:
 def validation() -> RobustValidation:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
-    split = Split(images, np.arange(12) % 3, np.arange(12))
+    split = Examples(images, np.arange(12) % 3, np.arange(12))
     return RobustValidation(split, PGD(epsilon=0.02, num_steps=1))
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lsp_keras.neighbors import embeddings_source
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError
 
-SPLIT = Split(np.zeros((3, 2, 2, 3), np.uint8), np.zeros(3, np.int64), np.array([4, 0, 2]))
+SPLIT = Examples(np.zeros((3, 2, 2, 3), np.uint8), np.zeros(3, np.int64), np.array([4, 0, 2]))
 
 
 def test_embeddings_of_the_whole_split_are_cut_to_the_training_images() -> None:

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from lsp_keras.plots.contact_sheet import contact_sheet
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 
 CELL, MARGIN = 64, 4
 
 
-def make_split(side: int, channels: int = 3) -> Split:
+def make_split(side: int, channels: int = 3) -> Examples:
     """Image i is gray with value 20 * i; labels 0, 1, 0, 1, ..."""
     values = (20 * np.arange(8, dtype=np.uint8)).reshape(-1, 1, 1, 1)
     images = np.broadcast_to(values, (8, side, side, channels)).copy()
-    return Split(images, np.arange(8) % 2, np.arange(8))
+    return Examples(images, np.arange(8) % 2, np.arange(8))
 
 
 @pytest.mark.parametrize(("side", "channels"), [(16, 3), (16, 1), (100, 3)])

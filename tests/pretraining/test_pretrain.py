@@ -14,7 +14,7 @@ from lsp_keras.errors import CollapseError
 from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain, pretrain
 from lsp_keras.pretraining.pretrain import view_batches
 from lsp_keras.storage import fingerprint
-from lsp_keras.types import Dataset, DatasetInfo, Split
+from lsp_keras.types import Dataset, DatasetInfo, Examples
 from lsp_keras.validation import InputError
 
 # The module; the package's own `pretrain` is the function.
@@ -24,8 +24,8 @@ SETTINGS = PretrainSettings(
 )
 
 
-def make_split(images: np.ndarray) -> Split:
-    return Split(images, np.arange(len(images)) % 3, np.arange(len(images)))
+def make_split(images: np.ndarray) -> Examples:
+    return Examples(images, np.arange(len(images)) % 3, np.arange(len(images)))
 
 
 @pytest.fixture

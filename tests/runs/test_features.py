@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lsp_keras.runs.features import embeddings_file_source, encoder_source
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError
 
 SHAPE = (8, 8, 3)
@@ -125,7 +125,9 @@ def test_encoders_of_strangers_are_refused_in_a_sentence(tmp_path: Path, name: s
 
 
 def dataset(count: int) -> Any:
-    train = Split(np.zeros((count, *SHAPE), np.uint8), np.zeros(count, np.int64), np.arange(count))
+    train = Examples(
+        np.zeros((count, *SHAPE), np.uint8), np.zeros(count, np.int64), np.arange(count)
+    )
     info = SimpleNamespace(split_sizes={"train": count + 2})
     return SimpleNamespace(train=train, info=info)
 

@@ -4,14 +4,14 @@ import pytest
 
 from lsp_keras.neighbors import nearest_among
 from lsp_keras.runs import structure_of
-from lsp_keras.types import Dataset, DatasetInfo, Split
+from lsp_keras.types import Dataset, DatasetInfo, Examples
 
 SHAPE = (4, 4, 1)
 RNG = np.random.default_rng(0)
 
 
-def split(count: int) -> Split:
-    return Split(
+def split(count: int) -> Examples:
+    return Examples(
         RNG.integers(0, 256, (count, *SHAPE), np.uint8),
         RNG.integers(0, 3, count),
         np.arange(count),

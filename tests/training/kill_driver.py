@@ -33,7 +33,7 @@ from lsp_keras.training import (
     run_training,
     schedule,
 )
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 
 EPOCHS = 4
 TRAIN, VALIDATION, CLASSES = 24, 8, 3
@@ -65,7 +65,7 @@ def train(folder: Path) -> None:
     rate = schedule("one_cycle", 0.2, EPOCHS * 3)
     trainer.compile(CoupledSGD(rate, weight_decay=5e-4), metrics=["accuracy"])
     held_out = np.arange(TRAIN, TRAIN + VALIDATION)
-    split = Split(IMAGES[held_out], LABELS[held_out], held_out)
+    split = Examples(IMAGES[held_out], LABELS[held_out], held_out)
     run_training(
         trainer,
         batches,

@@ -11,7 +11,7 @@ import pytest
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.processes import process_mark
 from lsp_keras.training import BestAndLast, HistoryCSV, RobustValidation
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError
 
 
@@ -25,9 +25,9 @@ def brightness_classifier(threshold: float = 0.5) -> keras.Model:
     return model
 
 
-def split_of(levels: list[int], labels: list[int]) -> Split:
+def split_of(levels: list[int], labels: list[int]) -> Examples:
     images = np.zeros((len(levels), 2, 2, 1), np.uint8) + np.reshape(levels, (-1, 1, 1, 1))
-    return Split(images.astype(np.uint8), np.asarray(labels), np.arange(len(levels)))
+    return Examples(images.astype(np.uint8), np.asarray(labels), np.arange(len(levels)))
 
 
 def attach(callback: Any, model: keras.Model) -> None:

@@ -22,7 +22,7 @@ from lsp_keras.training import (
     schedule,
 )
 from lsp_keras.training.state import variables_of
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 from lsp_keras.validation import InputError
 
 Build = Callable[[], keras.Model]
@@ -35,9 +35,9 @@ ALWAYS, NEVER = -2.0, 0.999
 
 
 @pytest.fixture
-def held_out(toy: Toy) -> Split:
+def held_out(toy: Toy) -> Examples:
     images = np.round(toy["images"] * 255).astype(np.uint8)
-    return Split(images, toy["labels"], toy["indices"])
+    return Examples(images, toy["labels"], toy["indices"])
 
 
 def make_trainer(build: Build, kind: type[Any] = FastATTrainer, epochs: int = 4) -> Any:
@@ -49,7 +49,7 @@ def make_trainer(build: Build, kind: type[Any] = FastATTrainer, epochs: int = 4)
 
 
 def make_callbacks(
-    split: Split, said: list[str], gap: float, radius: float = 2 * EPSILON
+    split: Examples, said: list[str], gap: float, radius: float = 2 * EPSILON
 ) -> list[keras.callbacks.Callback]:
     """Validation at twice the radius, so that robustness lies below the attack's own images."""
     validation = RobustValidation(split, PGD(epsilon=radius, num_steps=3), batch_size=16)
@@ -71,7 +71,7 @@ class Snapshots(keras.callbacks.Callback):
 
 
 def test_own_accuracy_is_that_of_the_training_attack(
-    build_classifier: Build, toy: Toy, held_out: Split, make_batches: Batches
+    build_classifier: Build, toy: Toy, held_out: Examples, make_batches: Batches
 ) -> None:
     said: list[str] = []
     trainer = make_trainer(build_classifier)
@@ -100,7 +100,7 @@ def test_own_accuracy_is_that_of_the_training_attack(
 
 @pytest.mark.parametrize("kind", [FastATTrainer, NuATTrainer])
 def test_goes_back_to_the_last_good_state_with_a_stronger_attack(
-    kind: type[Any], build_classifier: Build, held_out: Split, make_batches: Batches
+    kind: type[Any], build_classifier: Build, held_out: Examples, make_batches: Batches
 ) -> None:
     said: list[str] = []
     trainer = make_trainer(build_classifier, kind)
@@ -155,12 +155,12 @@ def test_few_images_must_differ_by_more(
     parts: bool,
     build_classifier: Build,
     toy: Toy,
-    held_out: Split,
+    held_out: Examples,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """0.5 against 0.35: the standard error is 0.109 with 40 images, and 0.011 with 4,000."""
     repeats = num_images // 40
-    split = Split(
+    split = Examples(
         np.tile(held_out.images, (repeats, 1, 1, 1)),
         np.tile(held_out.labels, repeats),
         np.arange(num_images),
@@ -177,7 +177,7 @@ def test_few_images_must_differ_by_more(
 
 
 def test_first_epoch_goes_back_to_the_start(
-    build_classifier: Build, held_out: Split, make_batches: Batches
+    build_classifier: Build, held_out: Examples, make_batches: Batches
 ) -> None:
     said: list[str] = []
     trainer = make_trainer(build_classifier)
@@ -191,7 +191,7 @@ def test_first_epoch_goes_back_to_the_start(
 
 
 def test_measures_at_its_own_radius_where_validation_has_another(
-    build_classifier: Build, held_out: Split, make_batches: Batches
+    build_classifier: Build, held_out: Examples, make_batches: Batches
 ) -> None:
     validation = RobustValidation(held_out, PGD(epsilon=0.01, num_steps=1), batch_size=16)
     threat = RobustValidation(held_out, PGD(epsilon=0.9, num_steps=3), batch_size=16)
@@ -205,7 +205,7 @@ def test_measures_at_its_own_radius_where_validation_has_another(
     assert row["val_robust_accuracy"] > expected
 
 
-def train(folder: Path, build: Build, split: Split, batches: Batches, epochs: int) -> list[str]:
+def train(folder: Path, build: Build, split: Examples, batches: Batches, epochs: int) -> list[str]:
     """One call of a run that is cut after some epochs."""
     said: list[str] = []
     trainer = make_trainer(build)
@@ -228,7 +228,7 @@ def train(folder: Path, build: Build, split: Split, batches: Batches, epochs: in
 
 
 def test_resumed_run_is_the_same_bit_for_bit(
-    build_classifier: Build, held_out: Split, make_batches: Batches, tmp_path: Path
+    build_classifier: Build, held_out: Examples, make_batches: Batches, tmp_path: Path
 ) -> None:
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
@@ -251,7 +251,7 @@ def test_resumed_run_is_the_same_bit_for_bit(
             np.testing.assert_array_equal(one[name], other[name])
 
 
-def test_gap_is_checked(held_out: Split) -> None:
+def test_gap_is_checked(held_out: Examples) -> None:
     validation = RobustValidation(held_out, PGD(epsilon=0.01, num_steps=1))
     with pytest.raises(InputError, match="`gap` must be greater than zero"):
         OverfittingGuard(validation, gap=0.0)

@@ -14,7 +14,7 @@ from lsp_keras.methods import FastATTrainer, StepOptions
 from lsp_keras.models import resnet18
 from lsp_keras.training import BestAndLast, BestAverage, CoupledSGD, RobustValidation, run_training
 from lsp_keras.training.precision import in_float32
-from lsp_keras.types import Split
+from lsp_keras.types import Examples
 
 SHAPE = (16, 16, 3)
 
@@ -59,7 +59,7 @@ def test_a_run_is_measured_and_kept_in_float32(
     trainer.compile(CoupledSGD(0.1), metrics=["accuracy"])
     images = np.round(toy["images"] * 255).astype(np.uint8)
     validation = RobustValidation(
-        Split(images, toy["labels"], toy["indices"]), PGD(epsilon=0.1, num_steps=2)
+        Examples(images, toy["labels"], toy["indices"]), PGD(epsilon=0.1, num_steps=2)
     )
     (row,) = run_training(
         trainer,

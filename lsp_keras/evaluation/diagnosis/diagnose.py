@@ -26,13 +26,13 @@ from lsp_keras.evaluation.diagnosis.trials import (
     plan_attacks,
     run_attacks,
 )
-from lsp_keras.evaluation.examples import Examples, adapted, as_floats, check_examples
+from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.flags import look_for, output_spread, raised, unmoved_images
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.inference.batches import predictor
 from lsp_keras.inference.traced import TracedModel
-from lsp_keras.types import Flag, Floats, Progress, ThreatModel
-from lsp_keras.validation import InputError
+from lsp_keras.types import Examples, Flag, Floats, Progress, ThreatModel, as_floats
+from lsp_keras.validation import InputError, check_positive
 
 Signs = dict[str, Callable[[], Flag | None]]
 
@@ -91,7 +91,8 @@ def diagnose(
     threat = ThreatModel.of(threat)
     if threat.norm not in LARGEST_EPSILONS:
         raise InputError(f"`threat` must be L-inf or L2. Received: norm={threat.norm!r}.")
-    examples = check_examples(images, labels, None, batch_size)
+    check_positive("batch_size", batch_size)
+    examples = check_examples(images, labels, None)
     pixels = as_floats(examples.images)
     classifier = adapted(model, examples, ["diagnose"])
     traced = TracedModel(classifier.model, pixels.shape[1:])

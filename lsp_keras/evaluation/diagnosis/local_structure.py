@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from lsp_keras.attacks import Attack, Problem
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.evaluation.examples import as_floats
 from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.ops.objectives import ascending_cross_entropy
-from lsp_keras.types import Floats, Images, Norm
+from lsp_keras.types import Floats, Images, Norm, as_floats
 from lsp_keras.validation import InputError
 
 

@@ -14,14 +14,15 @@ import numpy.typing as npt
 from lsp_keras.attacks import LogitsFn
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.classifiers import Classifier
-from lsp_keras.evaluation.examples import Examples, adapted, as_floats, check_examples
+from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.profile.answers import Answers, answers
 from lsp_keras.evaluation.profile.feature_change import FeatureChange, feature_changes
 from lsp_keras.evaluation.profile.layers import kernel_layers
 from lsp_keras.evaluation.profile.singular_values import Spectrum, spectrum
 from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
 from lsp_keras.inference.batches import compiled, perturb, predictor
-from lsp_keras.types import Floats, Progress, ThreatModel
+from lsp_keras.types import Examples, Floats, Progress, ThreatModel
+from lsp_keras.validation import check_positive
 
 _NUM_STEPS = 20
 _FEATURE_SAMPLE = 64
@@ -129,9 +130,10 @@ def profile(
     """
     started = time.monotonic()
     threat = ThreatModel.of(threat)
+    check_positive("batch_size", batch_size)
     splits = {"train": train, "test": test}
     examples = {
-        name: check_examples(*split, None, batch_size)
+        name: check_examples(*split, None).as_floats()
         for name, split in splits.items()
         if split is not None
     }
@@ -142,8 +144,12 @@ def profile(
     measured: dict[str, Answers] = {}
     attacked: dict[str, Floats] = {}
     for name, part in examples.items():
-        attacked[name] = _attacked(attack, logits_fn, part, seed)
-        measured |= _measured(name, logits_fn, part, attacked[name])
+        attacked[name] = perturb(
+            attack, logits_fn, part.images, part.labels, seed=seed, batch_size=batch_size
+        )
+        predict = predictor(logits_fn, batch_size)
+        measured[f"{name}_clean"] = answers(predict(part.images), part.labels)
+        measured[f"{name}_adversarial"] = answers(predict(attacked[name]), part.labels)
         steps.done(f"{name} images")
     spectra, changes = _inside(classifier.model, examples["test"], attacked["test"], seed, steps)
     return Profile(
@@ -173,27 +179,6 @@ class _Steps:
             self._progress(what, self._count, self._total)
 
 
-def _attacked(attack: PGD, logits_fn: LogitsFn, examples: Examples, seed: int) -> Floats:
-    return perturb(
-        attack,
-        logits_fn,
-        as_floats(examples.images),
-        examples.labels,
-        seed=seed,
-        batch_size=examples.batch_size,
-    )
-
-
-def _measured(
-    name: str, logits_fn: LogitsFn, examples: Examples, attacked: Floats
-) -> dict[str, Answers]:
-    predict = predictor(logits_fn, examples.batch_size)
-    return {
-        f"{name}_clean": answers(predict(as_floats(examples.images)), examples.labels),
-        f"{name}_adversarial": answers(predict(attacked), examples.labels),
-    }
-
-
 def _inside(
     logits_fn: LogitsFn, examples: Examples, attacked: Floats, seed: int, steps: _Steps
 ) -> tuple[list[Spectrum], list[FeatureChange]]:
@@ -206,7 +191,7 @@ def _inside(
         changes = feature_changes(
             logits_fn,
             layers,
-            as_floats(examples.images[:_FEATURE_SAMPLE]),
+            examples.images[:_FEATURE_SAMPLE],
             attacked[:_FEATURE_SAMPLE],
             seed=seed,
             batch_size=_FEATURE_BATCH,
