@@ -25,7 +25,7 @@ class Plan:
 
     Attributes:
         label: Part of the records' names.
-        groups: By ball, its attacks by the names of their records.
+        groups: Attacks of each ball, by the names of their records.
     """
 
     label: str
@@ -53,9 +53,9 @@ def make_plan(
     Args:
         model: Run or model, whose recipe may state the evaluation.
         suite: Name of a suite.
-        names: Of attacks instead, with commas between.
+        names: Names of attacks instead, with commas between.
         epsilon: Radius, or `None` for the norm's default.
-        norm: Likewise.
+        norm: Norm of the ball, or `None` for `"linf"`.
         cascade: Whether each attack runs on what the ones before left.
         settings: Constructor arguments, `None` where none is given.
         by_attack: Constructor arguments of single attacks.

@@ -12,7 +12,7 @@ def copy_files(folder: Path) -> list[Path]:
     """Copies all deployment files; the folder is there with all of them or not at all.
 
     Args:
-        folder: Which must not exist yet, or be empty.
+        folder: Folder, which must not exist yet or be empty.
 
     Returns:
         The files.

@@ -53,14 +53,14 @@ def image_options(command: Command) -> Command:
         click.option(
             "--image-size",
             metavar="HEIGHTxWIDTH",
-            help="Of all images.  [default: the source's; of a folder that of most images]",
+            help="Size of all images.  [default: the source's; of a folder that of most images]",
         ),
         click.option(
             "--resize",
             type=click.Choice(["crop", "pad", "stretch"]),
             default="crop",
             show_default=True,
-            help="How images of another size are brought to it.",
+            help="What is done to images of another size than --image-size.",
         ),
         click.option(
             "--channels", type=int, help="3 for RGB, 1 for gray.  [default: the source's]"
@@ -94,7 +94,7 @@ def weights_option(command: Command) -> Command:
         type=click.Choice(["best", "last", "ema"]),
         default="best",
         show_default=True,
-        help="Which epoch of a run; ema: the best average of its weights.",
+        help="Epoch of a run; ema: the best average of its weights.",
     )
     return weights(command)
 
@@ -104,13 +104,13 @@ def reading_options(command: Command) -> Command:
     pixel_range = click.option(
         "--pixel-range",
         metavar="LOW,HIGH",
-        help="What the model takes for pixels, such as 0,255; or torch or caffe, as in "
+        help="Range of pixels that the model takes, such as 0,255; or torch or caffe, as in "
         "keras.applications.  [default: what its first layers tell, else 0,1]",
     )
     output = click.option(
         "--model-output",
         metavar="NAME",
-        help="Which output holds the classes, where the model has several.",
+        help="Output that holds the classes, where the model has several.",
     )
     return pixel_range(output(command))
 
@@ -125,7 +125,7 @@ def attack_options(command: Command) -> Command:
         "--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]"
     )
     dataset = click.option(
-        "--dataset", help="Other than the run's own; needed for a file outside of a run."
+        "--dataset", help="Dataset other than the run's own; needed for a file outside of a run."
     )
     batch_size = click.option(
         "--batch-size",
@@ -134,7 +134,9 @@ def attack_options(command: Command) -> Command:
         show_default=True,
         help="Images attacked at once; changes no verdict.",
     )
-    seed = click.option("--seed", type=int, default=0, show_default=True, help="Of random draws.")
+    seed = click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of the random draws."
+    )
     shared = data_options(weights_option(reading_options(batch_size(seed(command)))))
     return epsilon(dataset(shared))
 

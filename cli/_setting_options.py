@@ -31,7 +31,7 @@ class SettingOption(click.Option):
     Args:
         title: Heading that it stands under.
         section: What its unit is chosen as: `"method"`, or a regularizer's name.
-        help_by_unit: Its help by the units that have it; empty for the choice itself.
+        help_by_unit: Help text by the units that have the setting; empty for the choice itself.
     """
 
     def __init__(

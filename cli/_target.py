@@ -28,10 +28,10 @@ def open_target(
 
     Args:
         model: Run, .keras file or SavedModel.
-        url: Of a served model instead.
-        weights: Which epoch of a run.
-        load_images: From the `Classifier`, or `None`, to its `TestImages`.
-        attacks: By name, to refuse those that a served model cannot answer.
+        url: URL of a served model instead.
+        weights: Epoch of a run: `"best"`, `"last"` or `"ema"`.
+        load_images: Function from the `Classifier`, or `None`, to its `TestImages`.
+        attacks: Attacks by name, to refuse those that a served model cannot answer.
         reading: `pixel_range` and `output`, see `lsp_keras.classifiers.read`.
 
     Raises:

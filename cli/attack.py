@@ -34,7 +34,7 @@ from lsp_keras.validation import InputError
     "names",
     help="Instead of a suite: names from `lsp-keras list attacks`, with commas between.",
 )
-@click.option("--cascade", is_flag=True, help="Each attack only on what the ones before left.")
+@click.option("--cascade", is_flag=True, help="Run each attack only on what the ones before left.")
 @attack_options
 @click.option(
     "--norm",
@@ -42,7 +42,11 @@ from lsp_keras.validation import InputError
     help="Norm of the perturbation.  [default: linf]",
 )
 @attack_setting_options
-@click.option("--num-examples", type=click.IntRange(1), help="Only the first so many test images.")
+@click.option(
+    "--num-examples",
+    type=click.IntRange(1),
+    help="Number of test images to attack, the first ones.",
+)
 @click.option(
     "--save-examples",
     type=click.Path(path_type=Path, file_okay=False),

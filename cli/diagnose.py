@@ -26,13 +26,13 @@ from lsp_keras.validation import InputError
     "--against",
     metavar="RUN|MODEL",
     type=click.Path(path_type=Path),
-    help="Measure this one too, on the same test images, side by side.",
+    help="Model to measure too, on the same test images, side by side.",
 )
 @click.option(
     "--transfer-from",
     metavar="RUN|MODEL",
     type=click.Path(path_type=Path),
-    help="A plain model: do images made against it break this one?",
+    help="Plain model, to see whether images made against it break this one.",
 )
 @attack_options
 @click.option(

@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 @click.option("--version", type=int, help="Version number.  [default: the next one]")
 @click.option(
     "--class-names",
-    help="Comma-separated, in label order; needed for a MODEL.keras outside a run.",
+    help="Names of the classes in label order, with commas between; needed for a MODEL.keras "
+    "outside a run.",
 )
 @weights_option
 @reading_options
 @click.option(
     "--dataset",
-    help="Of the model: its names of classes, and images on which the SavedModel is compared with "
-    "the model.  [default: random images]",
+    help="Dataset of the model: the names of its classes, and images on which the SavedModel is "
+    "compared with the model.  [default: random images]",
 )
 @data_options
-@click.option("--float16", is_flag=True, help="Half precision: half the size, for GPUs.")
+@click.option("--float16", is_flag=True, help="Export in half precision: half the size, for GPUs.")
 @click.option("--xla", is_flag=True, help="Compile the classifier with XLA.")
-@click.option("--max-batch-size", type=int, help="More images in a request are an error.")
+@click.option("--max-batch-size", type=int, help="Most images in a request; more are an error.")
 @click.option(
     "--resize",
     type=click.Choice(["crop", "pad", "stretch"]),

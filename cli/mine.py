@@ -20,7 +20,9 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 @click.command()
 @train_options
 @image_options
-@click.option("--features", type=click.Choice(["pixels"]), help="Search among the pixels; default.")
+@click.option(
+    "--features", type=click.Choice(["pixels"]), help="Search among the pixels, as is the default."
+)
 @click.option(
     "--encoder",
     type=click.Path(path_type=Path),
@@ -53,13 +55,16 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
     help="auto: ScaNN, exact or a tree by the number of images.",
 )
 @click.option(
-    "--exact-below", default=20_000, show_default=True, help="Images below which auto is exact."
+    "--exact-below",
+    default=20_000,
+    show_default=True,
+    help="Number of images below which auto is exact.",
 )
 @click.option(
     "--min-recall",
     default=0.99,
     show_default=True,
-    help="The tree is searched more widely until recall on a sample reaches this.",
+    help="Recall on a sample that the tree must reach; it is searched more widely until then.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of samples and random neighbors.")
 @click.option(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 )
 @click.option("--model", help="Name of the model, unless the URL says it or there is one.")
 @click.option("--version", type=int, help="Version of the model.  [default: the newest]")
-@click.option("--label", help="Label of a version instead.")
+@click.option("--label", help="Label of a version, in place of its number.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
 @click.option("--token", envvar="LSP_KERAS_TOKEN", help="Bearer token.  [env: LSP_KERAS_TOKEN]")
 def command(

@@ -13,22 +13,29 @@ from lsp_keras.cli._options import data_options, image_options, quiet_option, tr
 @train_options
 @image_options
 @click.option("--model", default="resnet18", show_default=True, help="Backbone of the encoder.")
-@click.option("--width", default=64, show_default=True, help="Filters of its first stage.")
+@click.option(
+    "--width", default=64, show_default=True, help="Filters of the backbone's first stage."
+)
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 200]")
 @click.option("--batch-size", type=int, help="[default: 512, less where there are few images]")
 @click.option(
     "--learning-rate",
     default=0.06,
     show_default=True,
-    help="At a batch of 512; scaled with the batch.",
+    help="Learning rate at a batch of 512; it is scaled with the batch.",
 )
 @click.option(
     "--queue-size",
     type=int,
     help="Keys that a query is compared with.  [default: 4096, at most half of the images]",
 )
-@click.option("--momentum", default=0.99, show_default=True, help="Of the momentum network.")
-@click.option("--temperature", default=0.1, show_default=True, help="Of InfoNCE.")
+@click.option(
+    "--momentum",
+    default=0.99,
+    show_default=True,
+    help="Share of its weights that the momentum network keeps in each step.",
+)
+@click.option("--temperature", default=0.1, show_default=True, help="Temperature of InfoNCE.")
 @click.option(
     "--symmetric/--no-symmetric",
     default=True,

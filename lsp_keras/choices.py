@@ -20,7 +20,7 @@ class Registered(NamedTuple):
     """Marks the type of an argument whose value chooses a registered unit.
 
     Attributes:
-        kind: As the registry names it.
+        kind: Kind of unit, as the registry names it.
     """
 
     kind: str

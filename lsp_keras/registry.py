@@ -158,7 +158,7 @@ def bound(kind: str, choice: str | Mapping[str, Any]) -> Any:
 
     Args:
         kind: A kind whose units are functions, such as `"divergence"`.
-        choice: Its name, or a mapping with its `name` and its arguments.
+        choice: Name of a unit, or a mapping with its `name` and its arguments.
 
     Raises:
         InputError: There is none of that name, or it has no such argument.

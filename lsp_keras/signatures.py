@@ -35,14 +35,14 @@ class Argument:
     """One argument of a constructor or function.
 
     Attributes:
-        name: Its name.
+        name: Name of the argument.
         kinds: The plain types that it accepts: of `int`, `float`, `str` and `bool`. Empty for an
             argument that takes objects only, such as a model.
         optional: Whether `None` is accepted.
-        default: Its default, or `REQUIRED`.
+        default: Default of the argument, or `REQUIRED`.
         choices: The values that it accepts, where its type is a `Literal`.
         registered: Kind of registered unit that its value names, or `None`.
-        help: Its text under `Args:`, empty where there is none.
+        help: Text under `Args:`, empty where there is none.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Source:
 
     Attributes:
         path: The file.
-        docstring: Of the file.
+        docstring: Docstring of the file.
         names: What it defines or imports at its top level.
     """
 
@@ -103,7 +103,7 @@ def arguments_of(path: Path, name: str) -> dict[str, Argument]:
 
     Args:
         path: The file that defines it.
-        name: Its name there. An object that is no class and no function takes none.
+        name: Name of the object there. An object that is no class and no function takes none.
     """
     found = _resolve(read_source(path), name)
     if found is None:
@@ -121,7 +121,7 @@ def attribute_of(path: Path, name: str, attribute: str) -> Any:
 
     Args:
         path: The file that defines the class.
-        name: Its name there.
+        name: Name of the class there.
         attribute: Name of the attribute.
 
     Returns:

@@ -14,9 +14,8 @@ from lsp_keras.choices import Norm as Norm
 from lsp_keras.validation import (
     InputError,
     check_choice,
-    check_epsilon,
     clip_rounding,
-    parse_fraction,
+    parse_epsilon,
 )
 
 Images = npt.NDArray[np.uint8]
@@ -36,12 +35,12 @@ class DatasetInfo:
     """What a dataset is.
 
     Attributes:
-        name: As on the command line.
+        name: Name on the command line.
         class_names: One for each label, in label order.
         image_shape: `(height, width, channels)`.
         split_sizes: Number of images in each split of the source, as its own info states them.
-        mean: Of each channel over the training images, on the [0, 1] scale.
-        std: Likewise.
+        mean: Mean of each channel over the training images, on the [0, 1] scale.
+        std: Standard deviation of each channel, on the same scale.
         augmentation: Name of the augmentation that suits the images, or `None`.
         citation: BibTeX or a plain reference.
         resize: How images of another size were brought to `image_shape`, see
@@ -127,7 +126,7 @@ class ThreatModel:
     Attributes:
         norm: `"linf"`, `"l2"` or `"l1"`.
         epsilon: Radius on the [0, 1] pixel scale.
-        epsilon_text: As the user wrote it, for example `"8/255"`.
+        epsilon_text: Radius as the user wrote it, for example `"8/255"`.
     """
 
     norm: Norm
@@ -146,8 +145,11 @@ class ThreatModel:
     def parse(cls, epsilon: str | float, norm: str = "linf") -> "ThreatModel":
         """Threat model from an epsilon such as `"8/255"` and the name of a norm."""
         check_choice("norm", norm, NORMS)
-        number = check_epsilon(parse_fraction(epsilon), norm)
-        return cls(norm, number, str(epsilon))  # type: ignore[arg-type]
+        return cls(norm, parse_epsilon(epsilon, norm), str(epsilon))  # type: ignore[arg-type]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def parse_fraction(text: str | float) -> float:
     """Number written as a decimal or as a fraction.
 
     Args:
-        text: For example `"8/255"`, `"0.03"` or `0.03`.
+        text: Number as a user writes it, for example `"8/255"`, `"0.03"` or `0.03`.
 
     Returns:
         The nearest float.
@@ -52,16 +52,21 @@ def parse_fraction(text: str | float) -> float:
         ) from error
 
 
-def check_epsilon(epsilon: float, norm: str = "linf") -> float:
-    """Perturbation budget on the [0, 1] pixel scale, returned unchanged.
+def parse_epsilon(epsilon: str | float, norm: str = "linf") -> float:
+    """Perturbation budget on the [0, 1] pixel scale.
 
     Args:
-        epsilon: Radius of the ball.
+        epsilon: Radius of the ball, a number or text such as `"8/255"`.
         norm: `"linf"`, `"l2"` or `"l1"`. Only the L-inf radius has an upper limit of 1.
 
     Raises:
-        InputError: `epsilon` is not positive and finite, or over 1 for L-inf.
+        InputError: `epsilon` is no number, not positive and finite, or over 1 for L-inf.
+
+    Example:
+        >>> parse_epsilon("128/255", "l2") == 128 / 255
+        True
     """
+    epsilon = parse_fraction(epsilon)
     hint = f"; did you mean {epsilon:g}/255?" if 1 < epsilon <= 255 else "."
     if norm == "linf" and not 0 < epsilon <= 1:
         raise InputError(

@@ -11,7 +11,7 @@ class ServingError(Exception):
 
     Attributes:
         code: Canonical name, as gRPC and TensorFlow write it.
-        number: Its canonical number.
+        number: Canonical number of the status.
         http_status: What TensorFlow Serving answers over REST for it.
     """
 

@@ -49,14 +49,14 @@ class LoadOptions:
     """How models are loaded.
 
     Attributes:
-        tags: Of the graph in a SavedModel.
-        max_retries: Of a version that will not load.
+        tags: Tags of the graph in a SavedModel.
+        max_retries: Number of times that a version which will not load is tried again.
         retry_seconds: Between two tries.
         warmup: Whether to run the requests stored with a model.
         warmup_iterations: How often each.
         intra_op_threads: Threads within an operation; 0 lets TensorFlow choose.
         inter_op_threads: Operations that run at once; 0 lets TensorFlow choose.
-        gpu_memory_fraction: Of each GPU, taken at once; 0 takes it as needed.
+        gpu_memory_fraction: Share of each GPU's memory, taken at once; 0 takes it as needed.
         allow_labels_for_unavailable: Accept labels on versions that are not available.
     """
 
@@ -101,11 +101,11 @@ class ServerOptions:
             decoded, by an estimate.
         max_connections: Connections of REST and of gRPC, each; 0 for as many as the process may
             open files for, `DEFAULT_CONNECTIONS` at most.
-        header_seconds: For the head of a REST request, and for handshakes.
+        header_seconds: Seconds for the head of a REST request, and for handshakes.
         max_header_bytes: Largest head of a REST request.
         num_threads: Model calls that run at once.
         max_pending: Model calls that run or wait; more are refused.
-        drain_seconds: For requests that run when the server stops.
+        drain_seconds: Seconds for requests that run when the server stops.
         poll_seconds: Between looks for new versions; 0 for none after the start.
         token: What clients must send as bearer token, if anything.
         tls: Certificates for gRPC and REST.

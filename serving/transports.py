@@ -157,7 +157,7 @@ class GrpcTransport:
     """gRPC on an address.
 
     Args:
-        server: With its services.
+        server: Server with its services.
         address: `host:port`.
         tls: Certificates, if any.
 

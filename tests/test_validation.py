@@ -7,9 +7,9 @@ import pytest
 from lsp_keras.validation import (
     InputError,
     check_choice,
-    check_epsilon,
     check_positive,
     check_shape,
+    parse_epsilon,
     parse_fraction,
 )
 
@@ -37,18 +37,18 @@ def test_parse_fraction_refuses_other_text(text: str) -> None:
 
 def test_epsilon_of_8_is_taken_for_8_over_255() -> None:
     with pytest.raises(InputError, match=r"\(0, 1\]\. Received: epsilon=8\..*did you mean 8/255\?"):
-        check_epsilon(8)
+        parse_epsilon(8)
 
 
 @pytest.mark.parametrize("epsilon", [0, -0.1, math.nan, math.inf])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_epsilon_must_be_positive_and_finite(epsilon: float, norm: str) -> None:
     with pytest.raises(InputError, match="`epsilon` must be"):
-        check_epsilon(epsilon, norm)
+        parse_epsilon(epsilon, norm)
 
 
 def test_l2_radius_may_exceed_one() -> None:
-    assert check_epsilon(3.0, "l2") == 3.0
+    assert parse_epsilon(3.0, "l2") == parse_epsilon("3", "l2") == 3.0
 
 
 def test_unknown_choice_names_the_nearest() -> None:

@@ -49,8 +49,8 @@ def adam_step(
 
     Args:
         variables: Any shape.
-        gradient: Likewise.
-        moments: From the step before.
+        gradient: Gradient of the cost by the variables, of the same shape.
+        moments: Running means after the step before.
         count: Number of steps made before, int scalar.
         learning_rate: Length of a step.
 

@@ -75,7 +75,7 @@ class HalvingRule(StepRule):
     def start(
         self, problem: Problem, radius: tf.Tensor | float, counter: int | tf.Tensor
     ) -> tf.Tensor:
-        """See `StepRule.start`: on the surface of the ball."""
+        """A random point on the surface of the ball."""
         direction = GEOMETRIES[self._norm].draw_direction(
             problem.images, seed=problem.seed, indices=problem.indices, counter=counter
         )
@@ -101,7 +101,7 @@ class HalvingRule(StepRule):
     def begin(
         self, images: tf.Tensor, start: tf.Tensor, loss: tf.Tensor, radius: tf.Tensor | float
     ) -> State:
-        """See `StepRule.begin`: the first step crosses the ball."""
+        """State in which the first step crosses the ball."""
         return {
             "previous": start,
             "best_loss_at_check": loss,
@@ -165,7 +165,7 @@ class SparsityRule(StepRule):
     def start(
         self, problem: Problem, radius: tf.Tensor | float, counter: int | tf.Tensor
     ) -> tf.Tensor:
-        """See `StepRule.start`: normal noise, projected, so that few entries are changed."""
+        """Normal noise, projected, so that few entries are changed."""
         noise = random.normal(problem.seed, problem.indices, problem.image_shape, counter=counter)
         return project(problem.images + noise, problem.images, radius, "l1")
 
@@ -182,7 +182,6 @@ class SparsityRule(StepRule):
     def begin(
         self, images: tf.Tensor, start: tf.Tensor, loss: tf.Tensor, radius: tf.Tensor | float
     ) -> State:
-        """See `StepRule.begin`."""
         num_entries = math.prod(images.shape[1:])
         changed = _num_changed(start, images)
         num_moved = _two_thirds(changed)

@@ -59,8 +59,8 @@ class Attack(abc.ABC):
     leave its budget or report a success that is none.
 
     Args:
-        epsilon: Radius of the ball on the [0, 1] pixel scale, a number or text such as "8/255".
-        norm: `"linf"`, `"l2"` or `"l1"`, one of `supported_norms`.
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
+        norm: Norm of the ball: `"linf"`, `"l2"` or `"l1"`, one of `supported_norms`.
 
     Attributes:
         supported_norms: Norms it knows.
@@ -221,7 +221,7 @@ class Attack(abc.ABC):
     def _left_its_starts(
         self, batch: Examples, seed: int, found: Floats, batch_size: int
     ) -> npt.NDArray[np.bool_]:
-        """See `AttackResult.moved`; true of attacks of which it says nothing."""
+        """`AttackResult.moved`; true of attacks of which it would say nothing."""
         moved = np.ones(len(found), bool)
         if not self.uses_gradients or not self.shows_moves:
             return moved
@@ -253,7 +253,7 @@ class Attack(abc.ABC):
         Args:
             program: The compiled attack.
             batch: The images.
-            seed: Of the random draws.
+            seed: Seed of the random draws.
             num_classes: Number of logits.
             batch_size: Images on the device at once.
             progress: Called with the work done, all work and the number of images standing.

@@ -12,7 +12,7 @@ class Cascade(Ensemble):
     """The given attacks, each on what the ones before it left standing.
 
     Args:
-        attacks: By name, in the order they run, all with this radius and norm.
+        attacks: Attacks by name, in the order they run, all with this radius and norm.
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
         norm: `"linf"`, `"l2"` or `"l1"`.
 

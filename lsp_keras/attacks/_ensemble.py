@@ -28,7 +28,7 @@ def in_cascade(
     """Runs each part on what the ones before it left.
 
     Args:
-        parts: By name, in the order they run.
+        parts: Attacks by name, in the order they run.
         state: What is left at first, in whatever form `run` keeps it.
         run: `(name, part, state)` -> what the part left.
 
@@ -50,7 +50,7 @@ class Ensemble(Attack):
         """The attacks by name, in the order they run; the same objects at every call."""
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`: all parts in one graph, nothing dropped."""
+        """Runs all parts in one graph and drops nothing."""
         images = problem.images
 
         def run_part(_: str, part: Attack, state: _Found) -> _Found:
@@ -73,7 +73,7 @@ class Ensemble(Attack):
         batch_size: int,
         progress: SearchProgress | None,
     ) -> Floats:
-        """See `Attack.search`: each part on the survivors of the ones before."""
+        """Runs each part on the survivors of the ones before."""
         found, parts = batch.images.copy(), self.parts(num_classes)
         places = {part: number for number, part in enumerate(parts.values(), 1)}
 

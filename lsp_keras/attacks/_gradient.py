@@ -61,7 +61,7 @@ def uniform_start(
     """A uniformly random point of each image's ball, clipped to the pixel box.
 
     Args:
-        problem: Its images, seed and indices are used.
+        problem: Problem whose images, seed and indices are used.
         epsilon: Radius.
         norm: `"linf"` or `"l2"`.
         counter: Number of the draw, for example the restart.
@@ -87,9 +87,9 @@ def gaussian_start(
     As in the reference it may lie outside the pixel box by that much; the first step clips it.
 
     Args:
-        problem: Its images, seed and indices are used.
+        problem: Problem whose images, seed and indices are used.
         epsilon: Not used, like `norm`: starts have one signature.
-        norm: See `epsilon`.
+        norm: Norm, not used either.
         counter: Number of the draw, for example the restart.
 
     References:

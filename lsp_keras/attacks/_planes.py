@@ -13,9 +13,9 @@ def move_to_plane(
 
     Args:
         images: `(batch, height, width, channels)` in [0, 1].
-        normal: Of the plane, likewise.
+        normal: Normal vector of each image's plane, of the images' shape.
         gap: What `sum(normal * move)` must be, `(batch,)`.
-        geometry: Of the norm in which the move is shortest.
+        geometry: Geometry of the norm in which the move is shortest.
 
     Returns:
         The move, shaped like the images. Where the box holds no point of the plane, it goes as

@@ -56,7 +56,7 @@ def linf_proposal(
         current: The best images so far.
         epsilon: Radius.
         side: Side of the square, int scalar.
-        draws: Of this query.
+        draws: Random draws of this query.
     """
     square = square_mask(images, side, draws, stream=0)
     signs = draws.signs(1, (1, 1, images.shape[3]))
@@ -119,7 +119,7 @@ def l2_proposal(
         current: The best images so far.
         epsilon: Radius.
         side: Side of both windows, odd, int scalar.
-        draws: Of this query.
+        draws: Random draws of this query.
 
     References:
         Andriushchenko et al., 2020, Algorithm 3.
@@ -162,7 +162,7 @@ class Windows:
 
     Attributes:
         into: 1 in the square to fill, else 0; `(batch, height, width, 1)`.
-        both: Likewise, of both squares.
+        both: 1 in either square, else 0; of the same shape.
         shape: A pair of pyramids with random signs in the square to fill.
     """
 

@@ -47,7 +47,7 @@ class StagedAttack(Attack):
         """State after the steps `first` to `last - 1`, in one `tf.while_loop`."""
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`: all turns in one graph, nothing dropped."""
+        """Runs all turns in one graph and drops nothing."""
 
         def one_turn(
             turn: tf.Tensor, found: tf.Tensor, broken: tf.Tensor
@@ -72,7 +72,7 @@ class StagedAttack(Attack):
         batch_size: int,
         progress: SearchProgress | None,
     ) -> Floats:
-        """See `Attack.search`: survivors only, in full batches."""
+        """Goes on with survivors only, in full batches."""
         found = batch.images.copy()
         standing = np.arange(len(found))
         total = self.num_turns(num_classes) * self.window_ends[-1]

@@ -19,5 +19,4 @@ class Unperturbed(Attack):
     is_iterative = False
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         return problem.images

@@ -51,12 +51,12 @@ class APGD(StagedAttack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball: `"linf"`, `"l2"` or `"l1"`.
         num_steps: Steps of each turn.
-        num_restarts: Random starts, for each target where there are targets.
-        objective: `"cross_entropy"`, `"dlr"` (three classes or more), `"margin"`,
-            `"targeted_dlr"` (four classes or more), or `"softmax_cross_entropy"`, the official
-            code's own cross-entropy, which vanishes on large logits.
+        num_restarts: Number of random starts, for each target where there are targets.
+        objective: Objective to climb: `"cross_entropy"`, `"dlr"` (three classes or more),
+            `"margin"`, `"targeted_dlr"` (four classes or more), or `"softmax_cross_entropy"`, the
+            official code's own cross-entropy, which vanishes on large logits.
         num_targets: Most target classes of `"targeted_dlr"`.
         rho: Share of steps that must rise for the step size to stay; not used under L1.
         num_samples: Passes whose gradients are averaged, for models that answer at random.
@@ -145,7 +145,7 @@ class APGD(StagedAttack):
         return self.objective == "targeted_dlr"
 
     def begin(self, problem: Problem, turn: tf.Tensor) -> State:
-        """See `StagedAttack.begin`: a random point of the first ball."""
+        """A random point of the first ball."""
         clean, targets = problem.clean_logits, problem.labels
         if self._is_targeted:
             targets = ranked_class(clean, 1 + turn // self.num_restarts)
@@ -183,7 +183,6 @@ class APGD(StagedAttack):
     def advance(
         self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
-        """See `StagedAttack.advance`."""
         images = problem.images
         radii, starts, lengths = map(tf.constant, self._plan())
 

@@ -37,9 +37,9 @@ class AutoAttack(Ensemble):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, `"l2"` or `"l1"`.
-        version: `"standard"`; `"plus"` adds untargeted attacks with five restarts; `"rand"`
-            averages gradients over 20 passes, for models that answer at random.
+        norm: Norm of the ball: `"linf"`, `"l2"` or `"l1"`.
+        version: Version of the suite: `"standard"`; `"plus"` adds untargeted attacks with five
+            restarts; `"rand"` averages gradients over 20 passes, for models that answer at random.
 
     References:
         Croce and Hein, Reliable Evaluation of Adversarial Robustness with an Ensemble of

@@ -24,7 +24,7 @@ class AutoAttackTorchattacks(Ensemble):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball: `"linf"` or `"l2"`.
 
     References:
         Kim, Torchattacks: A PyTorch Repository for Adversarial Attacks, 2020, version 3.5.1,

@@ -13,11 +13,11 @@ class BIM(PGD):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball: `"linf"` or `"l2"`.
         step_size: Length of a step, default `2.5 * epsilon / num_steps` and at most `epsilon`.
-        num_steps: Steps.
-        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES` or a function
-            `(labels, logits) -> (batch,)`.
+        num_steps: Number of steps.
+        objective: Objective to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES`, or a
+            function `(labels, logits) -> (batch,)`.
 
     References:
         Kurakin, Goodfellow and Bengio, Adversarial Examples in the Physical World, 2017.

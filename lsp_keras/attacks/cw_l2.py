@@ -34,12 +34,13 @@ class CWL2(Attack):
     scale of their logits.
 
     Args:
-        epsilon: Radius of the ball on the [0, 1] scale; a large one gives minimal distances.
-        norm: `"l2"`, the only one.
-        initial_constant: First constant.
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255"; a large
+            one gives minimal distances.
+        norm: Norm of the ball: `"l2"`, the only one.
+        initial_constant: Constant that is tried first for each image.
         num_searches: Constants tried for each image.
         num_steps: Adam steps for each constant.
-        learning_rate: Of Adam.
+        learning_rate: Learning rate of Adam.
 
     References:
         Carlini and Wagner, Towards Evaluating the Robustness of Neural Networks, 2017,
@@ -68,7 +69,6 @@ class CWL2(Attack):
         self.learning_rate = learning_rate
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         images, labels = problem.images, problem.labels
         scaled = problem.at_common_scale()
 

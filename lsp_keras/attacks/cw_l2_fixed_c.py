@@ -32,11 +32,11 @@ class CWL2FixedC(Attack):
     logits at a common scale (the largest 12 above the third) unless `like_torchattacks` is set.
 
     Args:
-        epsilon: Radius of the ball on the [0, 1] scale.
-        norm: `"l2"`, the only one.
+        epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
+        norm: Norm of the ball: `"l2"`, the only one.
         constant: Weight of the lead; the LSP paper uses 0.01.
-        num_steps: Steps.
-        learning_rate: Of Adam.
+        num_steps: Number of steps.
+        learning_rate: Learning rate of Adam.
         like_torchattacks: Whether to do as torchattacks does where it overstates robustness:
             the logits keep their scale, a negative one counts as 0, and the whole batch stops
             once its summed cost has risen between two checks, so that an image's result depends
@@ -75,7 +75,6 @@ class CWL2FixedC(Attack):
         self.like_torchattacks = self.couples_images = like_torchattacks
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         images, labels = problem.images, problem.labels
         if not self.like_torchattacks:
             problem = problem.at_common_scale()

@@ -11,10 +11,10 @@ class CWLinf(PGD):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, the only one.
+        norm: Norm of the ball: `"linf"`, the only one.
         step_size: Length of a step, default `2.5 * epsilon / num_steps` and at most `epsilon`.
         num_steps: Steps of each restart.
-        num_restarts: Starts.
+        num_restarts: Number of starts.
 
     References:
         Carlini and Wagner, Towards Evaluating the Robustness of Neural Networks, 2017, f_6.

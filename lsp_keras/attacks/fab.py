@@ -33,7 +33,7 @@ class FAB(StagedAttack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball: `"linf"`, `"l2"` or `"l1"`.
         num_steps: Steps of each turn.
         num_restarts: Starts, for each target where there are targets; the first is the clean
             image, later ones are random.
@@ -80,7 +80,7 @@ class FAB(StagedAttack):
         return [*(end for end in ends if end < self.num_steps), self.num_steps]
 
     def begin(self, problem: Problem, turn: tf.Tensor) -> State:
-        """See `StagedAttack.begin`: the clean image, or half a radius away from it."""
+        """The clean image, or half a radius away from it."""
         images, labels = problem.images, problem.labels
         direction = GEOMETRIES[self.norm].draw_direction(
             images, seed=problem.seed, indices=problem.indices, counter=turn
@@ -101,7 +101,6 @@ class FAB(StagedAttack):
     def advance(
         self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
-        """See `StagedAttack.advance`."""
         images = problem.images
 
         def step(count: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:

@@ -19,9 +19,9 @@ class FGSM(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
-        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES` or a function
-            `(labels, logits) -> (batch,)`.
+        norm: Norm of the ball: `"linf"` or `"l2"`.
+        objective: Objective to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES`, or a
+            function `(labels, logits) -> (batch,)`.
 
     References:
         Goodfellow, Shlens and Szegedy, Explaining and Harnessing Adversarial Examples, 2015.
@@ -42,7 +42,6 @@ class FGSM(Attack):
         self.objective = objective
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         return fast_gradient_method(
             with_unit_gradient(problem.logits_fn),
             problem.images,

@@ -23,12 +23,12 @@ class MIM(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball: `"linf"` or `"l2"`.
         step_size: Length of a step, default `epsilon / num_steps` as in the paper.
-        num_steps: Steps.
-        decay: Share of the sum that each step keeps.
-        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES` or a function
-            `(labels, logits) -> (batch,)`.
+        num_steps: Number of steps.
+        decay: Share of the summed gradients that each step keeps.
+        objective: Objective to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES`, or a
+            function `(labels, logits) -> (batch,)`.
 
     References:
         Dong et al., Boosting Adversarial Attacks with Momentum, 2018, Algorithm 1.
@@ -60,7 +60,6 @@ class MIM(Attack):
         self.objective = objective
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         images, order = problem.images, CLEVERHANS_ORDERS[self.norm]
         objective = objectives.get(self.objective)
         watched = with_unit_gradient(problem.logits_fn)

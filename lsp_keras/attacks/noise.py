@@ -19,7 +19,7 @@ class Noise(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball: `"linf"` or `"l2"`.
         num_draws: Points tried for each image.
     """
 
@@ -32,7 +32,6 @@ class Noise(Attack):
         self.num_draws = check_count("num_draws", num_draws)
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         geometry, images = GEOMETRIES[self.norm], problem.images
 
         def draw(

@@ -35,16 +35,16 @@ class PGD(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball: `"linf"` or `"l2"`.
         step_size: Length of a step, default `2.5 * epsilon / num_steps` and at most `epsilon`.
         num_steps: Steps of each restart.
-        num_restarts: Starts; more than one needs `random_start`.
+        num_restarts: Number of starts; more than one needs `random_start`.
         random_start: Whether to start from a random point rather than the clean image.
-        objective: What to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES`, a function
+        objective: Objective to climb: a name in `lsp_keras.ops.objectives.OBJECTIVES`, a function
             `(labels, logits) -> (batch,)`, or `"kl"`, the divergence from the prediction for the
             clean image, which ignores the labels and needs a random start.
-        start: Which random point: `"uniform"` in the ball, or `"gaussian"`, the image with
-            noise of standard deviation 0.001 (TRADES, MART, HAT).
+        start: Kind of random start: `"uniform"` in the ball, or `"gaussian"`, the image with noise
+            of standard deviation 0.001 (TRADES, MART, HAT).
 
     Raises:
         InputError: A value is out of its range, or two contradict each other.
@@ -89,7 +89,6 @@ class PGD(Attack):
             self._check_clean_start(compares)
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         objective = objectives.bind(self.objective, lambda: problem.clean_logits)
 
         def restart(counter: int | tf.Tensor) -> tf.Tensor:

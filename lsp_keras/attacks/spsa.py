@@ -22,11 +22,11 @@ class SPSA(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, the only one.
-        num_steps: Steps.
+        norm: Norm of the ball: `"linf"`, the only one.
+        num_steps: Number of steps.
         num_samples: Pairs of perturbations for each gradient.
-        delta: Size of the perturbations.
-        learning_rate: Of Adam.
+        delta: Size of the perturbations on the [0, 1] scale.
+        learning_rate: Learning rate of Adam.
 
     References:
         Uesato et al., Adversarial Risk and the Dangers of Evaluating Against Weak Attacks,
@@ -60,7 +60,6 @@ class SPSA(Attack):
         self.learning_rate = learning_rate
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         images, scaled = problem.images, problem.at_common_scale()
 
         def step(

@@ -28,9 +28,9 @@ class Square(StagedAttack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball: `"linf"`, `"l2"` or `"l1"`.
         num_queries: Forward passes of each restart.
-        num_restarts: Random starts.
+        num_restarts: Number of random starts.
         initial_share: Share of the image that the first squares cover.
         rescale_schedule: Whether the squares shrink as they would over 10,000 queries, whatever
             `num_queries` is; AutoAttack's do not.
@@ -78,7 +78,7 @@ class Square(StagedAttack):
         return [*(end for end in ends if end < self.num_queries), self.num_queries]
 
     def begin(self, problem: Problem, turn: tf.Tensor) -> State:
-        """See `StagedAttack.begin`: stripes (L-inf) or a grid of tiles."""
+        """Stripes (L-inf) or a grid of tiles."""
         draws = _squares.Draws(problem.seed, problem.indices, _stream(turn, 0))
         start = _squares.STARTS[self.norm](problem.images, self.epsilon, draws)
         margin = problem.margin(start)
@@ -87,7 +87,6 @@ class Square(StagedAttack):
     def advance(
         self, problem: Problem, state: State, *, turn: tf.Tensor, first: tf.Tensor, last: tf.Tensor
     ) -> State:
-        """See `StagedAttack.advance`."""
         images, seed, indices = problem.images, problem.seed, problem.indices
         height, width, _ = problem.image_shape
         sides = tf.constant(_square_sides(self, height, width), tf.int32)

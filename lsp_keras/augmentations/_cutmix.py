@@ -44,7 +44,7 @@ def draw_cutmix(
         seed: Integer.
         indices: int `(batch,)`, what identifies each image.
         alpha: The share of pixels that stay is drawn from Beta(alpha, alpha).
-        probability: That the batch is mixed at all.
+        probability: Probability that the batch is mixed at all, in [0, 1].
     """
     kept = random.symmetric_beta(seed, [0], (), concentration=alpha, counter=_SHARE)[0]
     chosen, *center = tf.unstack(random.uniform(seed, [0], (3,), counter=_PLACE)[0])
@@ -83,7 +83,7 @@ def apply_cutmix(images: tf.Tensor, draws: CutMixDraws) -> tf.Tensor:
 
     Args:
         images: float32 `(batch, height, width, channels)`.
-        draws: As `draw_cutmix` returns them.
+        draws: Random draws, as `draw_cutmix` returns them.
     """
     top, left, bottom, right = tf.unstack(draws.box)
     rows, columns = tf.range(images.shape[1]), tf.range(images.shape[2])

@@ -43,7 +43,7 @@ def apply_mixup(images: tf.Tensor, draws: MixupDraws) -> tf.Tensor:
 
     Args:
         images: float32 `(batch, height, width, channels)`.
-        draws: As `draw_mixup` returns them.
+        draws: Random draws, as `draw_mixup` returns them.
     """
     partners = tf.gather(images, draws.partners)
     return draws.coefficient * images + (1.0 - draws.coefficient) * partners

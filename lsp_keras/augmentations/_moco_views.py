@@ -20,8 +20,8 @@ class ViewDraws(NamedTuple):
         boxes: float32 `(batch, 4)`: top, left, bottom, right as fractions of the image.
         flip: bool `(batch,)`.
         brightness: float32 `(batch,)`, factor; 1 where the colors are not jittered.
-        contrast: Likewise.
-        saturation: Likewise.
+        contrast: Factor of the contrast, float32 `(batch,)`.
+        saturation: Factor of the saturation, float32 `(batch,)`.
         hue: float32 `(batch,)`, turn of the color circle in [-0.5, 0.5]; 0 likewise.
         gray: bool `(batch,)`.
     """
@@ -74,7 +74,6 @@ class MoCoView(Augmentation):
     def draw(
         self, images: tf.Tensor, *, seed: int, indices: tf.Tensor, counter: int | tf.Tensor = 0
     ) -> ViewDraws:
-        """See the base class."""
         shape = (_CROP_ATTEMPTS * _CROP_VALUES + _COLOR_VALUES,)
         values = random.uniform(seed, indices, shape, counter=counter)
         crops = tf.reshape(values[:, :-_COLOR_VALUES], [-1, _CROP_ATTEMPTS, _CROP_VALUES])
@@ -95,7 +94,6 @@ class MoCoView(Augmentation):
         )
 
     def apply(self, images: tf.Tensor, draws: ViewDraws) -> tf.Tensor:
-        """See the base class."""
         views = _crop_and_flip(images, draws)
         if images.shape[-1] == 3:
             views = _jitter_colors(views, draws)

@@ -49,7 +49,7 @@ class AugMix(Augmentation):
     Args:
         severity: Largest strength of an operation, in (0.1, 10].
         num_chains: Chains that are mixed ("width" in the paper).
-        max_depth: Each chain has one operation up to this many.
+        max_depth: Most operations in a chain; each has a random number from one up to this.
 
     Raises:
         InputError: A value is out of its range.
@@ -83,7 +83,6 @@ class AugMix(Augmentation):
     def draw(
         self, images: tf.Tensor, *, seed: int, indices: tf.Tensor, counter: int | tf.Tensor = 0
     ) -> AugMixDraws:
-        """See the base class."""
         chains, depth = self.num_chains, self.max_depth
         steps = chains * depth
         values = random.uniform(seed, indices, (3 * steps + 2 * chains,), counter=counter)
@@ -104,7 +103,6 @@ class AugMix(Augmentation):
         )
 
     def apply(self, images: tf.Tensor, draws: AugMixDraws) -> tf.Tensor:
-        """See the base class."""
         levels = tf.cast(tf.round(images * _WHITE), tf.int32)
         chains = tf.repeat(levels, self.num_chains, axis=0)
         for step in range(self.max_depth):

@@ -31,7 +31,7 @@ class Crop(Augmentation):
     """Pads with black and cuts the original size out at a random place.
 
     Args:
-        padding: Pixels on each side. The default is an eighth of the side, which gives what
+        padding: Pixels added on each side. The default is an eighth of the side, which gives what
             the field uses: 4 for CIFAR's 32 pixels and 12 for STL-10's 96.
 
     Example:
@@ -60,7 +60,6 @@ class Crop(Augmentation):
         indices: tf.Tensor,
         counter: int | tf.Tensor = 0,
     ) -> CropDraws:
-        """See the base class."""
         places = 2 * self._padding(images) + 1
         values = random.uniform(seed, indices, (3,), counter=counter)
         starts = tf.cast(values[:, :2] * tf.cast(places, tf.float32), tf.int32)
@@ -68,7 +67,6 @@ class Crop(Augmentation):
         return CropDraws(starts[:, 0], starts[:, 1], flip)
 
     def apply(self, images: tf.Tensor, draws: CropDraws) -> tf.Tensor:
-        """See the base class."""
         height, width = images.shape[1:3]
         padding = self._padding(images)
         around = [[0, 0], [padding, padding], [padding, padding], [0, 0]]

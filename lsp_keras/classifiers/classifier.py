@@ -35,7 +35,7 @@ class Classifier:
         classes: Number of logits, `None` before a probe where that is not known.
         precision: Type in which the model that was read computes.
         source: What was read, for its fingerprint and its number of weights.
-        class_names: In label order, where the model knows them.
+        class_names: Names of the classes in label order, where the model knows them.
         has_gradients: Whether gradients of the images can be taken.
         path: File, folder or URL.
         run: The run's folder, `None` for a model outside of one.

@@ -29,12 +29,12 @@ def read_function(
         function: Images to a tensor, or to several in a dictionary or list.
         source: Names it in errors.
         image_shape: `(height, width, channels)`, `None` for what is unknown.
-        pixels: Its range, where it is known.
-        output: See `choose_output`.
+        pixels: Range of the pixels, where it is known.
+        output: Output to read, see `choose_output`.
         model: What the function belongs to.
         has_gradients: Whether it can be differentiated.
         precision: Type that it computes in.
-        class_names: In label order, where it knows them.
+        class_names: Names of the classes in label order, where the function knows them.
     """
     pixels = pixels or PixelRange()
 

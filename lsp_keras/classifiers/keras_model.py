@@ -27,9 +27,10 @@ def read_keras(
     """The classifier that a Keras model is.
 
     Args:
-        model: Of any kind; what only its code tells of a subclassed one is left to a probe.
-        pixels: Its range, where the user says it.
-        output: See `choose_output`.
+        model: Keras model of any kind; what only its code tells of a subclassed one is left to a
+            probe.
+        pixels: Range of the pixels, where the user says it.
+        output: Output to read, see `choose_output`.
         keep_precision: Whether to leave half precision as it is.
 
     Raises:
@@ -115,7 +116,7 @@ class _Layout(NamedTuple):
     """How a model wants its images laid out.
 
     Attributes:
-        shape: Of the images, `(height, width, channels)`.
+        shape: Shape of the images, `(height, width, channels)`.
         channels_first: Whether it takes `(channels, height, width)`.
         flat_channels: Whether it takes `(height, width)`.
         fixed_batch: Images that it takes at once, `None` for any number.

@@ -29,10 +29,10 @@ def load_classifier(
     Args:
         path: Folder of a run, `zoo:NAME`, a .keras or .h5 file, or a SavedModel: its folder, or
             that of its versions, of which the newest is taken.
-        weights: Of a run: `"best"` or `"last"` epoch, or `"ema"`, the best average of weights;
-            a file is what it is.
-        pixel_range: See `read`.
-        output: See `read`.
+        weights: Weights of a run: those of the `"best"` or `"last"` epoch, or `"ema"`, their best
+            average; a model's own file has one set only.
+        pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
+        output: Name or number of the output that classifies, for a model with several.
 
     Raises:
         InputError: There is no model there, or it cannot be read.

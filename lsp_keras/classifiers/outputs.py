@@ -13,7 +13,7 @@ def choose_output(source: str, names: Sequence[str], wanted: str | None = None) 
 
     Args:
         source: Names the model in errors.
-        names: Of its outputs, in order.
+        names: Names of the model's outputs, in order.
         wanted: A name, or a place counted from 0.
 
     Raises:

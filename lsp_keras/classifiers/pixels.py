@@ -177,7 +177,7 @@ class _Prefix:
 
     Attributes:
         parts: Models to call one after the other.
-        names: Of the layers that change values.
+        names: Names of the layers that change values.
         models: Names of the models that lie around that layer.
     """
 

@@ -39,7 +39,7 @@ def probe(classifier: Classifier, images: Floats, labels: Integers | None = None
     """The classifier with what its answers to images tell.
 
     Args:
-        classifier: From `read`.
+        classifier: Classifier, as `read` returns it.
         images: float32 `(n, height, width, channels)` in [0, 1]; 128 real ones tell enough.
         labels: int `(n,)`, without which the range of the pixels cannot be checked.
 

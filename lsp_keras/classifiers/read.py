@@ -75,7 +75,7 @@ def trainable(model: keras.Model | Classifier) -> keras.Model:
     """The model as trainers need it: images in [0, 1] to logits, on the same variables.
 
     Args:
-        model: See `read`; its precision is kept.
+        model: Model, of any form that `read` takes; its precision is kept.
 
     Raises:
         InputError: It is no Keras model, or cannot be read.
@@ -105,11 +105,11 @@ def adapt(
     """The classifier that a model is, read and probed.
 
     Args:
-        model: See `read`.
+        model: Model, of any form that `read` takes.
         images: float32 `(n, height, width, channels)` in [0, 1], of which a sample is answered.
         labels: int `(n,)`, which let the range of the pixels be checked.
-        pixel_range: See `read`.
-        output: See `read`.
+        pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
+        output: Name or number of the output that classifies, for a model with several.
 
     Raises:
         InputError: See `read` and `probe`.

@@ -16,11 +16,12 @@ class RemoteClassifier:
     It answers inside TensorFlow graphs and has no gradients.
 
     Args:
-        client: Of the model; its `serving_default` takes one batch of float32 images.
+        client: Client of the served model, whose `serving_default` takes one batch of float32
+            images.
         source: The URL, for error messages.
         sample: float32 `(n, height, width, channels)` on the model's scale, sent once to learn
             the number of classes.
-        output: See `lsp_keras.classifiers.choose_output`.
+        output: Name of the output to read, see `lsp_keras.classifiers.choose_output`.
 
     Attributes:
         has_gradients: False.

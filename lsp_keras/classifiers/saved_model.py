@@ -29,7 +29,8 @@ class SavedModelClassifier:
         input_shape: `(None, height, width, channels)`.
         takes_bytes: Whether it takes uint8.
         precision: Name of the least precise type among its outputs.
-        class_names: In label order, of a model that `lsp-keras export` wrote; else `None`.
+        class_names: Names of the classes in label order, of a model that `lsp-keras export` wrote;
+            else `None`.
 
     Raises:
         InputError: It cannot be read, or its signature is another.

@@ -19,7 +19,7 @@ class Archive(NamedTuple):
 
     Attributes:
         path: Where it lies.
-        names: Of all files, with slashes, in the archive's order.
+        names: Names of all files, with slashes, in the archive's order.
         read: Content of the file of that name.
     """
 

@@ -39,7 +39,8 @@ def from_arrays(
         class_names: Names of the labels, in their order; default the numbers.
         name: Name of the dataset, for records.
         augmentation: Name of the augmentation that suits the images, or `None`.
-        validation_size: As for `load`.
+        validation_size: Number of training images that are held out; default a tenth, at most
+            1,000.
         seed: Seed of the order of each split.
 
     Returns:

@@ -74,7 +74,7 @@ class OpenSource:
     """A source whose facts are known and whose images can be read.
 
     Attributes:
-        class_names: In label order.
+        class_names: Names of the classes in label order.
         image_shape: `(height, width, channels)`.
         split_sizes: Number of images in every split, as the data's own info states it.
         train: Images to train on.

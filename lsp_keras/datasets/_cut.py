@@ -42,7 +42,7 @@ def choose_rows(
         test: Labels of its test images.
         counts: What the user asked for. The default validation size is a tenth of the training
             images, at most 1,000; of a validation split of the source's own, at most 1,000.
-        seed: Of the orders.
+        seed: Seed of the orders.
         validation: Labels of the source's own validation images, where it has a split for them:
             then none are cut from the training images.
 
@@ -80,7 +80,8 @@ def fair_order(labels: Integers, seed: int, stream: int = 0) -> Integers:
 
     Args:
         labels: int `(n,)`.
-        seed: Of the order of each class's images, and of the classes where they are due at once.
+        seed: Seed of the order of each class's images, and of the classes where they are due at
+            once.
         stream: Tells draws with the same seed apart.
 
     Returns:

@@ -54,7 +54,6 @@ class FolderSource(Source):
         self.path = Path(path).expanduser()
 
     def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
-        """See the base class."""
         roots = find_roots(self.path, options)
         names = _class_folders(roots)
         parts = [find_images(root, names) for root in roots if root is not None]

@@ -142,10 +142,10 @@ def encoded_files(
     """The files that images of a dataset's test split were decoded from.
 
     Args:
-        name: As for `load`.
+        name: Name of the dataset, as `load` takes it.
         split: Some of the test images that `load` gave.
-        data_dir: As for `load`.
-        settings: As for `load`.
+        data_dir: Folder of TFDS's data, as `load` takes it.
+        settings: Further settings of `load`.
         reading: The other arguments that say how images are read, as for `load`.
 
     Returns:
@@ -191,8 +191,8 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     """The source that a name stands for, and the size after its `@`.
 
     Args:
-        name: See `load`.
-        settings: Likewise.
+        name: Name of the dataset, as `load` takes it.
+        settings: Settings of the dataset's own.
 
     Raises:
         InputError: There is none.

@@ -53,10 +53,10 @@ def make_batches(
         split: uint8 images with labels.
         batch_size: Images in a batch.
         shuffle: Whether each epoch has an order of its own; else the split's order.
-        seed: Of order and augmentation.
+        seed: Seed of order and augmentation.
         epoch: The first epoch.
         num_epochs: Epochs one after the other, for `fit(..., steps_per_epoch=...)`.
-        augment: Applied to the images, in the [0, 1] scale.
+        augment: Function applied to the images, in the [0, 1] scale.
         neighbors: Table for this split; adds the two entries below.
         augment_neighbors: Whether `augment` is applied to the neighbors too, by other draws.
         features: float `(n, dimensions)`, one row for each image, in memory or memory-mapped;
@@ -101,19 +101,20 @@ class EpochBatches:
     """From the epoch to its batches, as `make_batches` makes them, traced once for all epochs.
 
     Args:
-        split: As of `make_batches`, and so are the others.
-        batch_size: Likewise.
-        shuffle: Likewise.
-        seed: Likewise.
-        augment: Likewise.
-        neighbors: Likewise.
-        augment_neighbors: Likewise.
-        features: Likewise.
-        order: Likewise.
-        drop_remainder: Likewise.
+        split: uint8 images with labels.
+        batch_size: Images in a batch.
+        shuffle: Whether each epoch has an order of its own; else the split's order.
+        seed: Seed of order and augmentation.
+        augment: Function applied to the images, in the [0, 1] scale.
+        neighbors: Table for this split; adds neighbor images and distances.
+        augment_neighbors: Whether `augment` is applied to the neighbors too, by other draws.
+        features: Features of all images, float `(n, dimensions)`; adds the entry `features`.
+        order: Order of the rows by epoch, in place of a random one; for `shuffle=True`.
+        drop_remainder: Whether an incomplete last batch of an epoch is left out.
 
     Raises:
-        InputError: As `make_batches`.
+        InputError: A number is out of range, or the table or the features do not belong to the
+            split.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ def prepared_builder(name: str, folders: Folders, manual_file: str | None = None
     the data folder is not writable.
 
     Args:
-        name: As TFDS knows it.
+        name: Name of the dataset in TFDS.
         folders: Where to look, and whether to download.
         manual_file: Name of an archive that users may fetch themselves and that the builder
             takes as its argument `archive`.

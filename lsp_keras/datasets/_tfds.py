@@ -31,10 +31,10 @@ class TFDSSource(Source):
     """A dataset of TFDS for image classification.
 
     Attributes:
-        name: As TFDS knows it: `NAME`, `NAME/CONFIG` or `NAME:VERSION`.
+        name: Name of the dataset in TFDS: `NAME`, `NAME/CONFIG` or `NAME:VERSION`.
         augmentation: Name of the augmentation. The default does not flip: whether a mirrored
             image keeps its class cannot be known for every dataset.
-        class_names: For prepared data that carries none, in label order.
+        class_names: Names of the classes in label order, for prepared data that carries none.
         manual_file: Name of the archive that users may fetch themselves.
     """
 
@@ -52,7 +52,6 @@ class TFDSSource(Source):
         self.manual_file = manual_file
 
     def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
-        """See the base class."""
         builder = prepared_builder(self.name, folders, self.manual_file)
         keys = _feature_keys(self.name, builder.info)
         shape = _image_shape(self.name, builder.info.features[keys[0]], options)

@@ -24,7 +24,6 @@ class _Digits(Source):
     augmentation = "crop"
 
     def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
-        """See the base class."""
         from sklearn.datasets import load_digits
 
         options.refuse_splits("digits")

@@ -66,7 +66,7 @@ def evaluate(
         suite: Instead of `attacks`: `"quick"`, `"autoattack"` or `"black-box"`.
         threat: What the attacker may do; text such as `"8/255"` is a radius under L-inf.
         batch_size: Images attacked at once.
-        seed: Of the attacks' random draws.
+        seed: Seed of the attacks' random draws.
         indices: int `(n,)`, what identifies each image; default its place.
         progress: Called on the way with the attack's name, the share of its work that is done,
             the images it was given, and how many are not known to be broken.
@@ -154,7 +154,7 @@ def _signs(
 
     Args:
         report: The numbers.
-        attacks: By the names of their records, the parts of ensembles among them.
+        attacks: Attacks by the names of their records, the parts of ensembles among them.
         unmoved: bool `(n,)`, images that stand and that no gradient attack moved.
     """
     accuracies = {record.name: record.accuracy for record in report.attacks}

@@ -39,7 +39,7 @@ def adapted(
     """The model as a classifier, probed on a sample of the examples.
 
     Args:
-        model: See `lsp_keras.classifiers.read`.
+        model: Model, of any form that `lsp_keras.classifiers.read` takes.
         examples: Images and labels.
         needy: What needs gradients.
 

@@ -38,7 +38,7 @@ def look_for(
     """Looks for each sign on its own, so that one that fails loses neither the others nor a report.
 
     Args:
-        signs: By name; `None` where there is nothing to compare.
+        signs: Signs by name; `None` where there is nothing to compare.
 
     Returns:
         What was found, raised or not, and by name why a sign could not be looked for.
@@ -98,9 +98,9 @@ def black_box_beats_white_box(
     """What attacks by answers alone break beyond all gradient attacks before them.
 
     Args:
-        attacks: In the order they ran, the parts of an ensemble among them; without one that
-            uses gradients before one that makes queries there is nothing to compare.
-        accuracies: Under each; within an ensemble after each part.
+        attacks: Attacks in the order they ran, the parts of an ensemble among them; without one
+            that uses gradients before one that makes queries there is nothing to compare.
+        accuracies: Accuracy under each attack; within an ensemble after each part.
     """
     leads: list[float] = []
     white_box: list[Share] = []

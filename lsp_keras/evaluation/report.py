@@ -20,7 +20,7 @@ class AttackRecord:
     """What one attack left of the accuracy.
 
     Attributes:
-        name: As the caller named it.
+        name: Name that the caller gave the attack.
         attack: Class name.
         config: Constructor arguments.
         accuracy: Examples still classified correctly.
@@ -55,10 +55,10 @@ class Report:
         num_classes: Number of the model's classes.
         flags: Signs that the numbers overstate robustness, and remarks.
         unchecked: Why a sign was not looked for, by its name.
-        seed: Of the attacks.
+        seed: Seed of the attacks' random draws.
         batch_size: Images attacked at once.
-        model_fingerprint: Of architecture and weights, `None` where unknown.
-        versions: Of the software.
+        model_fingerprint: Fingerprint of architecture and weights, `None` where unknown.
+        versions: Versions of the software.
         hardware: Processor and GPUs.
         seconds: Wall time of everything.
         verdicts: Bits in hexadecimal, see `pack_verdicts`, in the order of the images: `"clean"`
@@ -121,11 +121,7 @@ class Report:
             "unchecked": dict(self.unchecked),
             "model_fingerprint": self.model_fingerprint,
             **self.context,
-            "threat_model": {
-                "norm": self.threat.norm,
-                "epsilon": self.threat.epsilon,
-                "epsilon_text": self.threat.epsilon_text,
-            },
+            "threat_model": self.threat.to_dict(),
             "num_examples": self.clean.total,
             "num_classes": self.num_classes,
             "clean_accuracy": self.clean.to_dict(),

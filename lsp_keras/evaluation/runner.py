@@ -32,8 +32,8 @@ class Runner:
         examples: The images.
         batch_size: Images attacked at once.
         seed: Seed of the random draws.
-        journal: Of finished pieces of work.
-        progress: See `evaluate`.
+        journal: Journal of finished pieces of work.
+        progress: Callback told how far the evaluation is, as `evaluate` takes it.
         kept: Where the attacked images go, if anywhere.
     """
 
@@ -125,8 +125,8 @@ def with_parts(attacks: Mapping[str, Attack], num_classes: int) -> dict[str, Att
     """The attacks by the names of their records, an ensemble's parts before itself.
 
     Args:
-        attacks: In the order they run.
-        num_classes: Of the model, which decides the parts.
+        attacks: Attacks in the order they run.
+        num_classes: Number of the model's classes, which decides the parts.
     """
     named: dict[str, Attack] = {}
     for name, attack in attacks.items():

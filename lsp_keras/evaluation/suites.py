@@ -34,7 +34,7 @@ def build_attacks(
     """One attack for each name; an option goes to all attacks that have it.
 
     Args:
-        names: As the registry knows them.
+        names: Names of the attacks in the registry.
         threat: What the attacker may do.
         options: Constructor arguments by name; `None` keeps an attack's own default.
         by_attack: Constructor arguments of single attacks, which `options` override.

@@ -38,9 +38,9 @@ def make_card(
     """The card as JSON holds it.
 
     Args:
-        class_names: In label order.
-        fingerprint: Of architecture and weights; records of other models are left out.
-        versions: Of the software.
+        class_names: Names of the classes in label order.
+        fingerprint: Fingerprint of architecture and weights; records of other models are left out.
+        versions: Versions of the software.
         dataset: A run's `dataset.json`.
         training: A run's settings.
         evaluations: Records of the attacks on the model.
@@ -72,8 +72,8 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Writes the card for programs and for people.
 
     Args:
-        folder: Of the version.
-        card: From `make_card`.
+        folder: Folder of the version.
+        card: Card that `make_card` made.
     """
     write_json(folder / CARD_FILE, dict(card))
     (folder / TEXT_FILE).write_text(card_text(card), encoding="utf-8")

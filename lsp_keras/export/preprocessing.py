@@ -17,7 +17,7 @@ def check_batch_size(inputs: tf.Tensor, limit: int | None) -> tf.Tensor:
     """The inputs, or an error where there are more rows than the limit.
 
     Args:
-        inputs: Of any type, `(batch, ...)`.
+        inputs: Inputs of any type, `(batch, ...)`.
         limit: `None` for none.
     """
     if limit is None:

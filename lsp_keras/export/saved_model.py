@@ -149,7 +149,7 @@ def export_model(
         class_names: One for each logit, in label order.
         version: A positive integer; default the one after the newest version there.
         options: Precision, XLA, largest batch.
-        card: From `lsp_keras.export.make_card`.
+        card: Card that `lsp_keras.export.make_card` made.
         images: uint8 `(n, height, width, channels)` to compare answers on; default random ones.
 
     Returns:

@@ -49,7 +49,7 @@ def verify(folder: Path, classifier: Classifier, images: Images, *, is_half: boo
     """Compares the probabilities that each signature answers with the model's own.
 
     Args:
-        folder: Of the SavedModel.
+        folder: Folder of the SavedModel.
         classifier: The model itself, probed.
         images: uint8 `(n, height, width, channels)`.
         is_half: Whether the SavedModel is a copy in half precision.

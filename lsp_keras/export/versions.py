@@ -49,8 +49,8 @@ def place_version(written: Path, base_path: Path, version: int | None) -> Path:
     Args:
         written: Folder on the same device.
         base_path: Folder of the model.
-        version: As for `choose_version`; where others export at the same time, the default is
-            the first one that is left.
+        version: Number of the version, as `choose_version` takes it; where others export at the
+            same time, the default is the first one that is left.
 
     Raises:
         InputError: The version exists.

@@ -16,9 +16,9 @@ def write_warmup(folder: Path, image_shape: tuple[int, int, int], model_name: st
     """Writes one request for each signature: a single black image.
 
     Args:
-        folder: Of the version.
+        folder: Folder of the version.
         image_shape: `(height, width, channels)`.
-        model_name: Under which it will be served.
+        model_name: Name under which the model will be served.
     """
     black = np.zeros((1, *image_shape), np.uint8)
     file = tf.io.encode_png(black[0]).numpy()

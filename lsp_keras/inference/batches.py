@@ -30,7 +30,7 @@ def predictor(function: LogitsFn, batch_size: int) -> Callable[[Floats], Floats]
     """The model as a function of arrays.
 
     Args:
-        function: Of `compiled`.
+        function: Function that `compiled` returned.
         batch_size: Images at once.
 
     Returns:
@@ -71,7 +71,7 @@ def perturb(
         logits_fn: A Keras model, called with `training=False`, or images -> logits.
         images: float32 `(n, height, width, channels)` in [0, 1].
         labels: int `(n,)`.
-        seed: Of the attack's random draws, which belong to an image's place.
+        seed: Seed of the attack's random draws, which belong to an image's place.
         batch_size: Images at once.
 
     Returns:

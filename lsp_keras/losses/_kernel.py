@@ -27,7 +27,7 @@ def kernel_loss(
             where an image is no neighbor, as to itself.
         anchors: float `(batch, units)`, logits or features of the anchors.
         others: float `(batch, units)`, of the same images clean.
-        perplexity: See `log_kernel`.
+        perplexity: Effective number of neighbors, see `log_kernel`.
         uniform: Whether P is replaced by equal shares, as a control.
 
     Returns:

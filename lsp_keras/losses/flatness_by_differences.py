@@ -19,7 +19,7 @@ def flatness_by_differences(
         labels: int `(batch,)`.
         ahead_logits: float `(batch, classes)` at x + d/2 s.
         behind_logits: float `(batch, classes)` at x - d/2 s.
-        distance: d, between the two points in every pixel, on the [0, 1] scale.
+        distance: Distance d of the two points in every pixel, on the [0, 1] scale.
 
     Returns:
         float32 `(batch,)`, zero or more. A slope measured over a distance can come out negative

@@ -14,7 +14,7 @@ def info_nce_logits(
         queries: float32 `(batch, dimensions)`, rows of length 1.
         keys: float32 `(batch, dimensions)`, the other view of each query's image, length 1.
         negatives: float32 `(k, dimensions)`, keys of other images, length 1.
-        temperature: Positive.
+        temperature: Temperature t that divides the cosines, positive.
 
     Returns:
         float32 `(batch, 1 + k)`, cosine similarities divided by the temperature.
@@ -30,10 +30,10 @@ def info_nce(
     """-log(exp(q.k / t) / (exp(q.k / t) + sum_n exp(q.n / t))) for each query.
 
     Args:
-        queries: As for `info_nce_logits`; keys and negatives likewise.
-        keys: See `queries`.
-        negatives: See `queries`.
-        temperature: t, positive.
+        queries: Queries, as `info_nce_logits` takes them.
+        keys: Keys, as `info_nce_logits` takes them.
+        negatives: Negatives, as `info_nce_logits` takes them.
+        temperature: Temperature t that divides the cosines, positive.
 
     Returns:
         float32 `(batch,)`.

@@ -18,7 +18,8 @@ def smoothed_cross_entropy(
     Args:
         labels: int `(batch,)`.
         logits: float `(batch, classes)`.
-        smoothing: In [0, 1); 0 is the cross-entropy itself.
+        smoothing: Share of each label that is spread over all classes, in [0, 1); 0 is the
+            cross-entropy itself.
 
     Returns:
         float32 `(batch,)`.

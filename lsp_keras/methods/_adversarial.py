@@ -24,8 +24,8 @@ class AdversarialTrainer(RobustTrainer):
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add; their anchor is the adversarial image.
-        seed: Of all random draws in training, such as the attack's starts.
-        name: Of the model.
+        seed: Seed of all random draws in training, such as the attack's starts.
+        name: Name of the model.
 
     Attributes:
         attack_options: What `PGD` needs, beside its budget, to be the attack that the method was
@@ -64,7 +64,6 @@ class AdversarialTrainer(RobustTrainer):
         return images + warmth(self.iteration(), self.warmup_steps) * (adversarial - images)
 
     def adversarial_images(self, perturbed: Any) -> tf.Tensor:
-        """See `RobustTrainer.adversarial_images`."""
         return perturbed
 
     def clean_and_adversarial(

@@ -18,8 +18,8 @@ class WeightAverage(keras.layers.Layer):
     start are soon forgotten. The variables belong to the trainer, whose files hold them.
 
     Args:
-        classifier: Its weights are the first average.
-        decay: In (0, 1).
+        classifier: Classifier whose weights are the first average.
+        decay: Share of the average that each step keeps, in (0, 1).
 
     Raises:
         InputError: The classifier has no weights yet.

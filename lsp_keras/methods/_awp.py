@@ -34,7 +34,8 @@ def descend_nearby(
     BatchNorm's moving averages follow the pass at the moved weights alone.
 
     Args:
-        classifier: Its kernels are moved, neither biases nor BatchNorm's parameters.
+        classifier: Classifier whose kernels are moved, neither its biases nor BatchNorm's
+            parameters.
         descend: The pass at the weights as they are.
         gamma: Length of each kernel's move divided by that of the kernel.
         active: bool scalar, whether to move at all; `None` is always. The pass that finds the
@@ -66,7 +67,7 @@ def offsets(
 
     Args:
         kernels: What is to be moved.
-        gradients: Of the loss, on any scale, one for each kernel.
+        gradients: Gradients of the loss, on any scale, one for each kernel.
         gamma: Length of the move divided by that of the kernel.
 
     Returns:

@@ -24,7 +24,6 @@ class CriterionTrainer(RobustTrainer):
     criterion: LossChoice | None = None
 
     def configure(self, options: StepOptions) -> None:
-        """See `RobustTrainer.configure`."""
         if options.label_smoothing and self.criterion is not None:
             raise InputError(
                 "Label smoothing is that of the cross-entropy. Leave it out, or leave out "
@@ -33,7 +32,6 @@ class CriterionTrainer(RobustTrainer):
         super().configure(options)
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
-        """See `RobustTrainer.term_weights`."""
         return {self._name: 1.0}
 
     @tf.autograph.experimental.do_not_convert

@@ -16,7 +16,7 @@ class Descent:
         terms: Before weighting, float32 `(batch,)`, by name.
         anchor: The images trained on and their logits.
         loss: Scalar.
-        gradients: Of the loss on the optimizer's scale, one for each of the classifier's
+        gradients: Gradients of the loss on the optimizer's scale, one for each of the classifier's
             trainable variables; `None` where the loss does not depend on one.
     """
 

@@ -40,11 +40,9 @@ class MixingTrainer(RobustTrainer):
         raise NotImplementedError(f"{type(self).__name__} must write `mix`.")
 
     def perturb(self, batch: Batch) -> MixedImages:
-        """See `mix`."""
         return self.mix(batch)
 
     def compute_terms(self, batch: Batch, perturbed: MixedImages) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         images, partner_labels, coefficient = perturbed
         logits = self.forward(images).logits
         own = self.cross_entropy(batch["labels"], logits)

@@ -13,12 +13,7 @@ from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.objectives import ascending_cross_entropy
 from lsp_keras.ops.projections import project
 from lsp_keras.regularizers import Batch, Regularizer
-from lsp_keras.validation import (
-    check_choice,
-    check_epsilon,
-    check_positive,
-    parse_fraction,
-)
+from lsp_keras.validation import check_choice, check_positive, parse_epsilon, parse_fraction
 
 Objective = Callable[[tf.Tensor], tf.Tensor]
 
@@ -40,8 +35,9 @@ class SingleStepTrainer(RobustTrainer):
     Args:
         classifier: Maps float images in [0, 1] to logits.
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
-        noise: Size of the random start on the same scale.
-        step_size: Length of the step on the same scale.
+        noise: Size of the random start on the same scale; `None` for `noise_per_radius` times
+            epsilon.
+        step_size: Length of the step on the same scale; `None` for epsilon.
         clip: Whether images are put back into the ball.
         gradient_mode: Mode of the classifier in the attack's pass, `"training"` or
             `"inference"`.
@@ -52,18 +48,20 @@ class SingleStepTrainer(RobustTrainer):
         name: Name of the model.
 
     Attributes:
+        noise_per_radius: Default of `noise` in lengths of epsilon.
         strength: How often the attack was made stronger, an int64 variable.
     """
 
     needs_guard: ClassVar[bool] = True
+    noise_per_radius: ClassVar[float] = 1.0
 
     def __init__(
         self,
         classifier: keras.Model,
         *,
         epsilon: float | str,
-        noise: float | str,
-        step_size: float | str,
+        noise: float | str | None,
+        step_size: float | str | None,
         clip: bool,
         gradient_mode: GradientMode,
         warmup_steps: int = 0,
@@ -71,10 +69,11 @@ class SingleStepTrainer(RobustTrainer):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        self.epsilon = check_epsilon(parse_fraction(epsilon))
-        self.noise = parse_fraction(noise)
+        self.epsilon = parse_epsilon(epsilon)
+        share = self.noise_per_radius
+        self.noise = share * self.epsilon if noise is None else parse_fraction(noise)
         check_positive("noise", self.noise, allow_zero=True)
-        self.step_size = parse_fraction(step_size)
+        self.step_size = self.epsilon if step_size is None else parse_fraction(step_size)
         check_positive("step_size", self.step_size)
         self.clip = clip
         self.gradient_mode = check_choice("gradient_mode", gradient_mode, get_args(GradientMode))
@@ -109,7 +108,6 @@ class SingleStepTrainer(RobustTrainer):
         return found
 
     def adversarial_images(self, perturbed: Any) -> tf.Tensor:
-        """See `RobustTrainer.adversarial_images`."""
         return perturbed
 
     def draw(self, batch: Batch) -> tf.Tensor:
@@ -126,8 +124,8 @@ class SingleStepTrainer(RobustTrainer):
         """Where the attack starts, in [0, 1].
 
         Args:
-            batch: Its images are float32 `(batch, height, width, channels)` in [0, 1].
-            noise: Of size one, as `draw` returns it.
+            batch: Batch whose images are float32 `(batch, height, width, channels)` in [0, 1].
+            noise: Noise of size one, as `draw` returns it.
         """
         moved = batch["images"] + self.attack_size() * self.noise * noise
         return tf.clip_by_value(moved, 0.0, 1.0)
@@ -136,8 +134,8 @@ class SingleStepTrainer(RobustTrainer):
         """Images that a signed step from the noisy ones makes, or several shorter steps.
 
         Args:
-            batch: As for `start`.
-            noise: Likewise.
+            batch: Batch whose images are float32 `(batch, height, width, channels)` in [0, 1].
+            noise: Noise of size one, as `draw` returns it.
             objective: What to climb, from logits to `(batch,)` or a scalar.
         """
         images, size = batch["images"], self.attack_size()

@@ -46,16 +46,16 @@ class RobustTrainer(keras.Model):
         classifier: Any Keras classifier; `self.classifier` maps images in [0, 1] to logits on its
             variables, see `lsp_keras.classifiers.trainable`.
         regularizers: Terms to add; their names must differ.
-        seed: Of all random draws in training, in [0, 2**31); with the number of steps done it
+        seed: Seed of all random draws in training, in [0, 2**31); with the number of steps done it
             fixes them, so that a resumed run draws what an uninterrupted one would.
-        name: Of the model.
+        name: Name of the model.
 
     Raises:
         InputError: Two terms have the same name, a regularizer does not suit the classifier, or
             the seed is out of its range.
 
     Attributes:
-        options: As set by `configure`.
+        options: Options of the step, as `configure` set them.
         average: Average of the weights, `None` where the options ask for none.
         smooths_labels: Whether the method's loss goes through `cross_entropy`, which label
             smoothing changes.

@@ -34,8 +34,8 @@ class ATTrainer(CriterionTrainer, AdversarialTrainer):
         criterion: Loss of labels and logits to minimize in place of the cross-entropy: its name,
             or a mapping of its `name` and its settings.
         regularizers: Terms to add.
-        seed: Of all random draws in training, such as the attack's starts.
-        name: Of the model.
+        seed: Seed of all random draws in training, such as the attack's starts.
+        name: Name of the model.
 
     References:
         Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, 2018,
@@ -70,6 +70,5 @@ class ATTrainer(CriterionTrainer, AdversarialTrainer):
         )
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(perturbed, batch)
         return self.criterion_terms(batch["labels"], anchor.logits), anchor

@@ -29,13 +29,13 @@ class AugMixTrainer(RobustTrainer):
 
     Args:
         classifier: Maps float images in [0, 1] to logits.
-        consistency_weight: Of the Jensen-Shannon divergence.
-        severity: See `lsp_keras.augmentations.augmix.AugMix`.
-        num_chains: Likewise.
-        max_depth: Likewise.
+        consistency_weight: Weight of the Jensen-Shannon divergence.
+        severity: Largest strength of an operation, in (0.1, 10].
+        num_chains: Chains that are mixed ("width" in the paper).
+        max_depth: Most operations in a chain; each has a random number from one up to this.
         regularizers: Terms to add.
-        seed: Of all random draws in training.
-        name: Of the model.
+        seed: Seed of all random draws in training.
+        name: Name of the model.
 
     Raises:
         InputError: A value is out of its range.
@@ -66,7 +66,6 @@ class AugMixTrainer(RobustTrainer):
         self.augmentation = AugMix(severity=severity, num_chains=num_chains, max_depth=max_depth)
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
-        """See `RobustTrainer.term_weights`."""
         return {"cross_entropy": 1.0, "jensen_shannon": self.consistency_weight}
 
     def perturb(self, batch: Batch) -> tf.Tensor:
@@ -81,7 +80,6 @@ class AugMixTrainer(RobustTrainer):
         return tf.concat([images, mixed], axis=0)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         together = self.anchor_pass(perturbed, batch)
         views = tf.split(together.logits, 1 + _NUM_MIXED)
         terms = {

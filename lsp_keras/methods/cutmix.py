@@ -26,11 +26,13 @@ class CutMixTrainer(MixingTrainer):
 
     Args:
         classifier: Maps float images in [0, 1] to logits.
-        alpha: The share outside the whole box is drawn from Beta(alpha, alpha).
-        probability: That a batch is mixed; others are trained on as they are. In [0, 1].
+        alpha: Parameter of the distribution Beta(alpha, alpha) that the share outside the whole box
+            is drawn from.
+        probability: Probability that a batch is mixed, in [0, 1]; others are trained on as they
+            are.
         regularizers: Terms to add.
-        seed: Of all random draws in training.
-        name: Of the model.
+        seed: Seed of all random draws in training.
+        name: Name of the model.
 
     Raises:
         InputError: `alpha` is not positive, or `probability` is not in [0, 1].
@@ -61,7 +63,6 @@ class CutMixTrainer(MixingTrainer):
         self.probability = probability
 
     def mix(self, batch: Batch) -> MixedImages:
-        """See `MixingTrainer.mix`."""
         draws = draw_cutmix(
             batch["images"],
             seed=self.step_seed(),

@@ -9,7 +9,6 @@ import tensorflow as tf
 from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.validation import parse_fraction
 
 __all__ = ["FastATTrainer"]
 
@@ -30,8 +29,8 @@ class FastATTrainer(SingleStepTrainer):
     Args:
         classifier: Maps float images in [0, 1] to logits.
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
-        noise: Half the width of the uniform noise, on the same scale. Default: 2 * epsilon.
-        step_size: Length of the step, on the same scale. Default: epsilon.
+        noise: Half the width of the uniform noise, on the [0, 1] scale. Default: 2 * epsilon.
+        step_size: Length of the step, on the [0, 1] scale. Default: epsilon.
         clip: Whether x' is put back into the ball of radius epsilon.
         gradient_mode: Mode of the classifier in the attack's pass, `"training"` or
             `"inference"`.
@@ -61,6 +60,7 @@ class FastATTrainer(SingleStepTrainer):
     """
 
     smooths_labels: ClassVar[bool] = True
+    noise_per_radius: ClassVar[float] = 2.0
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class FastATTrainer(SingleStepTrainer):
         super().__init__(
             classifier,
             epsilon=epsilon,
-            noise=2.0 * parse_fraction(epsilon) if noise is None else noise,
-            step_size=epsilon if step_size is None else step_size,
+            noise=noise,
+            step_size=step_size,
             clip=clip,
             gradient_mode=gradient_mode,
             warmup_steps=warmup_steps,
@@ -94,6 +94,5 @@ class FastATTrainer(SingleStepTrainer):
         return warmth(self.iteration(), self.warmup_steps)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(perturbed, batch)
         return {"cross_entropy": self.cross_entropy(batch["labels"], anchor.logits)}, anchor

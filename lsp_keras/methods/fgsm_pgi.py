@@ -38,10 +38,10 @@ class FGSMPGITrainer(SingleStepTrainer):
         classifier: Maps float images in [0, 1] to logits; its input shape is fixed.
         num_images: Number of training images; a batch's `indices` lie in [0, num_images).
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
-        step_size: Length of the step, on the same scale. Default: epsilon.
+        step_size: Length of the step, on the [0, 1] scale. Default: epsilon.
         gradient_mode: Mode of the classifier in the attack's pass, `"training"` or
             `"inference"`.
-        beta: Weight of the second term, zero or more.
+        beta: Weight of the term that holds the logits still over the step, zero or more.
         regularizers: Terms to add.
         seed: Seed of all random draws in training.
         name: Name of the model.
@@ -88,8 +88,8 @@ class FGSMPGITrainer(SingleStepTrainer):
         super().__init__(
             classifier,
             epsilon=epsilon,
-            noise=epsilon,
-            step_size=epsilon if step_size is None else step_size,
+            noise=None,
+            step_size=step_size,
             clip=True,
             gradient_mode=gradient_mode,
             regularizers=regularizers,
@@ -120,21 +120,18 @@ class FGSMPGITrainer(SingleStepTrainer):
         return found, start
 
     def perturb_unseen(self, batch: Batch) -> tf.Tensor:
-        """See `SingleStepTrainer.perturb_unseen`; it starts from random signs."""
+        """Images of an attack that starts from random signs."""
         return self.climb(batch, self._signs(batch), self.misfit(batch))
 
     def adversarial_images(self, perturbed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """See `RobustTrainer.adversarial_images`."""
         return perturbed[0]
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
-        """See `RobustTrainer.term_weights`."""
         return {"cross_entropy": 1.0, "prior": self.beta}
 
     def compute_terms(
         self, batch: Batch, perturbed: tuple[tf.Tensor, tf.Tensor]
     ) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         adversarial, start = perturbed
         prior_logits = self.forward(start).logits
         anchor = self.anchor_pass(adversarial, batch)

@@ -40,12 +40,12 @@ class HATTrainer(AdversarialTrainer):
             its `trainable` becomes `False`.
         beta: Weight of the divergence, zero or more.
         gamma: Weight of the helper's labels, zero or more.
-        stretch: h, how far the stretched image lies, in lengths of the perturbation.
+        stretch: Distance h of the stretched image, in lengths of the perturbation.
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add.
-        seed: Of all random draws in training, such as the attack's starts.
-        name: Of the model.
+        seed: Seed of all random draws in training, such as the attack's starts.
+        name: Name of the model.
 
     Raises:
         InputError: A weight is negative, `stretch` is not positive, or the helper does not suit
@@ -97,17 +97,14 @@ class HATTrainer(AdversarialTrainer):
         return adversarial, tf.argmax(self.helper(adversarial, training=False), axis=1)
 
     def adversarial_images(self, perturbed: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        """See `RobustTrainer.adversarial_images`."""
         return perturbed[0]
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
-        """See `RobustTrainer.term_weights`."""
         return hat_weights(self.beta, self.gamma)
 
     def compute_terms(
         self, batch: Batch, perturbed: tuple[tf.Tensor, tf.Tensor]
     ) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         images, (adversarial, helper_labels) = batch["images"], perturbed
         clean_logits, anchor = self.clean_and_adversarial(batch, adversarial)
         stretched = images + self.stretch * (adversarial - images)

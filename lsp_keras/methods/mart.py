@@ -36,8 +36,8 @@ class MARTTrainer(AdversarialTrainer):
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add.
-        seed: Of all random draws in training, such as the attack's starts.
-        name: Of the model.
+        seed: Seed of all random draws in training, such as the attack's starts.
+        name: Name of the model.
 
     Raises:
         InputError: `beta` is negative.
@@ -75,11 +75,9 @@ class MARTTrainer(AdversarialTrainer):
         )
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
-        """See `RobustTrainer.term_weights`."""
         return mart_weights(self.beta)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         clean_logits, anchor = self.clean_and_adversarial(batch, perturbed)
         return mart_terms(batch["labels"], clean_logits, anchor.logits), anchor
 

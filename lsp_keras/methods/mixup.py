@@ -24,10 +24,11 @@ class MixupTrainer(MixingTrainer):
 
     Args:
         classifier: Maps float images in [0, 1] to logits.
-        alpha: The share of the image itself is drawn from Beta(alpha, alpha), once for a batch.
+        alpha: Parameter of the distribution Beta(alpha, alpha) that the share of the image itself
+            is drawn from, once for a batch.
         regularizers: Terms to add.
-        seed: Of all random draws in training.
-        name: Of the model.
+        seed: Seed of all random draws in training.
+        name: Name of the model.
 
     Raises:
         InputError: `alpha` is not positive.
@@ -52,7 +53,6 @@ class MixupTrainer(MixingTrainer):
         self.alpha = alpha
 
     def mix(self, batch: Batch) -> MixedImages:
-        """See `MixingTrainer.mix`."""
         draws = draw_mixup(seed=self.step_seed(), indices=batch["indices"], alpha=self.alpha)
         images = apply_mixup(batch["images"], draws)
         return MixedImages(images, tf.gather(batch["labels"], draws.partners), draws.coefficient)

@@ -13,7 +13,7 @@ from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
-from lsp_keras.validation import check_positive, parse_fraction
+from lsp_keras.validation import check_positive
 
 __all__ = ["NuATTrainer"]
 
@@ -35,8 +35,8 @@ class NuATTrainer(SingleStepTrainer):
     Args:
         classifier: Maps float images in [0, 1] to logits.
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
-        noise: Size of the random signs, on the same scale. Default: epsilon / 2.
-        step_size: Length of the step, on the same scale. Default: epsilon.
+        noise: Size of the random signs, on the [0, 1] scale. Default: epsilon / 2.
+        step_size: Length of the step, on the [0, 1] scale. Default: epsilon.
         gradient_mode: Mode of the classifier in the attack's pass, `"training"` or
             `"inference"`.
         beta: Weight of the nuclear norm, zero or more; a larger batch takes a larger one.
@@ -60,6 +60,7 @@ class NuATTrainer(SingleStepTrainer):
     """
 
     smooths_labels: ClassVar[bool] = True
+    noise_per_radius: ClassVar[float] = 0.5
 
     def __init__(
         self,
@@ -80,8 +81,8 @@ class NuATTrainer(SingleStepTrainer):
         super().__init__(
             classifier,
             epsilon=epsilon,
-            noise=0.5 * parse_fraction(epsilon) if noise is None else noise,
-            step_size=epsilon if step_size is None else step_size,
+            noise=noise,
+            step_size=step_size,
             clip=True,
             gradient_mode=gradient_mode,
             warmup_steps=warmup_steps,
@@ -95,7 +96,6 @@ class NuATTrainer(SingleStepTrainer):
         return random.signs(self.step_seed(), batch["indices"], tuple(batch["images"].shape[1:]))
 
     def perturb(self, batch: Batch) -> tf.Tensor:
-        """See `SingleStepTrainer.perturb`."""
         noise, misfit = self.draw(batch), self.misfit(batch)
         weight = self._weight(self.iteration())
 
@@ -115,11 +115,9 @@ class NuATTrainer(SingleStepTrainer):
         return tf.cond(self.iteration() % 2 == 1, joined, plain)
 
     def term_weights(self, iteration: int | tf.Tensor) -> Weights:
-        """See `RobustTrainer.term_weights`."""
         return nuat_weights(self._weight(iteration))
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         clean = self.forward(batch["images"])
         anchor = replace(self.anchor_pass(perturbed, batch), clean=clean)
         smoothing = self.options.label_smoothing

@@ -25,8 +25,8 @@ class StandardTrainer(CriterionTrainer):
         criterion: Loss of labels and logits to minimize in place of the cross-entropy: its name,
             or a mapping of its `name` and its settings.
         regularizers: Terms to add.
-        seed: Of all random draws in training.
-        name: Of the model.
+        seed: Seed of all random draws in training.
+        name: Name of the model.
 
     Example:
         >>> from lsp_keras.models import resnet18
@@ -49,6 +49,5 @@ class StandardTrainer(CriterionTrainer):
         super().__init__(classifier, regularizers=regularizers, seed=seed, name=name)
 
     def compute_terms(self, batch: Batch, perturbed: Any) -> tuple[Terms, Anchor]:
-        """See `RobustTrainer.compute_terms`."""
         anchor = self.anchor_pass(batch["images"], batch)
         return self.criterion_terms(batch["labels"], anchor.logits), anchor

@@ -17,7 +17,7 @@ def contrastive_network(
     Args:
         backbone: Registered classifier; its last layer is left out. Weights are shared, except
             for those of BatchNorm, which start equal.
-        dimensions: Of the projection.
+        dimensions: Dimensions of the projection.
         batch_norm_splits: Parts of a batch that BatchNorm normalizes by themselves in training.
         seed: Fixes the head's initial weights.
 
@@ -71,7 +71,7 @@ class SplitBatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         splits: Number of parts; must divide the batch.
-        options: Of `keras.layers.BatchNormalization`.
+        options: Options of `keras.layers.BatchNormalization`.
 
     References:
         `SplitBatchNorm` in the CIFAR notebook of github.com/facebookresearch/moco.
@@ -111,8 +111,8 @@ class KeyQueue(keras.layers.Layer):
 
     Args:
         size: Keys that it holds.
-        dimensions: Of a key.
-        seed: Of the random directions that it holds at first.
+        dimensions: Dimensions of a key.
+        seed: Seed of the random directions that the queue holds at first.
     """
 
     def __init__(self, size: int, dimensions: int, seed: int = 0) -> None:

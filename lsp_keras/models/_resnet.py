@@ -105,8 +105,8 @@ def resnet(
         num_classes: Number of logits.
         input_shape: `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; each later stage doubles them.
-        mean: Of each channel, on the [0, 1] scale; one number stands for all.
-        std: Likewise.
+        mean: Mean of each channel, on the [0, 1] scale; one number stands for all.
+        std: Standard deviation of each channel, as `mean`.
         style: Activation and seed.
         stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
             and max-pooling; `"auto"`, the latter where both sizes are 96 or more.

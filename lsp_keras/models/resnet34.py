@@ -37,17 +37,18 @@ def resnet34(
         num_classes: Number of logits.
         input_shape: `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; later stages have 2, 4 and 8 times as many.
-        mean: Of each channel over the training images, on the [0, 1] scale;
-            one number stands for all.
-        std: Likewise.
+        mean: Mean of each channel over the training images, on the [0, 1] scale; one number stands
+            for all.
+        std: Standard deviation of each channel, as `mean`.
         normalize: Whether images are normalized by mean and deviation first.
         initialization: Distribution of the first weights: `"he_normal"`, or `"pytorch"` for the
             uniform one that PyTorch's layers start from.
         activation: Name of a Keras activation, for example `"silu"` where a method needs second
             derivatives.
-        stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
-            and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
-        seed: Fixes the initial weights.
+        stem: Kind of the first layers: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a
+            7x7 one with stride 2 and max-pooling; `"auto"`, the latter where both sizes are 96 or
+            more.
+        seed: Seed of the initial weights.
 
     Returns:
         Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits

@@ -40,15 +40,15 @@ def vit(
         num_classes: Number of logits.
         input_shape: `(height, width, channels)`, both sizes at
             least 16.
-        width: Numbers of a token.
+        width: Numbers in a token.
         depth: Number of blocks.
         patch_size: Side of a patch in pixels. Default: 4, and 16 where both sizes are 96 or more.
         num_heads: Heads of the attention, which share the width. Default: one for 64 numbers.
-        mean: Of each channel over the training images, on the [0, 1] scale; one number stands
+        mean: Mean of each channel over the training images, on the [0, 1] scale; one number stands
             for all.
-        std: Likewise.
+        std: Standard deviation of each channel, as `mean`.
         activation: Name of a Keras activation.
-        seed: Fixes the initial weights.
+        seed: Seed of the initial weights.
 
     Returns:
         Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits

@@ -41,14 +41,14 @@ def wide_resnet(
         width: Filters of the first stage, 16 times the widening factor; later stages have 2 and
             4 times as many.
         depth: Number of layers: 6 n + 4 for n blocks in each of the three stages.
-        mean: Of each channel over the training images, on the [0, 1] scale; one number stands
+        mean: Mean of each channel over the training images, on the [0, 1] scale; one number stands
             for all.
-        std: Likewise.
+        std: Standard deviation of each channel, as `mean`.
         normalize: Whether images are normalized by mean and deviation first.
         initialization: Distribution of the first weights: `"he_normal"`, or `"pytorch"` for the
             uniform one that PyTorch's layers start from.
         activation: Name of a Keras activation.
-        seed: Fixes the initial weights.
+        seed: Seed of the initial weights.
 
     Returns:
         Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits

@@ -14,7 +14,7 @@ class BatchMix:
     """Means over the whole batches of one epoch.
 
     Attributes:
-        neighbors_present: Of an image's neighbors in the table, how many are in its batch.
+        neighbors_present: Number of an image's neighbors in the table that are in its batch.
         largest_class_share: Share of a batch's most frequent class.
         effective_classes: Exponential of the entropy of a batch's classes.
         feature_spread: Deviation of the batches' mean features, relative to that of batches of

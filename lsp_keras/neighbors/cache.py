@@ -66,7 +66,7 @@ def find_or_mine(
         space: `"local"` for nearest neighbors, `"global"` for random ones.
         source: What else to note in the provenance: dataset, split.
         cache_dir: Default: the user's cache folder.
-        progress: See `mine`.
+        progress: Callback told how far mining is, as `mine` takes it.
 
     Returns:
         The table. A damaged file in the cache is made again, with a warning.

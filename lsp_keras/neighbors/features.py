@@ -19,7 +19,7 @@ class FeatureSource:
     """Where the features of images come from.
 
     Attributes:
-        name: For the provenance, for example `"pixels"` or the encoder's file name.
+        name: Name for the provenance, for example `"pixels"` or the encoder's file name.
         fingerprint: Differs where the features would differ; part of a table's cache key.
         encode: Maps float32 images in [0, 1] to features; `None` for pixels and embeddings.
         embeddings: Features of the images, row by row, or `None`.

@@ -91,7 +91,7 @@ def grow(mutual: MutualNeighbors, roots: Integers, group_size: int) -> tuple[Int
     """Groups of mutual neighbors, grown in the order of their roots.
 
     Args:
-        mutual: Which images name each other.
+        mutual: Pairs of images that name each other.
         roots: int64 `(n,)`, a permutation: where groups start, as far as no other has the image.
         group_size: Images of a full group.
 

@@ -27,7 +27,7 @@ def nearest_among(
     Args:
         images: uint8 `(n, height, width, channels)`, not among the others.
         others: uint8 `(k, height, width, channels)`.
-        num_neighbors: At most `k`.
+        num_neighbors: Number of neighbors to count, at most `k`.
         encode: Maps float32 images in [0, 1] to features; `None` for the pixels.
         normalize: Whether features are divided by their length first.
 

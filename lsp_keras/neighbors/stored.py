@@ -55,7 +55,7 @@ def load_features(path: Path | str, num_images: int) -> StoredFeatures:
     """The features, memory-mapped.
 
     Args:
-        path: As `features_path` says.
+        path: Path of the features, as `features_path` says.
         num_images: Images that the rows must stand for.
 
     Raises:
@@ -93,10 +93,10 @@ def find_features(
 
     Args:
         images: Training images `(n, height, width, channels)`.
-        settings: As of `find_or_mine`; the table of the same arguments lies beside.
-        features: Likewise.
-        space: Likewise.
-        cache_dir: Likewise.
+        settings: Settings of `find_or_mine`; the table of the same arguments lies beside.
+        features: Features, as `find_or_mine` takes them.
+        space: Space of the neighbors, as `find_or_mine` takes it.
+        cache_dir: Folder of the cache.
         progress: Called with `("encode", done, total)`.
 
     Returns:

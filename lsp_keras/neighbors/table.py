@@ -25,7 +25,7 @@ def save_table(path: Path | str, table: NeighborTable) -> None:
 
     Args:
         path: File name; `.npz` by convention.
-        table: Its provenance must consist of JSON values.
+        table: Table whose provenance consists of JSON values.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(

@@ -95,7 +95,7 @@ def project(
 
     Args:
         images: `(batch, height, width, channels)`.
-        originals: Likewise, in [0, 1].
+        originals: Centers of the balls, of the same shape, in [0, 1].
         epsilon: Radius on the [0, 1] scale.
         norm: `"linf"`, `"l2"` or `"l1"`.
 
@@ -140,7 +140,7 @@ def _excess_of_sizes(sizes: tf.Tensor, caps: tf.Tensor, radii: tf.Tensor) -> tf.
 
     Args:
         sizes: `(batch, entries)`, 0 or more.
-        caps: Likewise, at most `sizes`.
+        caps: Cap of each size, at most `sizes`, of the same shape.
         radii: `(batch,)`.
     """
     # An entry shrinks from `size - cap` to `size`; before that it stays at its cap.

@@ -35,7 +35,7 @@ def uniform(
     Args:
         seed: Integer.
         indices: int `(batch,)`, what identifies each image.
-        shape: Of the draws for one image.
+        shape: Shape of the draws for one image.
         counter: Integer that tells draws for one image apart, such as the restart; or `(batch,)`,
             one for each image.
         low: Lower end.
@@ -61,7 +61,7 @@ def normal(
     Args:
         seed: Integer.
         indices: int `(batch,)`.
-        shape: Of the draws for one image.
+        shape: Shape of the draws for one image.
         counter: Integer that tells draws for one image apart.
 
     Returns:
@@ -85,7 +85,7 @@ def signs(
     Args:
         seed: Integer.
         indices: int `(batch,)`.
-        shape: Of the draws for one image.
+        shape: Shape of the draws for one image.
         counter: Integer that tells draws for one image apart.
 
     Returns:
@@ -111,7 +111,7 @@ def symmetric_beta(
     Args:
         seed: Integer.
         indices: int `(batch,)`.
-        shape: Of the draws for one image.
+        shape: Shape of the draws for one image.
         concentration: Greater than zero; 1 gives uniform draws.
         counter: Integer that tells draws for one image apart.
 

@@ -18,7 +18,7 @@ def contact_sheet(
 
     Args:
         split: Images to choose from.
-        class_names: In label order.
+        class_names: Names of the classes in label order.
         num_columns: Images of each class.
         max_rows: Classes that are drawn; the first ones, where there are more.
 

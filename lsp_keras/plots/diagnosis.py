@@ -36,7 +36,7 @@ def draw_findings(stem: Path, findings: Sequence[Findings]) -> list[Path]:
 
     Args:
         stem: Folder and first part of the files' names.
-        findings: Of one or two models.
+        findings: Findings on one or two models.
 
     Returns:
         The PNG files.

@@ -24,8 +24,8 @@ def draw_examples(
     Args:
         examples: A file as `lsp_keras.evaluation.evaluate` keeps them.
         path: PNG file.
-        class_names: In label order.
-        num_images: At most so many rows.
+        class_names: Names of the classes in label order.
+        num_images: Most rows that are drawn.
     """
     with np.load(examples, allow_pickle=False) as arrays:
         kept = {key: arrays[key] for key in arrays.files}

@@ -34,7 +34,7 @@ def draw_sheet(
         labels: Where given, a caption is green for the query's label and red for another.
         class_names: Names of the labels, written under the queries.
         num_queries: Rows, drawn at random without replacement.
-        seed: Of the draw.
+        seed: Seed of the draw.
     """
     queries = np.random.default_rng(seed).permutation(len(images))[:num_queries]
     step_x, step_y = _THUMBNAIL + _MARGIN, _THUMBNAIL + _CAPTION + _MARGIN

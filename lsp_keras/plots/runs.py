@@ -29,7 +29,7 @@ def plot_run(path: Path, history: History) -> None:
     """Draws one run: losses as in the paper's Figure 3, accuracies, learning rate and speed.
 
     Args:
-        path: Of the picture.
+        path: Path of the picture.
         history: What it has no values of is left out.
 
     Raises:
@@ -53,7 +53,7 @@ def plot_runs(path: Path, histories: Sequence[History]) -> None:
     """Draws several runs together: a panel for each quantity, a color for each run.
 
     Args:
-        path: Of the picture.
+        path: Path of the picture.
         histories: What none of them has values of is left out.
 
     Raises:

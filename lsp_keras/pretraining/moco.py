@@ -23,14 +23,15 @@ class MoCoTrainer(keras.Model):
 
     Args:
         backbone: Registered classifier; see `lsp_keras.models._moco.contrastive_network`.
-        dimensions: Of the projections.
+        dimensions: Dimensions of the projections.
         queue_size: Keys of other images that each query is compared with.
         momentum: Part of the momentum network's weights that an update keeps.
-        temperature: Of InfoNCE.
+        temperature: Temperature of InfoNCE.
         symmetric: Whether each view is a query once, instead of the first only; the two losses
             are added.
-        batch_norm_splits: See `SplitBatchNormalization`; keys are shuffled among the splits.
-        seed: Of projection head, queue and shuffling.
+        batch_norm_splits: Parts of a batch that are normalized apart, see
+            `SplitBatchNormalization`; keys are shuffled among them.
+        seed: Seed of projection head, queue and shuffling.
 
     References:
         He et al., Momentum Contrast, CVPR 2020, Algorithm 1; Chen et al., Improved Baselines

@@ -48,16 +48,17 @@ class PretrainSettings:
         width: Filters of its first stage.
         epochs: Passes over the training images. Default 200, as published.
         batch_size: Default 512, less where there are few images.
-        learning_rate: At a batch of 512; scaled with the batch, falls along a cosine.
+        learning_rate: Learning rate at a batch of 512; it is scaled with the batch and falls along
+            a cosine.
         queue_size: Keys that each query is compared with. Default 4,096, or the largest multiple
             of the batch within half of the images.
         momentum: Part of the momentum network's weights that an update keeps.
-        temperature: Of InfoNCE.
-        dimensions: Of the projections.
+        temperature: Temperature of InfoNCE.
+        dimensions: Dimensions of the projections.
         weight_decay: L2 penalty.
         symmetric: Whether both views are queries; twice the time per epoch.
         batch_norm_splits: Parts of a batch that BatchNorm normalizes by themselves.
-        seed: Of weights, order, views, queue.
+        seed: Seed of weights, order, views and queue.
 
     References:
         The CIFAR notebook of github.com/facebookresearch/moco.
@@ -149,12 +150,12 @@ def find_or_pretrain(
     """The cached encoder of this dataset and these settings; trained where there is none.
 
     Args:
-        dataset: See `pretrain`.
-        settings: See `PretrainSettings`.
+        dataset: Dataset to train on, as `pretrain` takes it.
+        settings: Settings of the training.
         cache_dir: Default: the user's cache folder.
-        monitor_every: See `pretrain`.
+        monitor_every: Epochs between measurements of k-NN accuracy.
         restart: Train anew, even if there is an encoder or an interrupted training.
-        callbacks: See `pretrain`.
+        callbacks: Callbacks of the training, as `pretrain` takes them.
 
     Returns:
         Path of `encoder.keras`; see `pretrain`, which also says what is raised.
@@ -195,8 +196,9 @@ def pretrain(
     """Trains an encoder on the training images, without their labels.
 
     Args:
-        dataset: Its validation split is only used, with labels, to measure k-NN accuracy.
-        settings: See `PretrainSettings`.
+        dataset: Dataset to train on; its validation split is only used, with labels, to measure
+            k-NN accuracy.
+        settings: Settings of the training.
         folder: Gets `encoder.keras`, `encoder.json` (what it was trained on and how it went)
             and, until the end, `state.npz`, from which an interrupted training goes on.
         monitor_every: Epochs between measurements of k-NN accuracy.
@@ -240,7 +242,7 @@ def view_batches(dataset: Dataset, settings: PretrainSettings, epoch: int) -> tf
     """Pairs of views of one epoch; complete batches only.
 
     Args:
-        dataset: Its training images.
+        dataset: Dataset whose training images are encoded.
         settings: Resolved.
         epoch: Counted from 0.
 

@@ -36,7 +36,7 @@ class Anchor:
         images: float32 `(batch, height, width, channels)`, the images that the method trains on:
             clean ones, or adversarial ones for `at`.
         logits: float32 `(batch, classes)` of `images`, in training mode.
-        riders: By a regularizer's name, the logits of the images it sent along in the same pass.
+        riders: Logits of the images that each regularizer sent along in the same pass, by its name.
         metric_logits: What metrics see, where the method did not train on `images` themselves;
             `None` stands for `logits`.
         features: float32 `(batch, units)`, what the last layer reads of `images`, where a
@@ -63,7 +63,7 @@ class Step:
         anchor: Images that the method trained on, and their logits.
         seed: int64 scalar, different in every step.
         iteration: int64 scalar, number of steps before this one.
-        prepared: By a regularizer's name, what its `prepare` returned.
+        prepared: Result of each regularizer's `prepare`, by its name.
     """
 
     classifier: keras.Model

@@ -18,7 +18,7 @@ def batch_distances(features: tf.Tensor, control: str, seed: tf.Tensor) -> tf.Te
 
     Args:
         features: float `(batch, dimensions)`, of a frozen encoder.
-        control: See `LSP`.
+        control: Control that leaves something out, as `LSP` takes it.
         seed: int64 scalar.
 
     Returns:

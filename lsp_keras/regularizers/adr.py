@@ -56,18 +56,19 @@ class ADR(Regularizer):
     same loss and the moving averages follow the clean images.
 
     Args:
-        weight: Of all four terms; 0 only measures.
-        local_weight: Of one term, relative to `weight`; the next three likewise.
-        global_weight: See `local_weight`.
-        smoothness_weight: See `local_weight`.
-        confidence_weight: See `local_weight`.
-        counterpart_share: In [0, 1]: how much of the method's cross-entropy moves to the pair's
-            other image; not scaled by `weight`.
-        epsilon: L-inf radius on the [0, 1] scale of the attack, for methods that have none, a
-            number or text.
-        step_size: Its step, default `2.5 * epsilon / num_steps` and at most `epsilon`: 2/255.
-        num_steps: Its steps.
-        name: What the terms' names in the logs start with, as in `adr_local`.
+        weight: Factor of all four terms; 0 only measures.
+        local_weight: Factor of the local compactness, relative to `weight`.
+        global_weight: Factor of the global compactness, relative to `weight`.
+        smoothness_weight: Factor of the smoothness, relative to `weight`.
+        confidence_weight: Factor of the confidence, relative to `weight`.
+        counterpart_share: Share of the method's cross-entropy that moves to the pair's other image,
+            in [0, 1]; it is not scaled by `weight`.
+        epsilon: L-inf radius of the attack on the [0, 1] scale, a number or text; for methods that
+            make no adversarial images.
+        step_size: Length of the attack's step, default `2.5 * epsilon / num_steps` and at most
+            `epsilon`.
+        num_steps: Steps of the attack.
+        name: First part of the terms' names in the logs, as in `adr_local`.
 
     Raises:
         InputError: A value is out of its range, or the classifier does not end with a `Dense`
@@ -119,12 +120,10 @@ class ADR(Regularizer):
         self.num_steps = num_steps
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
-        """See `Regularizer.term_weights`."""
         weights = {term: self.weight * getattr(self, f"{term}_weight") for term in _TERMS}
         return self._named({**weights, "counterpart": self.counterpart_share})
 
     def check(self, classifier: keras.Model) -> None:
-        """See `Regularizer.check`."""
         feature_model(classifier)
 
     def prepare(
@@ -144,7 +143,6 @@ class ADR(Regularizer):
         return _Prepared(images, from_method=False)
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
-        """See `Regularizer.terms`."""
         adversarial, from_method = step.prepared[self.name]
         labels, model = step.batch["labels"], feature_model(step.classifier)
         clean_logits, clean_features = separate_pass(model, step.batch["images"])

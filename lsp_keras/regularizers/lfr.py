@@ -47,16 +47,18 @@ class LFR(Regularizer):
     its authors' own log. A smooth activation, a warm-up and a clipped gradient guard against it.
 
     Args:
-        weight: Lambda; 0 only measures.
+        weight: Weight of the term, lambda; 0 only measures.
         warmup_steps: Training steps over which the weight rises from 0; 0 starts at once.
-        form: How the norm of the gradient is written, see above.
-        difference_step: Half the distance of the two points in every pixel, on the [0, 1] scale,
-            a number or text; they may leave the pixel box by as much. Larger steps miss the
+        form: Form of the gradient's norm: `"finite_difference"`, the slope between two points, or
+            `"double_backprop"`, the norm itself, for smooth activations.
+        difference_step: Half the distance of the two points in every pixel, on the [0, 1] scale, a
+            number or text; they may leave the pixel box by as much. Larger steps miss the
             curvature, much smaller ones see rounding (bfloat16) or single kinks.
-        epsilon: Radius of the L-inf ball on the [0, 1] scale, a number or text.
-        step_size: Of the attack, default `2.5 * epsilon / num_steps` and at most `epsilon`.
-        num_steps: Of the attack.
-        name: The term's name in the logs.
+        epsilon: L-inf radius of the attack on the [0, 1] scale, a number or text.
+        step_size: Length of the attack's step, default `2.5 * epsilon / num_steps` and at most
+            `epsilon`.
+        num_steps: Steps of the attack.
+        name: Name of the term in the logs.
 
     Raises:
         InputError: A value is out of its range, or `"double_backprop"` meets an activation with
@@ -106,14 +108,12 @@ class LFR(Regularizer):
         self.num_steps = num_steps
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float | tf.Tensor]:
-        """See `Regularizer.term_weights`."""
         if not self.weight or not self.warmup_steps:
             return {self.name: self.weight}
         done = tf.cast(iteration, tf.float32) / self.warmup_steps
         return {self.name: self.weight * tf.minimum(done, 1.0)}
 
     def check(self, classifier: keras.Model) -> None:
-        """See `Regularizer.check`."""
         kinked = next(_kinked_layers(classifier), None) if self.form == DOUBLE_BACKPROP else None
         if kinked is not None:
             raise InputError(
@@ -142,7 +142,6 @@ class LFR(Regularizer):
         )
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
-        """See `Regularizer.terms`."""
 
         def logits(images: tf.Tensor) -> tf.Tensor:
             return separate_pass(step.classifier, images).logits

@@ -24,12 +24,12 @@ class LFRC(Regularizer):
 
     Args:
         weight: Factor of the term; 0 only measures.
-        epsilon: L-inf radius on the [0, 1] scale of the attack, for methods that have none, a
-            number or text.
-        step_size: Step of that attack, default `2.5 * epsilon / num_steps` and at most
-            `epsilon`: 2/255.
-        num_steps: Number of its steps.
-        name: The term's name in the logs.
+        epsilon: L-inf radius of the attack on the [0, 1] scale, a number or text; for methods that
+            make no adversarial images.
+        step_size: Length of the attack's step, default `2.5 * epsilon / num_steps` and at most
+            `epsilon`.
+        num_steps: Steps of the attack.
+        name: Name of the term in the logs.
 
     Raises:
         InputError: A value is out of its range, or the classifier does not end with a `Dense`
@@ -67,11 +67,9 @@ class LFRC(Regularizer):
         self.num_steps = num_steps
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
-        """See `Regularizer.term_weights`."""
         return {self.name: self.weight}
 
     def check(self, classifier: keras.Model) -> None:
-        """See `Regularizer.check`."""
         feature_model(classifier)
 
     def prepare(
@@ -90,7 +88,6 @@ class LFRC(Regularizer):
         )
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
-        """See `Regularizer.terms`."""
         adversarial, anchor = step.prepared[self.name], step.anchor
         known = Outputs(anchor.logits, anchor.features) if adversarial is anchor.images else None
         clean = _features(step, step.clean, step.batch["images"])

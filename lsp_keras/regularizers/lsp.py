@@ -70,19 +70,26 @@ class LSP(Regularizer):
     - `"random"`: the batch's whole structure dealt to other images of it at random.
 
     Args:
-        weight: Lambda of Eq. 7 and 11; 0 only measures.
-        neighbors: Where neighbors come from, see above.
+        weight: Weight of the term, lambda of Eq. 7 and 11; 0 only measures.
+        neighbors: Origin of the neighbors: `"fresh"` ones that batches bring, as in the paper, or
+            the nearest images of the `"batch"`.
         num_neighbors: Number of neighbors in the batch, m; fresh ones are as many as come.
-        target: What the logits' distances are held to; `"kernel"` needs neighbors in the batch.
+        target: Target of the logits' distances: `"shares"` of the neighbors' distances, the same at
+            `"ranks"` 1, 2, 4, 8, ..., or the soft neighborhoods of a `"kernel"`, which needs
+            neighbors in the batch.
         perplexity: Effective number of neighbors of `"kernel"`.
-        layer: What is compared of the network: `"logits"`, or the `"features"` they are made of.
-        control: What is left out as a control, see above.
-        divergence: D(P, Q), by its name or as in `lsp_keras.losses.lsp.lsp_loss`; `"kernel"`
-            always takes KL.
-        neighbor_batch_norm: How neighbors pass BatchNorm, see above.
+        layer: Outputs whose distances are compared: `"logits"`, or the `"features"` they are made
+            of.
+        control: Control that leaves one thing out: `"uniform"` shares, `"shuffled"` neighbors, or
+            the whole structure dealt to `"random"` images.
+        divergence: Divergence D(P, Q): its name, or a mapping of its name and its arguments;
+            `"kernel"` always takes KL.
+        neighbor_batch_norm: Statistics by which BatchNorm normalizes the neighbors: `"separate"`,
+            their own; `"separate_update"`, their own, which the moving averages follow; `"joint"`,
+            those of one batch with the method's images; or `"inference"`, the moving averages.
         neighbor_gradient: Whether the gradient flows into the neighbors' logits too.
         normalize_logits: Whether logits are scaled to length one before their distances.
-        name: The term's name in the logs.
+        name: Name of the term in the logs.
 
     Raises:
         InputError: A value is out of its range, or two contradict each other.
@@ -137,7 +144,6 @@ class LSP(Regularizer):
 
     @property
     def needs(self) -> frozenset[str]:
-        """See `Regularizer.needs`."""
         return frozenset([NEIGHBORS if self.neighbors == FRESH else FEATURES])
 
     def positions(self, num_others: int) -> list[int]:
@@ -153,20 +159,16 @@ class LSP(Regularizer):
         return [place for place in places if place < num_others]
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
-        """See `Regularizer.term_weights`."""
         return {self.name: self.weight}
 
     def check(self, classifier: keras.Model) -> None:
-        """See `Regularizer.check`."""
         if self.uses_features:
             feature_model(classifier)
 
     def riders(self, batch: Batch) -> tf.Tensor | None:
-        """See `Regularizer.riders`."""
         return _flat_neighbors(batch) if self.neighbor_batch_norm == JOINT else None
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
-        """See `Regularizer.terms`."""
         anchors = step.anchor.features if self.uses_features else step.anchor.logits
         found = self._in_batch if self.neighbors == BATCH else self._fresh
         return {self.name: found(step, anchors)}

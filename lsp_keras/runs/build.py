@@ -65,7 +65,7 @@ def start_classifier(
 
     Args:
         config: Resolved settings.
-        dataset: Its images.
+        dataset: Dataset to train on.
         announce: Called with a sentence on what was taken from where.
 
     Raises:
@@ -118,10 +118,10 @@ def build_trainer(
 
     Args:
         config: Resolved settings.
-        classifier: To train.
+        classifier: Classifier to train.
         steps_per_epoch: Turns epochs into steps, for the schedule and warm-ups.
         num_images: Training images, for a method that remembers something of each.
-        helper: For a method that has one.
+        helper: Helper model, for a method that has one.
     """
     full = in_force(config)
     arguments = _arguments(full.method, steps_per_epoch)

@@ -22,7 +22,6 @@ from lsp_keras.training import (
     ThroughputProgress,
 )
 from lsp_keras.types import Examples, Norm, ThreatModel
-from lsp_keras.validation import parse_fraction
 
 # With steps of half the radius: the paper's 10 steps of 1/255 at its 2/255.
 VALIDATION_STEPS = 10
@@ -33,8 +32,8 @@ class Keepers(NamedTuple):
     """The callbacks that keep classifiers.
 
     Attributes:
-        best: Of the best epoch and of the last one.
-        average: Of the best epoch of the averaged weights, for runs that average.
+        best: Keeper of the best epoch and of the last one.
+        average: Keeper of the best epoch of the averaged weights, for runs that average.
     """
 
     best: BestAndLast
@@ -63,7 +62,7 @@ def build_callbacks(
     Args:
         config: Resolved settings.
         folder: Where files go.
-        keepers: As `build_keepers` makes them.
+        keepers: Keepers that `build_keepers` made.
         validation: Held-out images.
         images_per_epoch: Images trained on in an epoch.
         announce: Called with a sentence where a run ends early or learned nothing.
@@ -92,7 +91,7 @@ def _metric(config: FitConfig, prefix: str) -> str:
 
 
 def _validation(config: FitConfig, validation: Examples) -> RobustValidation:
-    return _validation_at(in_force(config).validation_epsilon or "", config, validation)
+    return _validation_at(validation_threat(config), config, validation)
 
 
 def validation_threat(config: FitConfig) -> ThreatModel:
@@ -102,11 +101,13 @@ def validation_threat(config: FitConfig) -> ThreatModel:
     return ThreatModel.parse(full.validation_epsilon or "", norm)
 
 
-def _validation_at(epsilon: str, config: FitConfig, validation: Examples) -> RobustValidation:
+def _validation_at(
+    threat: ThreatModel, config: FitConfig, validation: Examples
+) -> RobustValidation:
     attack = PGD(
-        epsilon=epsilon,
-        norm=validation_threat(config).norm,
-        step_size=parse_fraction(epsilon) / 2,
+        epsilon=threat.epsilon,
+        norm=threat.norm,
+        step_size=threat.epsilon / 2,
         num_steps=VALIDATION_STEPS,
     )
     return RobustValidation(validation, attack, batch_size=config.batch_size, seed=config.seed)
@@ -119,7 +120,7 @@ def _overfitting_guard(
     method = registry.get("method", config.method.name)
     if not (config.overfitting_guard and method.needs_guard):
         return []
-    epsilon = str(in_force(config).method["epsilon"])
-    same = parse_fraction(epsilon) == measured.attack.epsilon
-    threat = None if same else _validation_at(epsilon, config, measured.split)
-    return [OverfittingGuard(measured, threat=threat, announce=announce)]
+    own = ThreatModel.parse(in_force(config).method["epsilon"], measured.attack.norm)
+    same = own.epsilon == measured.attack.epsilon
+    trained_for = None if same else _validation_at(own, config, measured.split)
+    return [OverfittingGuard(measured, threat=trained_for, announce=announce)]

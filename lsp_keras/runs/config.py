@@ -23,7 +23,7 @@ from lsp_keras.runs.settings import (
 from lsp_keras.runs.toml_file import read_config as read_config
 from lsp_keras.runs.units import Unit, nested
 from lsp_keras.storage import atomic_path
-from lsp_keras.validation import InputError, check_epsilon, check_positive, parse_fraction
+from lsp_keras.validation import InputError, check_positive, parse_epsilon, parse_fraction
 
 _NEIGHBOR_SOURCES = ("encoder", "embeddings", "neighbors")
 _SWITCHED_ON = ("lsp",)
@@ -75,7 +75,7 @@ class FitConfig:
         "HEIGHTxWIDTH of all images. Default: that of the source, or of most images of a folder.",
     )
     resize: Literal["crop", "pad", "stretch"] = setting(
-        "crop", "How images of another size are brought to it."
+        "crop", "What is done to images of another size than image_size."
     )
     channels: int | None = setting(
         None, "3 for RGB, 1 for gray. Default: those of the source.", check_positive
@@ -104,14 +104,18 @@ class FitConfig:
         "found in the cache) or pixels.",
     )
     encoder_width: int | None = setting(
-        None, "Filters of that encoder. Default: width.", check_positive
+        None, "Filters of the moco encoder's first stage. Default: width.", check_positive
     )
     encoder_epochs: int | None = setting(
-        None, "Epochs of that encoder's training. Default: 200, as published.", check_positive
+        None, "Epochs of the moco encoder's training. Default: 200, as published.", check_positive
     )
-    encoder: str | None = setting(None, "Your own .keras encoder instead.")
+    encoder: str | None = setting(
+        None, "A .keras encoder of your own, to look for neighbors in its features."
+    )
     embeddings: str | None = setting(
-        None, "Your own features: an .npy file, one row for each image of the training split."
+        None,
+        "Features of your own to look for neighbors in: an .npy file, one row for each image of "
+        "the training split.",
     )
     normalize_features: bool = setting(True, "Divide features by their length before mining.")
     neighbors: str | None = setting(None, "A neighbor table made by `lsp-keras mine`.")
@@ -125,8 +129,8 @@ class FitConfig:
     )
     pixel_range: str | None = setting(
         None,
-        "What a model of your own takes for pixels, such as 0,255. Default: what its first layers "
-        "tell, else 0,1.",
+        "Range of pixels that a model of your own takes, such as 0,255. Default: what its first "
+        "layers tell, else 0,1.",
     )
     freeze_backbone_epochs: int = setting(
         0, "Epochs in which only the last layer learns.", zero_or_more
@@ -159,7 +163,7 @@ class FitConfig:
         share,
     )
     awp: float = setting(
-        0.0, "Adversarial weight perturbation: its size, such as 0.005; 0 is off.", zero_or_more
+        0.0, "Size of adversarial weight perturbations, such as 0.005; 0 is off.", zero_or_more
     )
     awp_warmup: int = setting(0, "Epochs before the weights are perturbed.", zero_or_more)
     mixed_precision: bool = setting(
@@ -277,7 +281,7 @@ class FitConfig:
 
 
 def _check_budget(attack: Unit) -> None:
-    check_epsilon(parse_fraction(attack["epsilon"]), attack["norm"])
+    parse_epsilon(attack["epsilon"], attack["norm"])
     step_size = attack.get("step_size")
     if step_size is not None:
         check_positive("step_size", parse_fraction(step_size))
@@ -321,7 +325,7 @@ def config_from_layers(layers: Mapping[str, Mapping[str, Any]]) -> FitConfig:
     """Record from several mappings, each over the ones before.
 
     Args:
-        layers: By where they come from, for error messages.
+        layers: Layers of settings by where they come from, for error messages.
     """
     tree: Tree = {}
     for source, values in layers.items():

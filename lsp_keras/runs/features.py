@@ -19,7 +19,7 @@ def encoder_source(path: Path | str, image_shape: tuple[int, int, int]) -> Featu
 
     Args:
         path: A .keras file; a model from images in [0, 1] to features `(batch, ...)`.
-        image_shape: Of the images that it will encode.
+        image_shape: Shape of the images that it will encode.
 
     Raises:
         InputError: The file is missing, is no Keras model, or takes other images.

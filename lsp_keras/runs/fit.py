@@ -116,7 +116,7 @@ def fit(
     Args:
         config: Settings.
         runs_dir: Where runs lie.
-        name: Of the run; default dataset and method, numbered where there is one already.
+        name: Name of the run; default dataset and method, numbered where there is one already.
         resume: Go on with the run of that name, or the newest with these settings.
         cache_dir: Where encoders, neighbor tables and helpers are kept; default the user's cache
             folder.

@@ -59,7 +59,7 @@ def find_helper(
 
     Args:
         config: Resolved settings of the run.
-        dataset: Its images.
+        dataset: Dataset to train on.
         cache: Where helpers are kept, by all they depend on; default the user's cache folder.
         train: Called with the helper's settings and folder where it is not complete.
         announce: Called with a sentence that says which helper it is.

@@ -17,8 +17,8 @@ class History:
 
     Attributes:
         path: The run's folder.
-        columns: By name, one value for each epoch; NaN where there is none.
-        settings: Of the run, empty where there is no `config.toml`.
+        columns: Columns by name, one value for each epoch; NaN where there is none.
+        settings: Settings of the run, empty where there is no `config.toml`.
     """
 
     path: Path

@@ -42,7 +42,7 @@ class RunNeighbors:
         features: Features that batches bring, likewise.
         order: Order of the images by epoch; `None` for a random one.
         record: What is noted of the run's neighbors, `None` where it needs none.
-        contrast: That of the targets; `None` without LSP, or with its kernel.
+        contrast: Contrast of the targets; `None` without LSP, or with its kernel.
     """
 
     table: NeighborTable | None = None

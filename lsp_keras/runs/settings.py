@@ -12,9 +12,8 @@ from lsp_keras.runs.units import Unit
 from lsp_keras.validation import (
     InputError,
     check_choice,
-    check_epsilon,
     check_positive,
-    parse_fraction,
+    parse_epsilon,
     shown,
 )
 
@@ -25,7 +24,7 @@ def setting(default: Any, text: str, check: Check | None = None) -> Any:
     """Field of a record of settings.
 
     Args:
-        default: Its value where none is given.
+        default: Default of the setting.
         text: Help, as a sentence.
         check: Called with name and value, unless that is `None`; raises `InputError`.
     """
@@ -82,7 +81,7 @@ def published_evaluation(name: str, value: str) -> None:
 
 def radius(name: str, value: str) -> None:
     """An L-inf radius on the [0, 1] scale."""
-    check_epsilon(parse_fraction(value))
+    parse_epsilon(value)
 
 
 def one_of(*choices: str) -> Check:

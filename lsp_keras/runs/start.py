@@ -41,9 +41,9 @@ def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str |
     Args:
         name: A run or a file of Keras, `"zoo:NAME"`, `"module:function"`, `"applications:NAME"` of
             keras.applications, or `"hub:PRESET"` of keras-hub.
-        info: Of the dataset.
+        info: Facts about the dataset.
         seed: Fixes the weights that are new.
-        pixel_range: See `lsp_keras.classifiers.read`.
+        pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
 
     Returns:
         Model from images in [0, 1] to logits, one for each class.
@@ -70,10 +70,10 @@ def fit_to(
     """The model for a dataset's images, with a new last layer where the classes differ.
 
     Args:
-        model: See `lsp_keras.classifiers.read`.
-        info: Of the dataset.
-        seed: Of the new layer's weights.
-        pixel_range: See `lsp_keras.classifiers.read`.
+        model: Model, of any form that `lsp_keras.classifiers.read` takes.
+        info: Facts about the dataset.
+        seed: Seed of the new layer's weights.
+        pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
 
     Raises:
         InputError: It takes images of another shape, or has no last Dense layer to replace.
@@ -127,8 +127,8 @@ def check_start(classifier: keras.Model, dataset: Dataset, announce: Announce) -
     """Looks whether a trained classifier is right on the training images, and says how often.
 
     Args:
-        classifier: From `build_foreign`, with its own classes.
-        dataset: Its images.
+        classifier: Classifier that `build_foreign` made, with its own classes.
+        dataset: Dataset to train on.
         announce: Called with a sentence.
 
     Raises:

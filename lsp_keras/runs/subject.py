@@ -19,7 +19,7 @@ class Subject:
         dataset: The images of its run.
         test: The test images that are measured.
         context: What a record says of model and images.
-        settings: Of the run, empty for a model outside of one.
+        settings: Settings of the run, empty for a model outside of one.
     """
 
     name: str
@@ -66,13 +66,13 @@ def load_subject(
 
     Args:
         path: A run's folder, a .keras file or a SavedModel.
-        weights: Which epoch of a run.
+        weights: Epoch of a run: `"best"`, `"last"` or `"ema"`.
         dataset: Other than the run's own.
-        data_dir: Likewise.
-        cache_dir: For what is prepared.
+        data_dir: Folder of TFDS's data; default that of the run.
+        cache_dir: Folder for what is prepared.
         num_examples: The first so many test images, or all where there are fewer.
-        pixel_range: See `lsp_keras.classifiers.read`.
-        output: Likewise.
+        pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
+        output: Name or number of the output that classifies, for a model with several.
         beside: Measure the test images of this one instead of the run's own.
 
     Raises:
@@ -135,13 +135,13 @@ def load_rival(
 
     Args:
         first: The other.
-        path: See `load_subject`, also for the rest.
-        weights: Which epoch of a run.
+        path: Run or model, as `load_subject` takes it.
+        weights: Epoch of a run: `"best"`, `"last"` or `"ema"`.
         dataset: Other than the runs' own.
-        data_dir: Likewise.
-        cache_dir: For what is prepared.
-        pixel_range: See `load_subject`.
-        output: Likewise.
+        data_dir: Folder of TFDS's data; default that of the run.
+        cache_dir: Folder for what is prepared.
+        pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
+        output: Name or number of the output that classifies, for a model with several.
 
     Raises:
         InputError: It was trained on other data, and `dataset` does not overrule that.
@@ -178,8 +178,8 @@ def diagnose_subject(
         transfer_from: A plain model, or `None`.
         cache_dir: Where the run's encoder may be.
         batch_size: Images attacked at once.
-        seed: Of the attacks.
-        progress: See `lsp_keras.evaluation.diagnose`.
+        seed: Seed of the attacks' random draws.
+        progress: Callback told how far it is, as `lsp_keras.evaluation.diagnose` takes it.
     """
     from lsp_keras.evaluation import diagnose
     from lsp_keras.runs import structure_of
@@ -213,8 +213,8 @@ def profile_subject(
         subject: What to measure.
         threat: What the attacker may do.
         batch_size: Images at once.
-        seed: Of attack and directions.
-        progress: See `lsp_keras.evaluation.profile`.
+        seed: Seed of attack and directions.
+        progress: Callback told how far it is, as `lsp_keras.evaluation.profile` takes it.
     """
     from lsp_keras.evaluation import profile
     from lsp_keras.runs.test_images import fitted

@@ -17,7 +17,7 @@ class TestImages:
     """Images of a test split.
 
     Attributes:
-        info: Of the dataset.
+        info: Facts about the dataset.
         split: The images.
         source_size: Number of images in the whole test split.
     """
@@ -169,7 +169,7 @@ def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
     Args:
         classifier: A `lsp_keras.classifiers.Classifier`.
         test: The images.
-        weights: Which epoch of a run.
+        weights: Epoch of a run: `"best"`, `"last"` or `"ema"`.
     """
     return {
         "model": {

@@ -23,8 +23,8 @@ class Unit:
     """A registered unit and what is set of it.
 
     Attributes:
-        kind: Its kind, as the registry names it.
-        name: Its name; for a dataset also one with a scheme, such as `"folder:photos"`.
+        kind: Kind of the unit, as the registry names it.
+        name: Name of the unit; for a dataset also one with a scheme, such as `"folder:photos"`.
         given: Settings that differ from what the constructor would take by itself.
 
     Raises:
@@ -119,8 +119,8 @@ def nested(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         kind: Kind of the unit.
-        name: Its name.
-        given: Its settings, in which a choice may be a mapping without a name.
+        name: Name of the unit.
+        given: Settings of the unit, in which a choice may be a mapping without a name.
     """
     known = settings_of(kind, name) if given else {}
     return {
@@ -171,14 +171,14 @@ _HELPER = (
         (str,),
         optional=True,
         default=None,
-        help="A run or a .keras file. Default: trained first, and cached.",
+        help="Helper model: a run or a .keras file. Default: trained first, and cached.",
     ),
     Argument(
         "helper_epochs",
         (int,),
         optional=True,
         default=None,
-        help="Epochs of that helper's training. Default: epochs.",
+        help="Epochs of the helper's training. Default: epochs.",
     ),
 )
 

@@ -30,9 +30,9 @@ class RobustValidation(keras.callbacks.Callback):
 
     Args:
         split: Images held out from training.
-        attack: Its success is what robust accuracy lacks, for example PGD with 10 steps.
+        attack: Attack that the robust accuracy is measured with, for example PGD with 10 steps.
         batch_size: Images attacked at a time.
-        seed: Of the attack.
+        seed: Seed of the attack's random draws.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class _BestEpoch(StatefulCallback):
 
     Attributes:
         best_value: Largest `metric` so far, or `None`.
-        best_epoch: Its epoch, counted from 1, or `None`.
+        best_epoch: Epoch of the best value, counted from 1, or `None`.
     """
 
     def __init__(self, metric: str) -> None:
@@ -122,7 +122,7 @@ class BestAndLast(_BestEpoch):
 
     Attributes:
         best_value: Largest `metric` so far, or `None`.
-        best_epoch: Its epoch, counted from 1, or `None`.
+        best_epoch: Epoch of the best value, counted from 1, or `None`.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class BestAverage(_BestEpoch):
 
     Attributes:
         best_value: Largest `metric` so far, or `None`.
-        best_epoch: Its epoch, counted from 1, or `None`.
+        best_epoch: Epoch of the best value, counted from 1, or `None`.
     """
 
     def __init__(self, path: Path | str, *, metric: str = "val_ema_robust_accuracy") -> None:

@@ -15,11 +15,11 @@ class FineTuningSGD(CoupledSGD):
     """`CoupledSGD` with a learning rate of its own for all variables but some, the head's.
 
     Args:
-        learning_rate: Of the head: a number or a Keras schedule.
+        learning_rate: Learning rate of the head: a number or a Keras schedule.
         head: Paths of the variables that learn at the full rate from the first step on.
         backbone_rate: What the learning rate of all others is multiplied by, in [0, 1].
         frozen_steps: Steps before the first that changes the others.
-        options: Of `CoupledSGD`.
+        options: Options of `CoupledSGD`.
 
     Raises:
         InputError: A value is out of its range.
@@ -45,7 +45,7 @@ class FineTuningSGD(CoupledSGD):
         self.frozen_steps = frozen_steps
 
     def build(self, variables: Any) -> None:
-        """See `CoupledSGD`; remembers which variables are the head's."""
+        """Remembers which variables are the head's."""
         if not self.built:
             self._in_head = [variable.path in self.head for variable in variables]
         super().build(variables)

@@ -26,13 +26,13 @@ class CoupledSGD(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: A number or a Keras schedule.
-        momentum: In [0, 1), or a Keras schedule such as `OneCycleMomentum`.
+        momentum: Momentum in [0, 1), or a Keras schedule such as `OneCycleMomentum`.
         nesterov: Whether to look one step ahead.
-        weight_decay: Of all weights, biases and BatchNorm's scales and shifts, as PyTorch does
-            by default; `exclude_from_weight_decay` makes exceptions.
+        weight_decay: L2 penalty of all weights, biases and BatchNorm's scales and shifts, as
+            PyTorch does by default; `exclude_from_weight_decay` makes exceptions.
         global_clipnorm: Largest norm of all gradients together, those of all replicas summed,
             before the weight decay and, under mixed precision, after the loss scale is undone.
-        name: Of the optimizer.
+        name: Name of the optimizer.
 
     Raises:
         InputError: A value is out of its range.

@@ -51,9 +51,9 @@ def run_training(
 
     Args:
         trainer: Compiled `RobustTrainer`, or another Keras model with a `seed`.
-        make_epoch_batches: From the epoch, counted from 0, to its batches. The same epoch must
-            give the same batches, and all epochs batches of the same structure and shapes, so
-            that the step is traced once.
+        make_epoch_batches: Function of the epoch, counted from 0, that returns its batches. The
+            same epoch must give the same batches, and all epochs batches of the same structure and
+            shapes, so that the step is traced once.
         epochs: Passes in all, those done before a resume included.
         callbacks: Run in this order.
         state_dir: Where `state.npz`, and as `previous.npz` that of the epoch before, are kept;

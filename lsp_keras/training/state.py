@@ -41,7 +41,7 @@ class RunState:
     Attributes:
         history: Logs of each finished epoch.
         stopped: Whether a callback ended the run early.
-        callbacks: Of each `StatefulCallback`, its state.
+        callbacks: State of each `StatefulCallback`.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -87,7 +87,7 @@ def load_state(
     """Puts back what `save_state` wrote: the last state, or the one before where it is damaged.
 
     Args:
-        path: As `save_state` got it.
+        path: Path of the file, as `save_state` got it.
         trainer: Whose variables are set.
         callbacks: Whose memory is set.
         announce: Gets a sentence wherever the last state is not the one that is used.

@@ -38,7 +38,7 @@ class EarlyStopping(StatefulCallback):
 
     Attributes:
         best_value: Largest value so far.
-        best_epoch: Its epoch, counted from 1; 0 before there is one.
+        best_epoch: Epoch of the best value, counted from 1; 0 before there is one.
 
     Raises:
         InputError: `patience` is not positive, or the logs lack the metric.
@@ -97,7 +97,7 @@ class CollapseGuard(StatefulCallback):
     epoch before.
 
     Args:
-        labels: Of the validation images, int64 `(n,)`.
+        labels: Labels of the validation images, int64 `(n,)`.
         metric: Accuracy in the logs, in [0, 1].
         stop: Whether to end the run; otherwise a collapse is only announced.
         announce: Gets what is not an error; default a line on stderr.
@@ -107,7 +107,7 @@ class CollapseGuard(StatefulCallback):
         clear: Accuracies above it are clearly better than chance; 1 or more where there are too
             few images to tell, and then the guard does nothing.
         best_value: Largest accuracy so far.
-        best_epoch: Its epoch, counted from 1; 0 before there is one.
+        best_epoch: Epoch of the best value, counted from 1; 0 before there is one.
 
     Raises:
         InputError: There are no labels, or the logs lack the metric.

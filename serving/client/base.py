@@ -52,7 +52,7 @@ class Target:
     """The model that a client asks.
 
     Attributes:
-        model: Its name.
+        model: Name of the model.
         version: A number; `None` for the newest.
         label: A label instead of a number.
     """

@@ -33,10 +33,10 @@ class Prediction:
     """A classifier's answer for one image.
 
     Attributes:
-        name: Of the most probable class.
-        label: Its number.
-        probability: Its probability.
-        probabilities: Of all classes, in label order.
+        name: Name of the most probable class.
+        label: Number of the most probable class.
+        probability: Probability of that class.
+        probabilities: Probabilities of all classes, in label order.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Client:
     Args:
         url: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or, with TLS, `grpcs://...`;
             an HTTP URL may name the model: `http://localhost:8501/v1/models/svhn`.
-        model: Its name, unless the URL says it or the server, asked over HTTP, has only one and
-            lists it, as this package's does.
-        version: Of the model; default the newest.
-        label: Of a version, instead of its number.
+        model: Name of the model, unless the URL says it or the server, asked over HTTP, has only
+            one and lists it, as this package's does.
+        version: Version of the model; default the newest.
+        label: Label of a version, instead of its number.
         timeout: Seconds for each try.
         retries: After temporary errors.
         token: Sent as bearer token.
@@ -127,7 +127,7 @@ class Client:
         Args:
             inputs: Arrays (or what NumPy makes arrays of) by name, or a single one for a
                 signature with one input. They are converted to the signature's types.
-            signature: To call.
+            signature: Signature to call.
 
         Raises:
             InputError: There is no such signature or input.

@@ -28,7 +28,7 @@ def served_models(
     """Names of a server's models; TensorFlow Serving does not list them.
 
     Args:
-        url: Of the server, without a path.
+        url: URL of the server, without a path.
         timeout: Seconds for the request.
         token: Sent as bearer token, if any.
         certificates: File with the authorities to trust instead of the usual ones.
@@ -71,7 +71,7 @@ class RestConnection:
     """A server's REST API.
 
     Args:
-        url: Of the server, without a path.
+        url: URL of the server, without a path.
         target: The model.
         timeout: Seconds for each request.
         token: Sent as bearer token, if any.

@@ -19,7 +19,7 @@ def inflate(body: bytes, max_bytes: int, grow: Callable[[int], None]) -> bytes:
     """The contents of a gzip body, of all its members.
 
     Args:
-        body: As it was sent.
+        body: Body of the request, as it was sent.
         max_bytes: Largest contents.
         grow: Told of each piece before it is kept; raises to stop.
 

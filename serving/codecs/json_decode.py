@@ -31,7 +31,7 @@ class JsonRequest:
 
     Attributes:
         signature: The one asked for.
-        inputs: By name.
+        inputs: Inputs by name.
         by_rows: Sent under `instances`, so that the answer has one value for each instance.
     """
 

@@ -21,7 +21,7 @@ def encode_predict(signature: Signature, outputs: Tensors, *, by_rows: bool) -> 
 
     Args:
         signature: The one that was run.
-        outputs: By name.
+        outputs: Outputs by name.
         by_rows: One value for each row under `predictions`, else one for each output under
             `outputs`. A single output goes without its name.
 

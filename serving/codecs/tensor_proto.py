@@ -73,8 +73,8 @@ def decode_tensor(
     A list of values shorter than the shape repeats its last value.
 
     Args:
-        proto: From a request.
-        name: Of the input, for messages.
+        proto: Message from a request.
+        name: Name of the input, for messages.
         check: Told what the tensor will be before any memory is taken for it.
         max_repeated_bytes: Size up to which the last value is repeated.
 

@@ -41,7 +41,7 @@ def wire_cost(data: bytes, descriptor: Descriptor) -> int:
 
     Args:
         data: A message, well-formed or not.
-        descriptor: Of its type.
+        descriptor: Descriptor of the message's type.
 
     Raises:
         InvalidArgumentError: It has more than `MAX_FIELDS` fields.

@@ -19,7 +19,7 @@ class Call:
     """A request on its way through the server.
 
     Attributes:
-        lease: Its part of the memory budget.
+        lease: Part of the memory budget that the call holds.
         deadline: When its time is up, on the monotonic clock; `None`: never.
         size: Bytes that the client sent, after they were inflated.
         is_own: Whether it is the server's own, such as warm-up, and no client's.

@@ -55,9 +55,9 @@ class RequestReader:
         """The message.
 
         Args:
-            message_class: Its type.
-            data: As it was sent.
-            call: Its request.
+            message_class: Class of the message.
+            data: Bytes of the message, as they were sent.
+            call: Call that the message belongs to.
 
         Raises:
             ServingError: It is none, or would take more memory than there is.

@@ -33,7 +33,7 @@ class Servable:
 
     Args:
         path: Version folder, with `saved_model.pb`.
-        tags: Of the graph to load.
+        tags: Tags of the graph to load.
         config: `tf.compat.v1.ConfigProto` with thread pools and devices.
 
     Raises:
@@ -74,7 +74,7 @@ class Servable:
 
         Args:
             signature: One of this servable's.
-            inputs: By name, checked against the signature.
+            inputs: Inputs by name, checked against the signature.
             timeout: Seconds; the run is cancelled after at most twice that.
 
         Raises:

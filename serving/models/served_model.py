@@ -35,7 +35,7 @@ class Version:
     """One version, loaded or not.
 
     Attributes:
-        number: As its folder is called.
+        number: Number that its folder is called by.
         state: Where it is in its life.
         error: Why it could not be loaded.
         attempts: Loads that failed since its folder appeared.
@@ -117,7 +117,7 @@ class ServedModel:
     """A model, kept in step with its folder.
 
     Args:
-        config: Its name, folder, policy and labels.
+        config: Name, folder, policy and labels of the model.
         policy: How its versions are loaded.
     """
 

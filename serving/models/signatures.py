@@ -22,7 +22,7 @@ class TensorSpec:
     """One input or output.
 
     Attributes:
-        tensor_name: In the graph; empty for sparse and composite tensors.
+        tensor_name: Name of the tensor in the graph; empty for sparse and composite tensors.
         dtype: TensorFlow's.
         shape: `None` for an unknown size, or for an unknown rank as a whole.
     """

@@ -33,9 +33,9 @@ class ModelConfig:
     """One model to serve.
 
     Attributes:
-        name: In URLs and requests.
+        name: Name in URLs and requests.
         base_path: Folder with the version folders.
-        policy: Which of them.
+        policy: Policy that chooses the versions to serve.
         labels: Names for versions, such as `stable` and `canary`.
     """
 

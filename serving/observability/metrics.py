@@ -59,7 +59,7 @@ class Metrics:
         """One more request.
 
         Args:
-            model: Its name; empty for a model that is not served, lest clients add names.
+            model: Name of the model; empty for a model that is not served, lest clients add names.
             api: `predict`, `Predict`, `classify` and so on.
             entrypoint: `REST` or `GRPC`.
             status: Canonical code, `OK` for success.

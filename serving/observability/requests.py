@@ -29,7 +29,7 @@ class Observer:
     """Writes each request into the metrics and, if wanted, into the log.
 
     Args:
-        metrics: To count in.
+        metrics: Metrics to count in.
         models: Names of the models that are served.
         log_requests: Whether to log each request.
     """

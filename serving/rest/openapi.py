@@ -26,7 +26,7 @@ def openapi(title: str, *, with_token: bool) -> dict[str, Any]:
     """OpenAPI 3.1 description of what the server answers.
 
     Args:
-        title: Of the document.
+        title: Title of the document.
         with_token: Whether clients must send a bearer token.
     """
     paths: dict[str, Any] = {

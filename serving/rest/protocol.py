@@ -26,11 +26,11 @@ class ConnectionLimits:
     Attributes:
         max_connections: Connections at once; for one more, the one that has kept the server
             waiting for longest is closed.
-        header_seconds: From the first byte of a request, or the opening of its connection, to
-            the end of its head; and for a TLS handshake.
-        max_header_bytes: Of a head, and of anything between the pieces of a body.
-        idle_seconds: For a client that neither reads its answer nor sends the rest of a request
-            that has been answered.
+        header_seconds: Seconds from the first byte of a request, or the opening of its connection,
+            to the end of its head; and for a TLS handshake.
+        max_header_bytes: Most bytes of a head, and of anything between the pieces of a body.
+        idle_seconds: Seconds for a client that neither reads its answer nor sends the rest of a
+            request that has been answered.
     """
 
     max_connections: int = 1000

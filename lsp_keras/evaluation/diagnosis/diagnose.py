@@ -74,8 +74,8 @@ def diagnose(
         seed: Seed of the attacks' random draws.
         num_queries: Queries of the square attack.
         transfer_from: A plain model, to see whether images made against it break this one.
-        structure: Of the images, for a model trained with LSP: what an attack on its LSP term
-            needs to know.
+        structure: Local structure of the images, for a model trained with LSP: what an attack on
+            its LSP term needs to know.
         autoattack: AutoAttack's record of this model, as `Report.to_dict` gives it.
         progress: Called after every attack with its description, its number and their number.
         context: What the record should say besides.

@@ -36,10 +36,10 @@ def instability(
         logits_fn: Float32 logits of images.
         images: float32 `(n, height, width, channels)` in [0, 1].
         labels: int `(n,)`.
-        radius: Of the perturbation: uniform in [-radius, radius] for each entry under L-inf,
+        radius: Size of the perturbation: uniform in [-radius, radius] for each entry under L-inf,
             of that length in a uniform direction under L2.
         norm: `"linf"` or `"l2"`.
-        seed: Of the directions.
+        seed: Seed of the directions.
         num_directions: Directions for each image.
 
     Returns:

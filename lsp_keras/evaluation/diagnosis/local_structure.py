@@ -22,8 +22,8 @@ class LocalStructure:
         neighbor_images: uint8 `(n, m, height, width, channels)`, of each attacked image.
         neighbor_distances: float32 `(n, m)`, in the feature space.
         weight: Lambda that the model was trained with.
-        divergence: As in `lsp_keras.losses.lsp.lsp_loss`.
-        normalize_logits: Likewise.
+        divergence: D(P, Q), as `lsp_keras.losses.lsp.lsp_loss` takes it.
+        normalize_logits: Whether logits are scaled to length one before their distances.
     """
 
     neighbor_images: Images
@@ -56,7 +56,7 @@ class StructureTerm:
     """The LSP loss of attacked images as a function of their logits alone.
 
     Attributes:
-        structure: Of the attacked images.
+        structure: Local structure of the attacked images.
         neighbor_logits: float32 `(n, m, classes)`, under the attacked model.
     """
 
@@ -87,8 +87,8 @@ class StructureAttack(Attack):
         epsilon: Radius of the ball on the [0, 1] scale.
         norm: `"linf"` or `"l2"`.
         num_steps: Steps.
-        weight: Of the LSP loss.
-        term: Of the images that will be attacked; an image's index is its row.
+        weight: Weight of the LSP loss.
+        term: LSP term of the images that will be attacked; an image's index is its row.
 
     References:
         Local Structure Preserving, Eq. 9 to 11.
@@ -110,7 +110,6 @@ class StructureAttack(Attack):
         self.term = term
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         structure = self.term.of(problem.indices)
 
         def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -38,8 +38,8 @@ class Diagnosis:
         surface: The loss around some of the images.
         num_examples: Images looked at.
         num_classes: Number of the model's classes.
-        seed: Of the attacks.
-        model_fingerprint: Of architecture and weights.
+        seed: Seed of the attacks' random draws.
+        model_fingerprint: Fingerprint of architecture and weights.
         seconds: Wall time.
         context: What the caller knows besides.
     """
@@ -125,11 +125,7 @@ class Diagnosis:
             "remarks": [flag.to_dict() for flag in self.remarks],
             "model_fingerprint": self.model_fingerprint,
             **self.context,
-            "threat_model": {
-                "norm": self.threat.norm,
-                "epsilon": self.threat.epsilon,
-                "epsilon_text": self.threat.epsilon_text,
-            },
+            "threat_model": self.threat.to_dict(),
             "num_examples": self.num_examples,
             **{f"{name}_accuracy": value for name, value in self.single_accuracies.items()},
             **{

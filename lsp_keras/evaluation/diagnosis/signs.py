@@ -36,8 +36,8 @@ def accuracy_stays_up(accuracy: float, epsilon: float, num_images: int) -> Flag:
     """Accuracy where a perturbation may hide the image altogether.
 
     Args:
-        accuracy: Under the largest radius of a sweep.
-        epsilon: That radius.
+        accuracy: Accuracy under the largest radius of a sweep.
+        epsilon: The largest radius.
         num_images: Images attacked.
     """
     return Flag(
@@ -55,7 +55,7 @@ def more_steps_hurt(accuracies: Mapping[int, float], num_images: int) -> Flag:
     """Rise of accuracy with the steps of an attack.
 
     Args:
-        accuracies: By the number of steps, ascending.
+        accuracies: Accuracies by the number of steps, ascending.
         num_images: Images attacked.
     """
     values = list(accuracies.values())
@@ -75,7 +75,7 @@ def temperature_matters(accuracies: Mapping[float, float], num_images: int) -> F
     """What PGD gains where the logits are divided by a constant first.
 
     Args:
-        accuracies: Under PGD on the softmax cross-entropy by divisor, 1 among them.
+        accuracies: Accuracies under PGD on the softmax cross-entropy by divisor, 1 among them.
         num_images: Images attacked.
     """
     best = min(accuracies, key=lambda divisor: accuracies[divisor])
@@ -132,7 +132,8 @@ def unstable_gradients(instability: float, radius: float) -> Flag:
     """Relative change of the loss under a random step.
 
     Args:
-        instability: See `lsp_keras.evaluation.diagnosis.gradients.instability`.
+        instability: Relative change of the loss, see
+            `lsp_keras.evaluation.diagnosis.gradients.instability`.
         radius: Length of the step.
     """
     return Flag(
@@ -150,7 +151,8 @@ def saturated_softmax(share: float) -> Flag:
     """Images on which the cross-entropy has no slope.
 
     Args:
-        share: See `lsp_keras.evaluation.diagnosis.gradients.saturation`.
+        share: Share of images whose softmax is saturated, see
+            `lsp_keras.evaluation.diagnosis.gradients.saturation`.
     """
     return Flag(
         "saturated_softmax",
@@ -167,7 +169,8 @@ def shattered_gradients(disagreement: float, radius: float) -> Flag:
     """Change of the gradient's direction under a random step.
 
     Args:
-        disagreement: See `lsp_keras.evaluation.diagnosis.gradients.disagreement`.
+        disagreement: Change of the gradient's direction, see
+            `lsp_keras.evaluation.diagnosis.gradients.disagreement`.
         radius: Length of the step.
     """
     return Flag(
@@ -203,7 +206,7 @@ def autoattack_flags(record: Mapping[str, Any]) -> Flag:
     """Signs that AutoAttack's own evaluation raised.
 
     Args:
-        record: Of an evaluation, as `Report.to_dict` writes it.
+        record: Record of an evaluation, as `Report.to_dict` writes it.
     """
     found = [flag for flag in record["flags"] if flag["name"] not in REMARKS]
     listed = ", ".join(flag["name"] for flag in found)
@@ -222,7 +225,7 @@ def autoattack_far_below(white_box: float, record: Mapping[str, Any]) -> Flag:
 
     Args:
         white_box: Accuracy under all gradient attacks of the diagnosis.
-        record: As `autoattack_flags` takes it.
+        record: Record of an evaluation, as `autoattack_flags` takes it.
     """
     lead = white_box - record["worst_case_accuracy"]["value"]
     return Flag(
@@ -239,7 +242,7 @@ def constant_decides(accuracies: Mapping[float, float], scale: float, num_images
     """A remark, not a sign of masking: it is true of plain models too.
 
     Args:
-        accuracies: Under `cw-l2-fixed-c` by its constant, the published 0.01 first.
+        accuracies: Accuracies under `cw-l2-fixed-c` by its constant, the published 0.01 first.
         scale: Mean of the largest absolute logit.
         num_images: Images attacked.
     """

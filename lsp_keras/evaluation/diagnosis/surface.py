@@ -77,7 +77,7 @@ def loss_surface(
         images: float32 `(n, height, width, channels)` in [0, 1].
         adversarial: float32, as `images`, from an attack.
         labels: int `(n,)`.
-        seed: Of the signs.
+        seed: Seed of the signs.
         reach: Largest a and b.
         num_offsets: Odd number of values of a and of b.
     """

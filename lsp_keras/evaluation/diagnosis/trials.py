@@ -17,7 +17,7 @@ from lsp_keras.evaluation.diagnosis.local_structure import StructureAttack, Stru
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.types import DEFAULT_EPSILONS, Floats, Integers, Norm, Progress, ThreatModel
-from lsp_keras.validation import InputError, parse_fraction
+from lsp_keras.validation import InputError, parse_epsilon
 
 LARGEST_EPSILONS: Mapping[str, float] = {"linf": 0.5, "l2": 30.0}
 NUM_STEPS = 20
@@ -57,7 +57,6 @@ class Transfer(Attack):
         self.source = source
 
     def run(self, problem: Problem) -> tf.Tensor:
-        """See `Attack.run`."""
         pgd = PGD(epsilon=self.epsilon, norm=self.norm, num_steps=self.num_steps)
         return pgd.perturb(
             self.source,
@@ -79,7 +78,7 @@ def plan_attacks(
 
     Args:
         threat: What the attacker may do.
-        num_queries: Of the square attack.
+        num_queries: Queries of the square attack.
         transfer_from: Logits of a plain model, or `None`.
         structure: The LSP term of the images, or `None`.
     """
@@ -171,12 +170,13 @@ def run_attacks(
     """Runs all attacks of a plan.
 
     Args:
-        plan: With a group `"steps"`; an attack that is in it twice runs once.
+        plan: Attacks by group, with a group `"steps"`; an attack that is in the plan twice runs
+            once.
         model: The model, traced once for all attacks.
         images: float32 `(n, height, width, channels)` in [0, 1].
         labels: int64 `(n,)`.
         batch_size: Images attacked at once.
-        seed: Of the attacks.
+        seed: Seed of the attacks' random draws.
         progress: Told each attack's name, its number and their number.
     """
     if not plan.get("steps"):
@@ -217,4 +217,4 @@ def cooled(divisor: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
 
 
 def _l2_budget(threat: ThreatModel) -> float:
-    return threat.epsilon if threat.norm == "l2" else parse_fraction(DEFAULT_EPSILONS["l2"])
+    return threat.epsilon if threat.norm == "l2" else parse_epsilon(DEFAULT_EPSILONS["l2"], "l2")

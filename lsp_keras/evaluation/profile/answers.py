@@ -24,7 +24,7 @@ class Calibration:
         edges: `(bins + 1,)`.
         counts: int `(bins,)`, images in each bin.
         confidence: `(bins,)`, mean in each bin, 0 where it is empty.
-        accuracy: Likewise.
+        accuracy: Share of right answers in each bin, `(bins,)`.
     """
 
     edges: Doubles

@@ -22,8 +22,8 @@ class FeatureChange:
 
     Attributes:
         layer: Name of the layer.
-        adversarial: For the adversarial perturbation.
-        random: For random ones of the same length, mean over directions.
+        adversarial: Change under the adversarial perturbation.
+        random: Change under random ones of the same length, mean over directions.
         unevenness: Standard deviation over the random directions divided by their mean: 0
             where the features move alike in all of them.
     """
@@ -63,7 +63,7 @@ def feature_changes(
         layers: One or more.
         images: float32 `(n, height, width, channels)` in [0, 1].
         adversarial: float32, as `images`, from an attack.
-        seed: Of the random directions.
+        seed: Seed of the random directions.
         batch_size: Images at once.
         num_directions: Random directions for each image.
     """

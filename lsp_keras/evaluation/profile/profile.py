@@ -37,12 +37,12 @@ class Profile:
 
     Attributes:
         threat: The attack's ball.
-        answers: By `"train_clean"`, `"train_adversarial"`, `"test_clean"` and
+        answers: Answers on `"train_clean"`, `"train_adversarial"`, `"test_clean"` and
             `"test_adversarial"`; without training images the last two alone.
-        spectra: Of each dense and convolutional layer, in the model's order.
-        feature_changes: Of the same layers, on test images.
-        seed: Of the attack and of random directions.
-        model_fingerprint: Of architecture and weights.
+        spectra: Singular values of each dense and convolutional layer, in the model's order.
+        feature_changes: Feature changes of the same layers, on test images.
+        seed: Seed of the attack and of random directions.
+        model_fingerprint: Fingerprint of architecture and weights.
         seconds: Wall time.
         context: What the caller knows besides.
     """
@@ -78,11 +78,7 @@ class Profile:
         return {
             "model_fingerprint": self.model_fingerprint,
             **self.context,
-            "threat_model": {
-                "norm": self.threat.norm,
-                "epsilon": self.threat.epsilon,
-                "epsilon_text": self.threat.epsilon_text,
-            },
+            "threat_model": self.threat.to_dict(),
             "answers": {name: part.to_dict() for name, part in self.answers.items()},
             "train_test_gaps": self.gaps,
             "singular_values": [part.to_dict() for part in self.spectra],
@@ -117,7 +113,7 @@ def profile(
         threat: What the attacker may do, under L-inf or L2; text such as `"8/255"` is a radius
             under L-inf.
         batch_size: Images at once.
-        seed: Of the attack and of random directions.
+        seed: Seed of the attack and of random directions.
         progress: Called with what was done, its number and the number of steps.
         context: What the record should say besides.
 

@@ -23,7 +23,7 @@ class Spectrum:
         kind: `"dense"` or `"convolution"`.
         batch_norm: Name of the batch normalization that is folded in, or `None`.
         grid: Input positions `(height, width)` of a convolution, else `None`.
-        strides: Of a convolution, else `None`.
+        strides: Strides of a convolution, else `None`.
         values: Sorted, largest first.
     """
 
@@ -104,7 +104,7 @@ def convolution_singular_values(
         grid: Input positions, multiples of the strides. A kernel larger than the grid is
             wrapped around it, as circular padding does.
         strides: Vertical and horizontal.
-        groups: Of channels that are convolved by themselves.
+        groups: Groups of channels that are convolved by themselves.
 
     Returns:
         `(positions / strides * min(outputs, inputs * strides),)`, largest first; the sum over

@@ -22,7 +22,7 @@ def get(divergence: str | Mapping[str, Any]) -> Divergence:
     """A divergence by name.
 
     Args:
-        divergence: Its name; or a mapping of `name` and of arguments of its own.
+        divergence: Name of a divergence; or a mapping of `name` and of arguments of its own.
 
     Raises:
         InputError: There is none of that name, or it has no such argument.
