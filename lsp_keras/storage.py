@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lsp_keras.processes import is_abandoned, process_mark
 from lsp_keras.validation import InputError
 
@@ -170,6 +168,9 @@ def fingerprint(*parts: Any) -> str:
 
     Equal parts give equal digests on every machine; an array counts with dtype and shape.
     """
+    # `--help` imports this module and does not wait for NumPy.
+    import numpy as np
+
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         if isinstance(part, np.ndarray):

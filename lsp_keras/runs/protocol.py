@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError, check_choice
 
 if TYPE_CHECKING:
     from lsp_keras.attacks import Attack
+    from lsp_keras.types import ThreatModel
 
 _FOLDER = Path(__file__).parents[1] / "recipes" / "evaluations"
 
@@ -27,7 +27,7 @@ class Column:
 
     name: str
     attack: str
-    threat: ThreatModel
+    threat: "ThreatModel"
     options: Mapping[str, Any]
 
     def build(self) -> "Attack":
@@ -86,7 +86,7 @@ def option(name: str) -> str:
     return name.replace("_", "-")
 
 
-def attacks_by_threat(columns: tuple[Column, ...]) -> dict[ThreatModel, dict[str, "Attack"]]:
+def attacks_by_threat(columns: tuple[Column, ...]) -> "dict[ThreatModel, dict[str, Attack]]":
     """The attacks of each ball, by the names of their columns: one evaluation for each."""
     groups: dict[ThreatModel, dict[str, Attack]] = {}
     for column in columns:
@@ -100,6 +100,8 @@ def column_of(name: str, section: dict[str, Any]) -> Column:
     Raises:
         InputError: The section names no attack or no radius.
     """
+    from lsp_keras.types import ThreatModel
+
     missing = [key for key in ("attack", "epsilon") if key not in section]
     if missing:
         raise InputError(f"The column {name!r} must have `{missing[0]}`.")
