@@ -1,6 +1,9 @@
 """What is built for others holds all that they need, and runs from another folder."""
 
+import email
+import email.policy
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,11 +64,33 @@ def test_wheel_runs_from_another_folder(built: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_description_is_the_readme_without_links_that_lead_nowhere(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+        metadata = email.message_from_bytes(wheel.read(name), policy=email.policy.default)
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    description = metadata.get_payload()
+    assert "## More" in description
+    links = re.findall(r"\]\(([^)]+)\)", description)
+    assert links
+    assert not [link for link in links if not link.startswith("https://")]
+    extras = {"client", "dev", "gpu", "hub", "serve", "train"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+
+
+@pytest.mark.slow
 def test_sdist_holds_what_a_contributor_needs(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for name in (
+        "CHANGELOG.md",
+        "LICENSE",
+        "MANIFEST.in",
+        "Makefile",
         "constraints.txt",
+        "constraints-tf221.txt",
+        "setup.py",
         "CONTRIBUTING.md",
         "docs/architecture.md",
         "examples/demo.py",
