@@ -11,7 +11,7 @@ from lsp_keras.classifiers.endings import find_ending, is_graph
 from lsp_keras.classifiers.function import read_function
 from lsp_keras.classifiers.outputs import choose_output
 from lsp_keras.classifiers.pixels import PixelRange, find_pixel_range
-from lsp_keras.classifiers.precision import float32_copy, precision_of
+from lsp_keras.inference.precision import in_float32, precision_of
 from lsp_keras.validation import InputError
 
 _COLORS = (1, 3)
@@ -37,7 +37,7 @@ def read_keras(
         InputError: It takes or answers something else than images and classes.
     """
     precision = precision_of(model)
-    exact = model if keep_precision or precision == "float32" else float32_copy(model)
+    exact = model if keep_precision else in_float32(model)
     if is_graph(exact):
         found = _read_graph(exact, pixels=pixels, output=output)
     else:

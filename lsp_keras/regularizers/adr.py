@@ -1,32 +1,24 @@
 """Adversarial divergence reduction: adversarial images keep the features of the clean ones."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import keras
 import tensorflow as tf
 
-from lsp_keras.attacks.pgd import PGD
 from lsp_keras.losses.confidence import confidence
 from lsp_keras.losses.global_compactness import global_compactness
 from lsp_keras.losses.local_compactness import local_compactness
 from lsp_keras.losses.smoothness import smoothness
 from lsp_keras.ops.objectives import cross_entropy
-from lsp_keras.regularizers._base import Batch, Regularizer, Step
+from lsp_keras.regularizers._base import Step
+from lsp_keras.regularizers._pairs import PairRegularizer
 from lsp_keras.regularizers._passes import feature_model, separate_pass
 from lsp_keras.validation import InputError, check_positive
 
 __all__ = ["ADR"]
 
 
-class _Prepared(NamedTuple):
-    """Adversarial images, and whether the method trains on them."""
-
-    adversarial: tf.Tensor
-    from_method: bool
-
-
-class ADR(Regularizer):
+class ADR(PairRegularizer):
     """Adds four terms that compare each clean image with its adversarial version.
 
     On the features z that the last `Dense` layer reads, and the predictions p; the clean side is
@@ -101,7 +93,7 @@ class ADR(Regularizer):
         num_steps: int = 10,
         name: str = "adr",
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(epsilon=epsilon, step_size=step_size, num_steps=num_steps, name=name)
         self.weight = weight
         self.local_weight = local_weight
         self.global_weight = global_weight
@@ -114,33 +106,10 @@ class ADR(Regularizer):
             raise InputError(
                 f"`counterpart_share` must be in [0, 1]. Received: {counterpart_share!r}."
             )
-        self._attack = PGD(epsilon=epsilon, step_size=step_size, num_steps=num_steps)
-        self.epsilon = self._attack.epsilon
-        self.step_size = self._attack.step_size
-        self.num_steps = num_steps
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
         weights = {term: self.weight * getattr(self, f"{term}_weight") for term in _TERMS}
         return self._named({**weights, "counterpart": self.counterpart_share})
-
-    def check(self, classifier: keras.Model) -> None:
-        feature_model(classifier)
-
-    def prepare(
-        self,
-        classifier: keras.Model,
-        batch: Batch,
-        *,
-        adversarial: tf.Tensor | None,
-        seed: tf.Tensor,
-    ) -> _Prepared:
-        """The adversarial images; see `Regularizer.prepare`."""
-        if adversarial is not None:
-            return _Prepared(adversarial, from_method=True)
-        images = self._attack.perturb(
-            classifier, batch["images"], batch["labels"], seed=seed, indices=batch["indices"]
-        )
-        return _Prepared(images, from_method=False)
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         adversarial, from_method = step.prepared[self.name]

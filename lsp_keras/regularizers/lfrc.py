@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 
-import keras
 import tensorflow as tf
 
-from lsp_keras.attacks.pgd import PGD
 from lsp_keras.losses.relation import relation_loss
-from lsp_keras.regularizers._base import Batch, Outputs, Regularizer, Step
+from lsp_keras.regularizers._base import Outputs, Step
+from lsp_keras.regularizers._pairs import PairRegularizer
 from lsp_keras.regularizers._passes import feature_model, separate_pass
 from lsp_keras.validation import check_positive
 
 __all__ = ["LFRC"]
 
 
-class LFRC(Regularizer):
+class LFRC(PairRegularizer):
     """Adds `weight * relation_loss` on the features that the last `Dense` layer reads.
 
     Adversarial images are the method's own where it makes some (`at`), else those of PGD on the
@@ -58,37 +57,15 @@ class LFRC(Regularizer):
         num_steps: int = 10,
         name: str = "lfrc",
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(epsilon=epsilon, step_size=step_size, num_steps=num_steps, name=name)
         check_positive("weight", weight, allow_zero=True)
         self.weight = weight
-        self._attack = PGD(epsilon=epsilon, step_size=step_size, num_steps=num_steps)
-        self.epsilon = self._attack.epsilon
-        self.step_size = self._attack.step_size
-        self.num_steps = num_steps
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
         return {self.name: self.weight}
 
-    def check(self, classifier: keras.Model) -> None:
-        feature_model(classifier)
-
-    def prepare(
-        self,
-        classifier: keras.Model,
-        batch: Batch,
-        *,
-        adversarial: tf.Tensor | None,
-        seed: tf.Tensor,
-    ) -> tf.Tensor:
-        """The adversarial images; see `Regularizer.prepare`."""
-        if adversarial is not None:
-            return adversarial
-        return self._attack.perturb(
-            classifier, batch["images"], batch["labels"], seed=seed, indices=batch["indices"]
-        )
-
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
-        adversarial, anchor = step.prepared[self.name], step.anchor
+        (adversarial, _), anchor = step.prepared[self.name], step.anchor
         known = Outputs(anchor.logits, anchor.features) if adversarial is anchor.images else None
         clean = _features(step, step.clean, step.batch["images"])
         attacked = _features(step, known, adversarial)

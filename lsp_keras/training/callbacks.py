@@ -11,9 +11,9 @@ import numpy as np
 
 from lsp_keras.attacks import Attack
 from lsp_keras.epochs import Rank, rank
+from lsp_keras.inference.precision import in_float32
 from lsp_keras.storage import atomic_path, remove_leftovers
 from lsp_keras.training.logs import Logs, logged
-from lsp_keras.training.precision import in_float32
 from lsp_keras.training.state import StatefulCallback
 from lsp_keras.types import Examples
 from lsp_keras.validation import InputError, check_positive

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from lsp_keras.attacks.pgd import PGD
+from lsp_keras.inference.precision import in_float32
 from lsp_keras.methods import FastATTrainer, StepOptions
 from lsp_keras.models import resnet18
 from lsp_keras.training import BestAndLast, BestAverage, CoupledSGD, RobustValidation, run_training
-from lsp_keras.training.precision import in_float32
 from lsp_keras.types import Examples
 
 SHAPE = (16, 16, 3)
