@@ -7,15 +7,19 @@ an inherited constructor and a type such as `Norm` are read where they stand.
 
 import ast
 import functools
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 _ROOT = Path(__file__).parent
 _PLAIN: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 _ENTRY = re.compile(r"^ {4}(\w+): (.*)$")
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 
@@ -110,10 +114,41 @@ def arguments_of(path: Path, name: str) -> dict[str, Argument]:
         return {}
     source, node = found
     if isinstance(node, ast.FunctionDef):
+        other = _lender(node)
+        if other is not None:
+            return arguments_of(source.path, other)
         return _signature(source, node, _texts(ast.get_docstring(node)))
     if not isinstance(node, ast.ClassDef):
         return {}
     return _constructor(source, node)
+
+
+def takes_arguments_of(
+    other: Callable[_P, _R],
+) -> Callable[[Callable[..., _R]], Callable[_P, _R]]:
+    """Gives a function the arguments of another one: names, defaults, types and texts.
+
+    Args:
+        other: Function whose signature and `Args:` stand for both.
+
+    Returns:
+        A decorator; the decorated function is called with every argument by name.
+    """
+    signature = inspect.signature(other)
+
+    def decorate(function: Callable[..., _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def call(*given: _P.args, **named: _P.kwargs) -> _R:
+            bound = signature.bind(*given, **named)
+            bound.apply_defaults()
+            return function(**bound.arguments)
+
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        section = (inspect.getdoc(other) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
+        call.__doc__ = f"{inspect.getdoc(function)}\n\nArgs:\n{section}\n"
+        return call
+
+    return decorate
 
 
 def attribute_of(path: Path, name: str, attribute: str) -> Any:
@@ -132,6 +167,15 @@ def attribute_of(path: Path, name: str, attribute: str) -> Any:
         for statement in node.body:
             if attribute in _bound(statement) and isinstance(statement, ast.Assign | ast.AnnAssign):
                 return ast.literal_eval(statement.value) if statement.value is not None else None
+    return None
+
+
+def _lender(node: ast.FunctionDef) -> str | None:
+    """The function whose arguments a decorated one takes."""
+    for decorator in node.decorator_list:
+        called = ast.unparse(decorator.func) if isinstance(decorator, ast.Call) else ""
+        if isinstance(decorator, ast.Call) and called == takes_arguments_of.__name__:
+            return ast.unparse(decorator.args[0])
     return None
 
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -12,7 +12,14 @@ from lsp_keras.attacks._gradient import STARTS
 from lsp_keras.ops import objectives
 from lsp_keras.regularizers._passes import PASSES
 from lsp_keras.regularizers.lfr import _FORMS
-from lsp_keras.signatures import REQUIRED, Argument, arguments_of, attribute_of, read_source
+from lsp_keras.signatures import (
+    REQUIRED,
+    Argument,
+    arguments_of,
+    attribute_of,
+    read_source,
+    takes_arguments_of,
+)
 from lsp_keras.training import SCHEDULES
 
 FILE = '''
@@ -131,3 +138,40 @@ def test_what_is_read_is_what_python_sees(kind: str) -> None:
 def test_choices_are_those_that_there_are(chosen: object, table: Iterable[str]) -> None:
     """They stand in one place that needs no TensorFlow, apart from what they choose."""
     assert set(get_args(chosen)) == set(table)
+
+
+def lend(size: int, *, name: str = "small") -> tuple[int, str]:
+    """A function.
+
+    Args:
+        size: Text of the size.
+        name: Text of
+            the name.
+
+    Returns:
+        Both.
+    """
+    return size, name
+
+
+@takes_arguments_of(lend)
+def borrow(**given: Any) -> tuple[int, str]:
+    """Another one.
+
+    Returns:
+        The size doubled.
+    """
+    return 2 * given["size"], given["name"]
+
+
+def test_a_function_takes_the_arguments_of_another_one() -> None:
+    assert borrow(2) == (4, "small")
+    assert borrow(size=3, name="large") == (6, "large")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'width'"):
+        borrow(2, width=1)  # type: ignore[call-arg]
+    assert inspect.signature(borrow) == inspect.signature(lend)
+    read = arguments_of(Path(__file__), "borrow")
+    assert read == arguments_of(Path(__file__), "lend")
+    assert read["name"].help == "Text of the name."
+    assert "Another one." in (borrow.__doc__ or "")
+    assert "the name." in (borrow.__doc__ or "")

@@ -1,11 +1,40 @@
-"""The basic residual block of ResNet-18 and ResNet-34."""
+"""ResNet-18 and ResNet-34: networks of basic residual blocks."""
 
 from typing import Any
 
 import keras
 
 from lsp_keras.models import _resnet
-from lsp_keras.models._resnet import Style
+from lsp_keras.models._resnet import Architecture, Style
+
+
+def network(
+    name: str,
+    blocks: tuple[int, ...],
+    num_classes: int,
+    *,
+    activation: str,
+    seed: int,
+    initialization: str,
+    **settings: Any,
+) -> keras.Model:
+    """The network with so many blocks in each stage.
+
+    Args:
+        name: Name of the model.
+        blocks: Number of blocks in each stage.
+        num_classes: Number of logits.
+        activation: Name of a Keras activation.
+        seed: Seed of the initial weights.
+        initialization: Distribution of the first weights.
+        settings: Further arguments of `_resnet.resnet`.
+    """
+    return _resnet.resnet(
+        Architecture(name, stem_tail, block, _resnet.identity, blocks),
+        num_classes,
+        style=Style(activation, seed, initialization),
+        **settings,
+    )
 
 
 def stem_tail(inputs: Any, style: Style) -> Any:

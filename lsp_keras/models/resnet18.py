@@ -6,8 +6,7 @@ from typing import Literal
 import keras
 
 from lsp_keras.choices import StemName
-from lsp_keras.models import _basic, _resnet
-from lsp_keras.models._resnet import Architecture, Style
+from lsp_keras.models import _basic
 
 __all__ = ["resnet18"]
 
@@ -72,14 +71,17 @@ def resnet18(
         starts at zero. The moving variance is the biased one. Normalization of the images is
         inside.
     """
-    return _resnet.resnet(
-        Architecture("resnet18", _basic.stem_tail, _basic.block, _resnet.identity),
+    return _basic.network(
+        "resnet18",
+        (2, 2, 2, 2),
         num_classes,
         input_shape=input_shape,
         width=width,
         mean=mean,
         std=std,
         normalize=normalize,
-        style=Style(activation, seed, initialization),
+        initialization=initialization,
+        activation=activation,
         stem=stem,
+        seed=seed,
     )

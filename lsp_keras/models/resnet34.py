@@ -1,54 +1,23 @@
 """ResNet-34, for small images and, with another stem, for large ones."""
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
 import keras
 
-from lsp_keras.choices import StemName
-from lsp_keras.models import _basic, _resnet
-from lsp_keras.models._resnet import Architecture, Style
+from lsp_keras.models import _basic
+from lsp_keras.models.resnet18 import resnet18
+from lsp_keras.signatures import takes_arguments_of
 
 __all__ = ["resnet34"]
 
 
-def resnet34(
-    num_classes: int,
-    *,
-    input_shape: tuple[int, int, int] = (32, 32, 3),
-    width: int = 64,
-    mean: Sequence[float] = (0.5,),
-    std: Sequence[float] = (0.5,),
-    normalize: bool = True,
-    initialization: Literal["he_normal", "pytorch"] = "he_normal",
-    activation: str = "relu",
-    stem: StemName = "auto",
-    seed: int = 0,
-) -> keras.Model:
+@takes_arguments_of(resnet18)
+def resnet34(**settings: Any) -> keras.Model:
     """ResNet-34; 21,282,122 parameters at width 64 and 10 classes.
 
-    Below 96 pixels its stem is the one for CIFAR, a 3x3 convolution with stride 1; from there on
-    it is ImageNet's, with which it has 21,797,672 parameters for 1,000 classes.
-
-    Only layers built into Keras, so that the saved model loads without this package. The input
-    of the last layer, `logits`, is the output of the layer `features`.
-
-    Args:
-        num_classes: Number of logits.
-        input_shape: `(height, width, channels)`, both sizes at least 16.
-        width: Filters of the first stage; later stages have 2, 4 and 8 times as many.
-        mean: Mean of each channel over the training images, on the [0, 1] scale; one number stands
-            for all.
-        std: Standard deviation of each channel, as `mean`.
-        normalize: Whether images are normalized by mean and deviation first.
-        initialization: Distribution of the first weights: `"he_normal"`, or `"pytorch"` for the
-            uniform one that PyTorch's layers start from.
-        activation: Name of a Keras activation, for example `"silu"` where a method needs second
-            derivatives.
-        stem: Kind of the first layers: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a
-            7x7 one with stride 2 and max-pooling; `"auto"`, the latter where both sizes are 96 or
-            more.
-        seed: Seed of the initial weights.
+    It is ResNet-18 with 3, 4, 6 and 3 blocks in its stages in place of 2 each: the same stems, the
+    same settings, the same differences from its references. With ImageNet's stem it has 21,797,672
+    parameters for 1,000 classes.
 
     Returns:
         Model from images `(batch, height, width, channels)` in [0, 1] to float32 logits
@@ -62,24 +31,6 @@ def resnet34(
         True
 
     References:
-        He et al., Deep Residual Learning for Image Recognition, 2016; small-image version:
-        github.com/kuangliu/pytorch-cifar, models/resnet.py. With ImageNet's stem:
-        github.com/pytorch/vision, torchvision/models/resnet.py.
-
-    Differs from the reference:
-        By default convolutions start from Keras's `HeNormal` (truncated normal, variance
-        2 / fan-in) where PyTorch's are uniform with variance 1 / (3 fan-in), and the last bias
-        starts at zero. The moving variance is the biased one. Normalization of the images is
-        inside.
+        He et al., Deep Residual Learning for Image Recognition, 2016, Table 1.
     """
-    return _resnet.resnet(
-        Architecture("resnet34", _basic.stem_tail, _basic.block, _resnet.identity, (3, 4, 6, 3)),
-        num_classes,
-        input_shape=input_shape,
-        width=width,
-        mean=mean,
-        std=std,
-        normalize=normalize,
-        style=Style(activation, seed, initialization),
-        stem=stem,
-    )
+    return _basic.network("resnet34", (3, 4, 6, 3), **settings)
