@@ -48,6 +48,7 @@ class LinfGeometry(Geometry):
         """Uniform in the cube, stretched onto its surface."""
         shape = tuple(images.shape[1:])
         draws = random.uniform(seed, indices, shape, counter=counter, low=-1.0, high=1.0)
+        # Onto the surface: the largest entry becomes 1 or -1.
         return draws / expand(linf_norm(draws), draws)
 
     def dual_norm(self, gradient: tf.Tensor) -> tf.Tensor:
@@ -56,6 +57,7 @@ class LinfGeometry(Geometry):
 
     def shortest_move(self, weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
         """All the same size, up to the room."""
+        # Size s for each entry with a weight: the smallest s with sum(w min(s, room)) = needed.
         return fill_proportionally(weights, tf.sign(weights), room, needed)
 
 
@@ -75,6 +77,7 @@ class L2Geometry(Geometry):
 
     def shortest_move(self, weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf.Tensor:
         """In proportion to the weights, up to the room."""
+        # Sizes c w, capped: the smallest c with sum(w min(c w, room)) = needed.
         return fill_proportionally(weights, weights, room, needed)
 
 

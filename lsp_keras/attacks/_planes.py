@@ -22,5 +22,6 @@ def move_to_plane(
         far as the box allows.
     """
     direction = tf.sign(normal) * expand(tf.sign(gap), normal)
+    # How far each pixel can go to its side of the box, as the images.
     room = tf.where(direction > 0.0, 1.0 - images, images)
     return direction * geometry.shortest_move(tf.abs(normal), room, tf.abs(gap))

@@ -75,6 +75,7 @@ def corner(
     """Random top and left end of a square inside each image, int `(batch,)` each."""
     places = draws.uniform(stream, (2,))
     height, width = images.shape[1:3]
+    # Each of the height - side + 1 places is equally likely; draws lie below 1.
     top = tf.cast(places[:, 0] * tf.cast(height - side + 1, tf.float32), tf.int32)
     left = tf.cast(places[:, 1] * tf.cast(width - side + 1, tf.float32), tf.int32)
     return top, left
@@ -95,6 +96,7 @@ def grid_of_tiles(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     height, width, channels = images.shape[1:]
     side = max(height // _TILES, 1)
     rows, columns = height // side, width // side
+    # (1, 1, side, side), and the same turned by a quarter.
     tile = pyramid_pair(tf.constant(side), side)[tf.newaxis, tf.newaxis]
     turned = tf.transpose(tile, [0, 1, 3, 2])
     upright = draws.uniform(1, (rows, columns))[:, :, :, tf.newaxis, tf.newaxis] < 0.5
@@ -104,6 +106,7 @@ def grid_of_tiles(images: tf.Tensor, draws: Draws) -> tf.Tensor:
     grid = tiles[..., tf.newaxis] * signs[:, :, :, tf.newaxis, tf.newaxis, :]
     grid = tf.transpose(grid, [0, 1, 3, 2, 4, 5])
     grid = tf.reshape(grid, [-1, rows * side, columns * side, channels])
+    # What the grid leaves free is shared between both sides.
     above, before = (height - rows * side) // 2, (width - columns * side) // 2
     below, behind = height - rows * side - above, width - columns * side - before
     return tf.pad(grid, [[0, 0], [above, below], [before, behind], [0, 0]])
@@ -181,6 +184,7 @@ class Windows:
 
     def refilled(self, delta: tf.Tensor, measure: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """The pyramids added to what the square holds, each channel at length 1."""
+        # Algorithm 3: the new shape and what the square held weigh alike, each at length 1.
         old = delta * self.into
         fresh = self.shape + old / (measure(old) + _SMALLEST_LENGTH)
         return fresh / (measure(fresh) + _SMALLEST_LENGTH)
@@ -200,6 +204,7 @@ def _placed_pyramids(
     height, width = images.shape[1:3]
     size = max(height, width)
     pair = pyramid_pair(side, size)
+    # Each pixel's place within the square, (batch, height, width); turned squares swap the axes.
     down = tf.range(height)[tf.newaxis, :, tf.newaxis] - top[:, tf.newaxis, tf.newaxis]
     across = tf.range(width)[tf.newaxis, tf.newaxis, :] - left[:, tf.newaxis, tf.newaxis]
     upright = draws.uniform(3, (1, 1)) < 0.5
@@ -240,6 +245,7 @@ def _pyramid(
 ) -> tf.Tensor:
     """Rings around the middle of a `height` by `width` rectangle, zero outside of it."""
     middle_row, middle_column = height // 2, width // 2
+    # Chebyshev distance from the middle, (size, size).
     ring = tf.maximum(tf.abs(row - middle_row), tf.abs(column - middle_column))
     num_rings = tf.maximum(middle_row, middle_column) + 1
     # A pixel on ring r lies under all squares from the r-th on.

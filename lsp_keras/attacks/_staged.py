@@ -55,6 +55,7 @@ class StagedAttack(Attack):
             state = self.begin(problem, turn)
             first, last = tf.constant(0), tf.constant(self.window_ends[-1])
             state = self.advance(problem, state, turn=turn, first=first, last=last)
+            # An image that an earlier turn broke keeps what broke it.
             found = tf.where(expand(broken, found), found, state["adversarial"])
             return turn + 1, found, broken | state["broken"]
 
@@ -74,15 +75,18 @@ class StagedAttack(Attack):
     ) -> Floats:
         """Goes on with survivors only, in full batches."""
         found = batch.images.copy()
+        # Rows that no turn has broken so far; `rows` are places among them within the turn.
         standing = np.arange(len(found))
         total = self.num_turns(num_classes) * self.window_ends[-1]
         for turn in range(self.num_turns(num_classes)):
             survivors = batch.select(standing)
+            # The turn starts on the survivors of the turns before, in full batches.
             state = in_chunks(program.begin, survivors, {}, batch_size, seed, turn)
             rows, start = np.arange(len(standing)), 0
             for end in self.window_ends:
                 broken = state["broken"]
                 found[standing[rows]] = state["adversarial"]
+                # What a window has broken is kept and dropped from the state.
                 rows, state = rows[~broken], {key: part[~broken] for key, part in state.items()}
                 if progress is not None:
                     progress(turn * self.window_ends[-1] + start, total, len(rows))

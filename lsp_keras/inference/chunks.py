@@ -40,6 +40,7 @@ def in_chunks(
     parts, start, total = [], 0, len(batch)
     while start < total:
         rows = np.arange(start, min(start + batch_size, total))
+        # Copies of the last row fill up to one of a few sizes; their results are cut off below.
         padded = np.pad(rows, (0, padded_size(len(rows), batch_size) - len(rows)), mode="edge")
         try:
             chunk = {key: value[padded] for key, value in state.items()}
@@ -47,6 +48,7 @@ def in_chunks(
         except tf.errors.ResourceExhaustedError:
             if batch_size == 1:
                 raise
+            # The same rows again, in halves.
             batch_size = max(1, batch_size // 2)
             _LOGGER.warning("Out of memory: going on with batches of %d images.", batch_size)
             continue
@@ -76,5 +78,6 @@ def padded_size(count: int, batch_size: int) -> int:
     These are the numbers of at most five binary digits before their zeros (1 to 32, 34, 36, ...,
     64, 68, ...), so that no size is more than a sixteenth too large.
     """
+    # A power of two, of which at most 32 hold all rows.
     unit = 1 << max(0, (count - 1).bit_length() - _DIGITS)
     return min(-(-count // unit) * unit, batch_size)

@@ -34,8 +34,10 @@ def global_compactness(
         Its code divides by the batch's largest difference of labels, which is 0 / 0 in a batch
         of one class. Here the weights do not depend on the batch.
     """
+    # Clean images by rows, adversarial ones by columns: (batch, batch, units).
     clean = tf.stop_gradient(tf.cast(clean_features, tf.float32))[:, tf.newaxis]
     gaps = tf.abs(clean - tf.cast(adversarial_features, tf.float32))
     distances = tf.reduce_mean(gaps, axis=2)
+    # w_ij, (batch, batch): negative between classes, so that the term drives them apart.
     same_class = labels[:, tf.newaxis] == labels[tf.newaxis]
     return tf.reduce_mean(tf.where(same_class, 1.0, 1.0 - 1.0 / scale) * distances, axis=0)

@@ -19,6 +19,7 @@ def info_nce_logits(
     Returns:
         float32 `(batch, 1 + k)`, cosine similarities divided by the temperature.
     """
+    # (batch, 1) and (batch, k); the right answer is always column 0.
     positive = tf.reduce_sum(queries * keys, axis=1, keepdims=True)
     negative = tf.matmul(queries, negatives, transpose_b=True)
     return tf.concat([positive, negative], axis=1) / temperature
@@ -47,4 +48,5 @@ def info_nce(
         He et al., Momentum Contrast, CVPR 2020, Eq. 1.
     """
     logits = info_nce_logits(queries, keys, negatives, temperature=temperature)
+    # The cross-entropy against column 0.
     return tf.reduce_logsumexp(logits, axis=1) - logits[:, 0]

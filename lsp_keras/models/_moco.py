@@ -86,10 +86,12 @@ class SplitBatchNormalization(keras.layers.BatchNormalization):
         if not (training and self.trainable) or self.splits == 1:
             return super().call(inputs, training=training, mask=mask)
         shape = tf.shape(inputs)
+        # (splits, batch / splits, positions, channels): statistics by part and channel.
         parts = tf.reshape(
             tf.cast(inputs, tf.float32), [self.splits, -1, tf.reduce_prod(shape[1:-1]), shape[-1]]
         )
         mean, variance = tf.nn.moments(parts, axes=[1, 2], keepdims=True)
+        # The moving averages follow the mean of all parts' statistics.
         self._follow(self.moving_mean, mean)
         self._follow(self.moving_variance, variance)
         outputs = tf.nn.batch_normalization(
@@ -124,6 +126,7 @@ class KeyQueue(keras.layers.Layer):
             trainable=False,
             name="keys",
         )
+        # Random unit vectors until real keys have replaced them, (size, dimensions).
         self.keys.assign(tf.math.l2_normalize(self.keys, axis=1))
         self.position = self.add_weight(
             shape=(), initializer="zeros", dtype="int32", trainable=False, name="position"
@@ -144,6 +147,7 @@ class KeyQueue(keras.layers.Layer):
                 "Choose a larger queue or a smaller batch."
             )
         count = tf.shape(keys)[0]
+        # A ring: the oldest keys stand from `position` on, and wrap around at the end.
         places = (tf.convert_to_tensor(self.position) + tf.range(count)) % self.size
         updated = tf.tensor_scatter_nd_update(
             tf.convert_to_tensor(self.keys), places[:, tf.newaxis], keys

@@ -32,8 +32,10 @@ def fill_proportionally(
     def newton(
         count: tf.Tensor, scale: tf.Tensor, _unfinished: tf.Tensor, _exhausted: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        # Gain of each entry at this scale, capped by its room; f(scale) is their sum, (batch,).
         wanted = expand(scale, slopes) * slopes
         missing = needed - tf.reduce_sum(tf.minimum(wanted, most), axis=axes)
+        # f'(scale): entries that have filled their room gain no more.
         slope = tf.reduce_sum(tf.where(wanted < most, slopes, 0.0), axis=axes)
         lacks = missing > _RELATIVE_PRECISION * needed
         unfinished = lacks & (slope > 0.0)
@@ -46,6 +48,7 @@ def fill_proportionally(
         newton,
         (tf.constant(0), tf.zeros_like(needed), everywhere, everywhere),
     )
+    # Where every entry is full and still something lacks, the whole room is the answer.
     sizes = tf.minimum(expand(scale, rates) * rates, room)
     return tf.where(expand(exhausted, room), room, sizes)
 
@@ -62,10 +65,13 @@ def fill_by_weight(weights: tf.Tensor, room: tf.Tensor, needed: tf.Tensor) -> tf
         Sizes, likewise; the whole room where even that gains too little.
     """
     batch = tf.shape(weights)[0]
+    # (batch, entries), the most rewarding entries first.
     order = tf.argsort(tf.reshape(weights, [batch, -1]), axis=1, direction="DESCENDING")
     gains = tf.gather(tf.reshape(weights * room, [batch, -1]), order, batch_dims=1)
+    # What lacks before each entry; it takes all of its room, a part, or nothing.
     missing = needed[:, tf.newaxis] - tf.cumsum(gains, axis=1, exclusive=True)
     shares = tf.clip_by_value(tf.math.divide_no_nan(missing, gains), 0.0, 1.0)
+    # The inverse permutation brings the shares back to their entries.
     places = tf.argsort(order, axis=1)
     shares = tf.gather(shares, places, batch_dims=1)
     return room * tf.reshape(shares, tf.shape(room))

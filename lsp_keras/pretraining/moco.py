@@ -58,6 +58,7 @@ class MoCoTrainer(keras.Model):
             )
             for _ in range(2)
         )
+        # Both start equal; from here on only the average moves the key network.
         self.key_network.set_weights(self.query_network.get_weights())
         self.queue = KeyQueue(queue_size, dimensions, seed)
         self.momentum = momentum
@@ -78,12 +79,15 @@ class MoCoTrainer(keras.Model):
 
     def train_step(self, views: Any) -> dict[str, Any]:
         """One update: momentum network, keys, gradient step, queue."""
+        # Eq. 2, before the step, as in the reference.
         self._follow_queries()
         pairs = [(views["first"], views["second"])]
         if self.symmetric:
             pairs.append((views["second"], views["first"]))
+        # Keys (batch, dimensions) outside the tape: no gradient flows into the key network.
         keys = [self._keys(key_view, place) for place, (_, key_view) in enumerate(pairs)]
         with tf.GradientTape() as tape:
+            # Eq. 1 for each view as query against the other view's key and the queue's keys.
             queries = [_unit(self.query_network(view, training=True)[1]) for view, _ in pairs]
             losses = [self._contrast(*pair) for pair in zip(queries, keys, strict=True)]
             loss = tf.reduce_mean(check_finite(tf.add_n(losses), "info_nce"))
@@ -91,6 +95,7 @@ class MoCoTrainer(keras.Model):
         variables = self.query_network.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        # After the loss, so that no key is its own negative.
         self.queue.enqueue(tf.concat(keys, axis=0))
         self._loss_tracker.update_state(loss)
         self._spread_tracker.update_state(feature_spread(queries[0]))
@@ -104,10 +109,12 @@ class MoCoTrainer(keras.Model):
 
     def _keys(self, images: tf.Tensor, place: int) -> tf.Tensor:
         """Keys computed in a shuffled order, so that BatchNorm's parts differ from the queries'."""
+        # Shuffled: were a query and its key in one part, its statistics would give the key away.
         count = tf.shape(images)[0]
         step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
         seed = tf.stack([self.seed * _SEED_STRIDE + step, tf.constant(place, tf.int64)])
         order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=seed)
+        # Back in the queries' order, (batch, dimensions).
         keys = _unit(self.key_network(tf.gather(images, order), training=True)[1])
         return tf.stop_gradient(tf.gather(keys, tf.argsort(order)))
 
@@ -119,6 +126,7 @@ class MoCoTrainer(keras.Model):
             strict=True,
         )
         for slow, fast in pairs:
+            # theta_k <- m theta_k + (1 - m) theta_q, Eq. 2.
             slow.assign(self.momentum * slow + (1.0 - self.momentum) * fast)
 
 

@@ -114,8 +114,10 @@ class ADR(PairRegularizer):
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         adversarial, from_method = step.prepared[self.name]
         labels, model = step.batch["labels"], feature_model(step.classifier)
+        # Features (batch, units) and logits (batch, classes) of both images of each pair.
         clean_logits, clean_features = separate_pass(model, step.batch["images"])
         logits, features = separate_pass(model, adversarial)
+        # CE(x') - CE(x): taken from the image that the method trains on, given to the other one.
         gap = _cross_entropy(labels, logits) - _cross_entropy(labels, clean_logits)
         return self._named(
             {

@@ -61,6 +61,7 @@ def decode_predict(
             f"JSON Value: {value_text(document)} Not formatted correctly expecting only one of "
             "'inputs' or 'instances' keys to exist "
         )
+    # Under `instances` each row brings a value for every input; `inputs` brings whole tensors.
     if by_rows:
         rows = document["instances"]
         _check_rows(document, rows)
@@ -102,10 +103,12 @@ def _from_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> Tensors:
         if not _is_object(rows[0]):
             ((name, spec),) = specs.items()
             return {name: to_tensor(rows, spec)}
+        # One tensor for each input, made of all rows at once.
         if any(row.keys() != specs.keys() for row in rows):
             raise InvalidArgumentError("keys")
         return {name: to_tensor([row[name] for row in rows], specs[name]) for name in specs}
     except (ServingError, AttributeError):
+        # Row by row only now: it finds the words for the first row that is at fault.
         _explain_rows(rows, specs)
         raise
 
@@ -116,6 +119,7 @@ def _explain_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> None:
     Looks at the first rows only, for no client's mistake may cost minutes.
     """
     by_name = _is_object(rows[0])
+    # The first row decides on objects or values, and on each input's shape.
     shapes: dict[str, tuple[int, ...]] = {}
     for number, row in enumerate(rows[:_EXPLAINED_ROWS]):
         if by_name != _is_object(row):
@@ -179,12 +183,14 @@ def to_tensor(value: Any, spec: TensorSpec) -> Array:
         UnimplementedError: JSON has no form for tensors of this type.
     """
     shape: list[int] = []
+    # All lists of one depth, joined: `level` holds prod(shape) values after each round.
     level = [value]
     while level and isinstance(level[0], list):
         if len(shape) == MAX_RANK:
             raise InvalidArgumentError(
                 f"JSON Value: lists are nested deeper than {MAX_RANK} levels."
             )
+        # A level is all lists or no list; a mixture is at fault here.
         _check_lists(level, len(shape))
         shape.append(len(level[0]))
         level = list(chain.from_iterable(level))
@@ -192,6 +198,7 @@ def to_tensor(value: Any, spec: TensorSpec) -> Array:
 
 
 def _check_lists(level: list[Any], depth: int) -> None:
+    # Two sets, made in C, decide for millions of values.
     if set(map(type, level)) != {list}:
         leaf = next(item for item in level if not isinstance(item, list))
         raise InvalidArgumentError(
@@ -215,6 +222,7 @@ def _depth(value: Any) -> int:
 
 
 def _leaves(values: list[Any], spec: TensorSpec, rank: int) -> Array:
+    # `type`, not `isinstance`: True is an int for Python, and no number in JSON.
     types = set(map(type, values))
     if list in types:
         raise InvalidArgumentError(
@@ -223,6 +231,7 @@ def _leaves(values: list[Any], spec: TensorSpec, rank: int) -> Array:
     name = spec.dtype.name
     if name in _FLOATS:
         _check_types(values, types, {int, float}, spec)
+        # Through float64 as JSON's numbers are; what is too large for float32 becomes infinite.
         with np.errstate(over="ignore"):
             return np.array(values, np.float64).astype(spec.numpy_dtype, copy=False)
     if name in _INTEGERS:
@@ -251,6 +260,7 @@ def _type_error(value: Any, spec: TensorSpec) -> InvalidArgumentError:
 
 
 def _integers(values: list[int], spec: TensorSpec) -> Array:
+    # Python's integers are compared first: NumPy would wrap or raise, depending on its version.
     limits = np.iinfo(spec.numpy_dtype)
     if values and not (limits.min <= min(values) and max(values) <= limits.max):
         outside = next(value for value in values if not limits.min <= value <= limits.max)
@@ -280,9 +290,11 @@ def decode_base64(text: str) -> bytes:
         InvalidArgumentError: Another alphabet, a wrong length or wrong padding.
     """
     try:
+        # Standard alphabet only; white space may stand anywhere between digits.
         digits = text.encode("ascii").translate(None, _SPACE)
         stripped = digits.rstrip(b"=")
         padding = b"=" * (-len(stripped) % 4)
+        # Four digits are three bytes, so one digit alone is none, and padding is whole or absent.
         if len(padding) == 3 or (stripped != digits and stripped + padding != digits):
             raise ValueError
         return base64.b64decode(stripped + padding, validate=True)

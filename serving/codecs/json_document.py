@@ -83,6 +83,7 @@ def parse_document(body: bytes, deadline: float | None = None) -> dict[str, Any]
     with _collection_paused():
         try:
             document = orjson.loads(body)
+        # Nearly all requests are strict JSON; NaN and the like are left to Python.
         except orjson.JSONDecodeError:
             document = _parse_leniently(body.removeprefix(_BYTE_ORDER_MARK), deadline)
     if not isinstance(document, dict):
@@ -98,6 +99,7 @@ def _collection_paused() -> Iterator[None]:
     """
     global _parsing
     with _parsing_lock:
+        # A counter, since several threads parse at once: the first pauses, the last resumes.
         _parsing += 1
         if _parsing == 1:
             gc.disable()
@@ -124,6 +126,7 @@ def _parse_leniently(body: bytes, deadline: float | None) -> Any:
     try:
         document, _ = decoder.raw_decode(text, _skip_space(text))
     except json.JSONDecodeError as error:
+        # RapidJSON counts bytes where Python counts characters.
         offset = len(text[: error.pos].encode(errors="replace"))
         raise _parse_error(_MESSAGES.get(error.msg, "Invalid value."), offset) from None
     except RecursionError:
@@ -188,6 +191,7 @@ def value_text(value: Any) -> str:
 
 def _pieces(value: Any) -> Iterator[str]:
     """JSON of a value, piece by piece and without recursion."""
+    # One iterator for each open bracket; depth costs memory here, not Python's call stack.
     stack = [_entries(value) if isinstance(value, list | dict) else iter([("", value)])]
     while stack:
         for text, item in stack[-1]:

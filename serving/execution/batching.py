@@ -132,6 +132,7 @@ class BatchingExecutor:
             UnavailableError: The queue is full.
             ServingError: The time is up, or the model reports an error.
         """
+        # Inputs without rows in common cannot be joined along the first dimension.
         rows = _common_rows(inputs)
         if not rows:
             return await self._executor.run(handle, signature, inputs, timeout)
@@ -143,6 +144,7 @@ class BatchingExecutor:
         batch = self._batch_for(handle, signature, inputs, rows)
         task = Task(inputs, rows, timeout, asyncio.get_running_loop().create_future())
         batch.add(task)
+        # A full batch takes no more; it stays in the queue until a thread is free.
         if batch.rows == self._options.max_batch_size:
             self._open.pop(batch.key, None)
         self._start_due()
@@ -156,20 +158,24 @@ class BatchingExecutor:
         batch = self._open.get(key)
         if batch and batch.rows + rows <= self._options.max_batch_size:
             return batch
+        # A request that joins a waiting batch costs no place in the queue; a new batch does.
         if len(self._waiting) >= self._options.max_enqueued_batches:
             raise UnavailableError(
                 "The batch scheduling queue to which this task was submitted is full"
             )
         loop = asyncio.get_running_loop()
         batch = Batch(handle, signature, key, loop.time() + self._options.batch_timeout)
+        # The version must not be unloaded while its requests wait.
         handle.retain()
         self._open[key] = batch
         self._waiting.append(batch)
+        # Wakes the queue once the batch is due, unless it fills before.
         if self._options.batch_timeout:
             loop.call_at(batch.due, self._start_due)
         return batch
 
     def _key(self, handle: ServableHandle, signature: Signature, inputs: Tensors) -> object:
+        # Rows are joined only where all other dimensions agree, or all ranks where they are padded.
         shapes = [
             len(array.shape) if self._options.pad_variable_length_inputs else array.shape[1:]
             for array in inputs.values()
@@ -182,6 +188,7 @@ class BatchingExecutor:
         for batch in list(self._waiting):
             if len(self._running) >= self._options.num_batch_threads:
                 return
+            # Oldest first. An open batch waits for more rows until it is due, a full one does not.
             is_open = self._open.get(batch.key) is batch
             if is_open and now < batch.due:
                 continue
@@ -198,6 +205,7 @@ class BatchingExecutor:
 
     async def _run(self, batch: Batch) -> None:
         try:
+            # Whoever gave up while waiting is left out.
             tasks = [task for task in batch.tasks if not task.result.done()]
             if len(tasks) > 1 or self._options.allowed_batch_sizes:
                 tasks = await self._try_together(batch, tasks)
@@ -214,22 +222,26 @@ class BatchingExecutor:
         except (DeadlineExceededError, UnavailableError) as error:
             for task in tasks:
                 _fail(task, error)
+        # One request may have spoiled the call for all: each is tried again by itself.
         except ServingError:
             return tasks
         return []
 
     async def _run_together(self, batch: Batch, tasks: list[Task]) -> None:
         rows = sum(task.rows for task in tasks)
+        # (rows + padding, ...) for each input: one of the allowed sizes where there are some.
         padding = self._padding(rows)
         names = tasks[0].inputs
         inputs = {
             name: _concatenate([task.inputs[name] for task in tasks], padding) for name in names
         }
+        # The call may take as long as the most patient request waits.
         timeouts = [task.timeout for task in tasks]
         timeout = None if None in timeouts else max(time for time in timeouts if time is not None)
         outputs = await self._executor.run(batch.handle, batch.signature, inputs, timeout)
         if any(array.ndim == 0 or len(array) != rows + padding for array in outputs.values()):
             raise InvalidArgumentError("An output has no row for each input row.")
+        # Each request gets its own rows back, in the order they were joined; padding is dropped.
         start = 0
         for task in tasks:
             part = slice(start, start + task.rows)
