@@ -25,7 +25,7 @@ class Row:
     """One line of the table.
 
     Attributes:
-        arguments: Of `lsp-keras fit`, beside those that all rows share.
+        arguments: Arguments of `lsp-keras fit`, beside those that all rows share.
         epochs_factor: The row trains so many times the epochs of the others.
         repeated: Whether it is trained with every seed, else with the first alone.
     """
@@ -41,13 +41,13 @@ class Experiment:
 
     Attributes:
         fit: Arguments of `lsp-keras fit`.
-        epochs: Of a row with factor 1.
+        epochs: Epochs of a row with factor 1.
         seeds: 0, 1, ... up to this number.
         epsilons: L-inf radii of FGSM and PGD.
         num_examples: Test images to attack, or `None` for all.
         runs_dir: Where the runs are kept; finished ones are used again.
         jobs: Runs at a time; more than one share the cores evenly.
-        names: Of the rows to measure, or `None` for all.
+        names: Names of the rows to measure, or `None` for all.
     """
 
     fit: Sequence[str]

@@ -40,8 +40,8 @@ class Outcome:
 
     Attributes:
         standing: bool `(n,)`, which images are classified correctly after the attack.
-        seconds: By the clock.
-        cpu_seconds: Of the processor, all threads together.
+        seconds: Seconds by the clock.
+        cpu_seconds: Seconds of the processor, all threads together.
         forward: Images that went through the model.
         backward: Images whose gradient was computed.
     """

@@ -62,7 +62,7 @@ class Row:
     Attributes:
         fit: Arguments beside those of its base.
         controls: Rows that it must be better than, beside `plain`.
-        seeds: At most so many; `None` is all.
+        seeds: Most seeds that are run; `None` is all.
     """
 
     fit: str

@@ -31,11 +31,11 @@ class Try:
     """One training run and what AutoAttack left of it.
 
     Attributes:
-        epochs: Of the run.
-        seconds: Of the command, by the clock.
-        processor_seconds: Of the command, all cores together.
+        epochs: Epochs of the run.
+        seconds: Seconds of the command, by the clock.
+        processor_seconds: Seconds of the command, all cores together.
         clean: Accuracy with its 95 % interval, as `attack --json` gives it.
-        robust: Likewise, under AutoAttack.
+        robust: Accuracy under AutoAttack, with its interval too.
     """
 
     epochs: int

@@ -77,8 +77,8 @@ class Cost:
     """Seconds of one epoch of the benchmark.
 
     Attributes:
-        wall: By the clock.
-        processor: Of all cores together.
+        wall: Seconds by the clock.
+        processor: Seconds of all cores together.
     """
 
     wall: float

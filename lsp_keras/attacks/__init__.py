@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 from lsp_keras._face import show
 from lsp_keras.attacks._base import Attack, AttackResult
-from lsp_keras.attacks._cascade import Cascade
-from lsp_keras.attacks._ensemble import Ensemble, in_cascade
+from lsp_keras.attacks._ensemble import Cascade, Ensemble, Unperturbed, in_cascade
 from lsp_keras.attacks._inputs import NonFiniteError
 from lsp_keras.attacks._problem import Problem
-from lsp_keras.attacks._unperturbed import Unperturbed
 from lsp_keras.inference.logits import LogitsFn, inference_logits
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from lsp_keras.attacks._geometry import GEOMETRIES
+from lsp_keras.attacks._geometry import GEOMETRIES, move_to_plane
 from lsp_keras.attacks._gradient import check_count
-from lsp_keras.attacks._planes import move_to_plane
 from lsp_keras.attacks._problem import Problem
 from lsp_keras.attacks._staged import StagedAttack, State
 from lsp_keras.attacks.apgd import ranked_class

@@ -3,8 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import linprog, minimize
 
-from lsp_keras.attacks._geometry import GEOMETRIES
-from lsp_keras.attacks._planes import move_to_plane
+from lsp_keras.attacks._geometry import GEOMETRIES, move_to_plane
 
 
 def problem(seed: int, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
