@@ -136,7 +136,7 @@ def make_table(
     Args:
         plan: A `lsp_keras.tables.rows.Plan`.
         stem: Name of the files.
-        surroundings: As `table_options` packs them.
+        surroundings: Folders and devices, as `table_options` packs them.
         as_json: Whether the numbers are printed as JSON instead.
         commands: Whether the command of each row stands in the files.
     """

@@ -10,7 +10,7 @@ from lsp_keras.cli._table_options import make_table, table_options
 
 @click.command()
 @click.argument("number", type=click.IntRange(1, 7))
-@click.option("--dataset", default="cifar10", show_default=True, help="As `fit` takes it.")
+@click.option("--dataset", default="cifar10", show_default=True, help="Dataset, as `fit` takes it.")
 @click.option(
     "--scale",
     type=click.Choice(["tiny", "small", "paper"]),

@@ -1,11 +1,20 @@
 """What the regularizers share that compare each clean image with an adversarial version of it."""
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.regularizers._base import Batch, Regularizer
 from lsp_keras.regularizers._passes import feature_model
+
+
+class Prepared(NamedTuple):
+    """Adversarial images, as the batch's, and whether they are the method's own."""
+
+    adversarial: tf.Tensor
+    from_method: bool
 
 
 class PairRegularizer(Regularizer):
@@ -39,11 +48,10 @@ class PairRegularizer(Regularizer):
         *,
         adversarial: tf.Tensor | None,
         seed: tf.Tensor,
-    ) -> tuple[tf.Tensor, bool]:
-        """The adversarial images, as the batch's, and whether they are the method's own."""
+    ) -> Prepared:
         if adversarial is not None:
-            return adversarial, True
+            return Prepared(adversarial, from_method=True)
         images = self._attack.perturb(
             classifier, batch["images"], batch["labels"], seed=seed, indices=batch["indices"]
         )
-        return images, False
+        return Prepared(images, from_method=False)

@@ -21,7 +21,7 @@ class Measured:
 
     Attributes:
         run: Folder of the run, `None` where there is none.
-        outcomes: By column; what was not made is left out.
+        outcomes: Outcomes by column; what was not made is left out.
         seconds: What training took, validation not counted; `None` where it is not known.
         failure: Why there is nothing, empty where there is something.
     """

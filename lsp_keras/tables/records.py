@@ -34,7 +34,7 @@ class Outcome:
         robust: Images that the attack left.
         flags: Signs that the numbers overstate robustness.
         seconds: What the attack took.
-        hardware: On what.
+        hardware: Machine that it was measured on.
         path: The record.
     """
 
@@ -142,7 +142,7 @@ def find_outcome(
 
     Args:
         classifier: The model as it is: records of other weights do not count.
-        attack: With its settings, which must be the same.
+        attack: Attack with its settings, which must be the same.
         num_examples: Test images; `None` for all of the split.
         folders: Where records lie.
     """

@@ -19,7 +19,7 @@ class Row:
         config: Settings; the seed is set for each run.
         weights: Which of a run's models is measured: `"best"`, `"last"` or `"ema"`.
         controls: Names of rows that it is compared with, beside the baseline.
-        seeds: At most so many; `None` is all.
+        seeds: Most seeds that are run; `None` is all.
         num_examples: Test images, where it is not as many as the table has.
         runs: Folders of runs by seed, where they are given instead of found.
         published: Percent by column, as a paper reports it.
@@ -45,14 +45,14 @@ class Plan:
 
     Attributes:
         title: Title of the table.
-        rows: In their order.
+        rows: Rows in their order.
         columns: Attacks, beside clean accuracy.
         seeds: 0, 1, ... up to this number.
         num_examples: Test images, or `None` for all.
         baseline: Name of the row that all others are compared with, or `None`.
         order_by: Name of the column that sorts the rows, highest first, or `None`.
         notes: Sentences for below the table.
-        scale: At which scale it is: a number of a smaller one is not the paper's setting.
+        scale: Scale of the numbers: one of a smaller one is not the paper's setting.
     """
 
     title: str

@@ -18,7 +18,7 @@ class Scale:
     """One size of all of a table's rows.
 
     Attributes:
-        name: Its name.
+        name: Name of the scale.
         settings: Over those of a recipe.
         attack_steps: Steps of the attack in training, `None` to keep the recipe's.
         num_examples: Test images that are attacked, `None` for all.

@@ -58,8 +58,8 @@ class Line:
     """A line of a table.
 
     Attributes:
-        name: Its first cell.
-        values: By the column's key; what is missing shows as a dash.
+        name: First cell of the line.
+        values: Values by the column's key; what is missing shows as a dash.
         facts: What a machine should know besides: row, kind, settings, command.
         is_detail: Whether it belongs to the line above it.
     """
@@ -77,7 +77,7 @@ class Table:
     Attributes:
         title: What it shows, and at which scale.
         columns: Header of each column by its key, without the first.
-        lines: In their order.
+        lines: Lines in their order.
         notes: Sentences below it.
         first: Header of the first column.
     """

@@ -22,11 +22,11 @@ class Training:
 
     Attributes:
         runs_dir: Folder of runs.
-        cache_dir: For encoders, neighbor tables and helpers; default the user's.
+        cache_dir: Folder for encoders, neighbor tables and helpers; default the user's.
         found_only: Whether nothing is trained.
         in_process: Whether runs are trained in this process, which is faster for tiny ones; a
             process of its own for each has all cores and gives its memory back.
-        environment: Of the processes that train; default this one's.
+        environment: Environment of the processes that train; default this one's.
         announce: Told what is trained.
     """
 

@@ -91,7 +91,7 @@ def test_methods_without_an_attack_get_one(labeled: Batch, prepared_step: Prepar
     expected = attack.perturb(
         before, labeled["images"], labeled["labels"], seed=7, indices=labeled["indices"]
     )
-    np.testing.assert_array_equal(step.prepared["adr"][0], expected)
+    np.testing.assert_array_equal(step.prepared["adr"].adversarial, expected)
     _, logits = outputs_of(classifier, labeled["images"])
     _, moved_logits = outputs_of(classifier, expected)
     gap = cross_entropy(labeled["labels"], moved_logits) - cross_entropy(labeled["labels"], logits)
