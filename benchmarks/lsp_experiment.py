@@ -14,8 +14,6 @@ is passed to every fit. `--table-only` prints what there is.
 """
 
 import argparse
-import csv
-import functools
 import json
 import os
 import sys
@@ -33,11 +31,8 @@ from scipy import stats
 
 from lsp_keras.cli._config_options import config_from_options
 from lsp_keras.cli.fit import command as fit_command
-from lsp_keras.runs import FitConfig, read_config
-from lsp_keras.runs.config import config_from
-from lsp_keras.runs.folder import NOT_COMPARED
-from lsp_keras.runs.resolve import in_force
-from lsp_keras.storage import fingerprint
+from lsp_keras.runs import FitConfig
+from lsp_keras.tables.found_runs import find_run, is_finished, key_of
 
 
 @dataclass(frozen=True)
@@ -186,54 +181,6 @@ def config_of(arguments: Sequence[str]) -> FitConfig:
         for name in ("name", "runs_dir", "resume", "cache_dir", "as_json"):
             options.pop(name, None)
         return config_from_options(context, recipe, options)
-
-
-def key_of(config: FitConfig) -> str:
-    """Fingerprint of all that a run's weights depend on."""
-    settings = in_force(config).flat()
-    left_out = {*NOT_COMPARED, *_idle(config)}
-    return fingerprint({k: v for k, v in settings.items() if k not in left_out and v is not None})
-
-
-def _idle(config: FitConfig) -> set[str]:
-    """Settings that nothing reads: of neighbors where there are none, of an encoder likewise."""
-    if "lsp" not in config.regularizers and config.group_size is None:
-        return _OF_NEIGHBORS
-    given = (config.encoder, config.embeddings, config.neighbors)
-    return _OF_ENCODERS if any(given) or config.features == "pixels" else set()
-
-
-_OF_ENCODERS = {"encoder_epochs", "encoder_width"}
-_OF_NEIGHBORS = _OF_ENCODERS | {
-    "augment_neighbors",
-    "embeddings",
-    "encoder",
-    "features",
-    "neighbors",
-    "normalize_features",
-    "num_neighbors",
-    "space",
-}
-
-
-@functools.cache
-def _key_of_file(path: Path) -> str:
-    return key_of(config_from(read_config(path), source=str(path)))
-
-
-def find_run(runs_dir: Path, config: FitConfig) -> Path | None:
-    """The run of these settings."""
-    key = key_of(config)
-    paths = sorted(runs_dir.glob("*/config.toml"))
-    return next((path.parent for path in paths if _key_of_file(path) == key), None)
-
-
-def is_finished(run: Path, config: FitConfig) -> bool:
-    """Whether the run has done all of its epochs."""
-    if not (run / "history.csv").exists():
-        return False
-    with (run / "history.csv").open() as file:
-        return sum(1 for _ in csv.DictReader(file)) >= config.epochs
 
 
 def print_table(base: str, results: Mapping[str, Outcomes]) -> None:
