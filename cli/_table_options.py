@@ -90,9 +90,9 @@ def plan_of_file(
     """A plan with the command's changes, and the stem of its files.
 
     Args:
-        name: Of a plan, or a file.
-        changes: As `plan_options` packs them.
-        surroundings: As `table_options` packs them.
+        name: Name of a plan, or a file.
+        changes: Changes of the plan, as `plan_options` packs them.
+        surroundings: Folders and devices, as `table_options` packs them.
     """
     from lsp_keras.tables.plans import Changes, plan_from, read_plan
     from lsp_keras.tables.scales import find_scale, sizes_of
