@@ -8,16 +8,16 @@ import pytest
 import tensorflow as tf
 
 from lsp_keras.datasets import EpochBatches, count_batches, make_batches
-from lsp_keras.types import NeighborTable, Split
+from lsp_keras.types import Examples, NeighborTable
 from lsp_keras.validation import InputError
 
 
 @pytest.fixture
-def split() -> Split:
+def split() -> Examples:
     """Ten images; every pixel of image i is 10 * i."""
     values = (10 * np.arange(10, dtype=np.uint8)).reshape(-1, 1, 1, 1)
     images = np.broadcast_to(values, (10, 4, 4, 3)).copy()
-    return Split(images, np.arange(10) % 3, np.arange(100, 110))
+    return Examples(images, np.arange(10) % 3, np.arange(100, 110))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_dropped_remainder_makes_all_batches_whole_and_their_size_static(split):
 
 def test_memory_mapped_images_are_gathered_too(split, table, tmp_path):
     np.save(tmp_path / "images.npy", split.images)
-    mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels, split.indices)
+    mapped = Examples(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels, split.indices)
     options: dict[str, Any] = {"batch_size": 4, "shuffle": True, "seed": 5, "neighbors": table}
     pairs = zip(
         make_batches(mapped, **options).as_numpy_iterator(),
