@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("lsp_keras", "cli", "serving")
 # An entry that begins so has no noun of its own.
 LEANING = re.compile(r"(Of|Its|See|Likewise|That|As|In|To|By|From|On|Under|At|For|With)\b")
-DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
@@ -17,8 +17,8 @@ def docstrings() -> Iterator[tuple[str, str]]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                text = ast.get_docstring(node) if isinstance(node, DEFINITIONS) else None
-                if text:
+                if isinstance(node, DEFINITIONS):
+                    text = ast.get_docstring(node) or ""
                     yield f"{path.relative_to(ROOT)}: {node.name}", text
 
 
