@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from lsp_keras.plots.figure import radius_text
 from lsp_keras.runs.subject import Findings
 
+_CHECKS = "checks: number (limit)"
 _SWEEPS = {
-    "radius": "PGD, radius: {:.3g}",
+    "radius": "PGD, radius: {}",
     "steps": "PGD, steps: {:g}",
     "temperature": "PGD, logits / {:g}",
     "constant": "cw-l2-fixed-c, c = {:g}",
@@ -26,8 +28,13 @@ _SINGLES = {
 Rows = dict[str, str]
 
 
-def print_findings(findings: Sequence[Findings]) -> None:
-    """Prints each model's verdict with what to do, and one table of all numbers."""
+def print_findings(findings: Sequence[Findings], *, details: bool = False) -> None:
+    """Prints each model's verdict with what to do, then which checks it failed and passed.
+
+    Args:
+        findings: Of one model or of two.
+        details: Whether all other numbers follow; else it is said where they are.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -35,8 +42,10 @@ def print_findings(findings: Sequence[Findings]) -> None:
     for item in findings:
         console.print(statement(item, named=len(findings) > 1), markup=False)
     sections = [_sections(item) for item in findings]
+    shown = [title for title in sections[0] if details or title == _CHECKS]
+    folded = [t for t in sections[0] if t not in shown and any(part[t] for part in sections)]
     table = Table("", *(item.name for item in findings), box=None)
-    for title in sections[0]:
+    for title in shown:
         labels = dict.fromkeys(label for part in sections for label in part[title])
         if labels:
             table.add_section()
@@ -44,6 +53,8 @@ def print_findings(findings: Sequence[Findings]) -> None:
         for label in labels:
             table.add_row(f"  {label}", *(part[title].get(label, "-") for part in sections))
     console.print(table, soft_wrap=False)
+    if folded:
+        console.print(f"With --details, and in the record: {', '.join(folded)}.", markup=False)
 
 
 def statement(item: Findings, *, named: bool) -> str:
@@ -56,7 +67,7 @@ def statement(item: Findings, *, named: bool) -> str:
 
 def _sections(item: Findings) -> dict[str, Rows]:
     return {
-        "signs (limit)": _signs(item.diagnosis),
+        _CHECKS: _signs(item.diagnosis),
         "accuracy": _accuracies(item.diagnosis),
         "answers": _answers(item.profile),
         "layers": _layers(item.profile),
@@ -64,12 +75,14 @@ def _sections(item: Findings) -> dict[str, Rows]:
 
 
 def _signs(diagnosis: Any | None) -> Rows:
+    """Whether each check was passed, with its number and limit; failed ones first."""
     if diagnosis is None:
         return {}
+    checks = sorted(diagnosis.checks, key=lambda check: not check.is_raised)
     return {
-        check.name: f"{check.number:.3g} ({check.threshold:.3g})"
-        + (" RAISED" if check.is_raised else "")
-        for check in diagnosis.checks
+        check.name: f"{'FAIL' if check.is_raised else 'pass'}  "
+        f"{check.number:.3g} ({check.threshold:.3g})"
+        for check in checks
     }
 
 
@@ -80,7 +93,7 @@ def _accuracies(diagnosis: Any | None) -> Rows:
         _SINGLES[name]: _percent(value) for name, value in diagnosis.single_accuracies.items()
     }
     sweeps = {
-        _SWEEPS[name].format(key): _percent(value)
+        _SWEEPS[name].format(radius_text(key) if name == "radius" else key): _percent(value)
         for name, curve in diagnosis.sweeps.items()
         for key, value in curve.items()
     }

@@ -54,6 +54,9 @@ from lsp_keras.validation import InputError
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for record and plots.  [default: RUN/diagnosis]",
 )
+@click.option(
+    "--details", is_flag=True, help="Also print accuracies, answers and layers, number by number."
+)
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of text.")
 def command(
@@ -74,6 +77,7 @@ def command(
     batch_size: int,
     seed: int,
     output: Path | None,
+    details: bool,
     as_json: bool,
 ) -> None:
     """Look for signs that a model only misleads its attackers.
@@ -134,7 +138,7 @@ def command(
     else:
         from lsp_keras.cli._diagnose_table import print_findings
 
-        print_findings(findings)
+        print_findings(findings, details=details)
     records = subjects[0].classifier.records
     folder = output or (None if records is None else records.parent / "diagnosis")
     if folder is not None:

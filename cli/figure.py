@@ -84,8 +84,8 @@ def command(
         announce=lambda text: click.echo(text, err=True),
     )
     runs = {row.name: training.run_of(row.config) for row in rows}
-    what = request.scale.describe(rows[-1].config, None)
-    title = f"{dataset}, scale {scale}: {what.partition(', all test')[0]}"
+    what = request.scale.describe(rows[0].config, None).replace(", all test images", "")
+    title = f"{dataset}, scale {scale}: {what}"
     places = {"num_images": num_examples, "data_dir": data_dir, "cache_dir": cache_dir}
     _draw(number, output, runs, title, places)
     click.echo(output)

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
-from lsp_keras.plots.figure import save
+from lsp_keras.plots.figure import radius_text, save
+from lsp_keras.plots.run_curves import RUN_COLORS, RUN_STYLES
 from lsp_keras.runs.subject import Findings
 
-_COLORS = ("tab:blue", "tab:orange")
+_WIDEST_TITLE = 110
 _SWEEPS = {
     "radius": "radius of PGD (dotted: this threat)",
     "steps": "steps of PGD",
@@ -65,34 +67,45 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
     sweeps = [name for name in _SWEEPS if any(name in item.sweeps for item in diagnoses.values())]
     figure, panels = _figure(1, len(sweeps), (3.1, 3.2), sharey=True)
     for panel, name in zip(panels, sweeps, strict=True):
-        for color, (label, item) in _colored(diagnoses):
+        for place, (color, (label, item)) in enumerate(_colored(diagnoses)):
             curve = item.sweeps.get(name, {})
             accuracies = [100.0 * value for value in curve.values()]
-            panel.plot(list(curve), accuracies, marker="o", color=color, label=label)
+            panel.plot(
+                list(curve),
+                accuracies,
+                RUN_STYLES[place],
+                marker="o",
+                color=color,
+                label=f"{label}: {item.num_examples:,} test images, {item.threat}",
+            )
             if name == "radius":
                 panel.axvline(item.threat.epsilon, color="black", linestyle=":", linewidth=0.8)
         panel.set_xscale("log")
         panel.set_xlabel(_SWEEPS[name])
         panel.grid(alpha=0.3)
         _mark_values(
-            panel, {key for item in diagnoses.values() for key in item.sweeps.get(name, {})}
+            panel,
+            {key for item in diagnoses.values() for key in item.sweeps.get(name, {})},
+            radius_text if name == "radius" else _short,
         )
     panels[0].set_ylabel("accuracy (%)")
     panels[0].set_ylim(-2.0, 102.0)
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    figure.suptitle(
-        "\n".join(f"{label}: {item.verdict}" for label, item in diagnoses.items()), fontsize=9
-    )
+    verdicts = [f"{label}: {item.verdict}" for label, item in diagnoses.items()]
+    figure.suptitle("\n".join(fill(text, _WIDEST_TITLE) for text in verdicts), fontsize=9)
     return figure
 
 
-def _mark_values(panel: Any, values: Iterable[float]) -> None:
+def _mark_values(panel: Any, values: Iterable[float], text: Callable[[float], str]) -> None:
     """A tick for each measured value, since a logarithmic axis may be shorter than a decade."""
     ticks = sorted(values)
-    labels = [f"{value:g}" if value >= 1.0 else f"{value:.2g}" for value in ticks]
-    panel.set_xticks(ticks, labels, rotation=45, fontsize=8)
+    panel.set_xticks(ticks, [text(value) for value in ticks], rotation=45, fontsize=8)
     panel.minorticks_off()
+
+
+def _short(value: float) -> str:
+    return f"{value:g}" if value >= 1.0 else f"{value:.2g}"
 
 
 def draw_surfaces(diagnoses: Mapping[str, Any]) -> Any:
@@ -147,7 +160,7 @@ def draw_margins(profiles: Mapping[str, Any]) -> Any:
             text += f", {100 * part.near_zero:.0f} % near 0"
             panel.hist(part.margins, edges, weights=shares, color=color, alpha=0.5, label=text)
         panel.axvline(0.0, color="black", linewidth=0.8)
-        _legend_above(panel, title=_ANSWERS[kind])
+        _legend_above(panel, title=_counted(kind, profiles))
     for panel in panels[-2:]:
         panel.set_xlabel("margin: label's logit less the largest other")
     for panel in panels[::2]:
@@ -173,7 +186,7 @@ def draw_calibration(profiles: Mapping[str, Any]) -> Any:
             lower.bar(
                 bins.edges[:-1], shares, np.diff(bins.edges), align="edge", color=color, alpha=0.5
             )
-        _legend_above(upper, title=_ANSWERS[kind])
+        _legend_above(upper, title=_counted(kind, profiles))
         lower.set_xlabel("confidence")
     panels[0].set_ylabel("accuracy")
     panels[2].set_ylabel("images (%)")
@@ -266,8 +279,14 @@ def _legend_above(panel: Any, *, title: str | None = None, columns: int = 1) -> 
     )
 
 
+def _counted(kind: str, profiles: Mapping[str, Any]) -> str:
+    """Kind of images with their number, such as `200 test images, clean`."""
+    counts = {len(item.answers[kind].margins) for item in profiles.values()}
+    return f"{' or '.join(f'{count:,}' for count in sorted(counts))} {_ANSWERS[kind]}"
+
+
 def _colored(content: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Any]]]:
-    return zip(_COLORS, content.items(), strict=False)
+    return zip(RUN_COLORS, content.items(), strict=False)
 
 
 def _measured(profiles: Mapping[str, Any]) -> list[str]:

@@ -10,3 +10,8 @@ def save(figure: Any, path: Path) -> None:
 
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
+
+
+def radius_text(value: float) -> str:
+    """A radius on the [0, 1] scale as pixels are counted: 0.031373 is `8/255`."""
+    return f"{round(255.0 * value, 2):g}/255"

@@ -58,8 +58,8 @@ def draw_distances(path: Path, found: Mapping[str, Any], title: str) -> None:
 
     figure = Figure(figsize=(4.4 * len(found), 4.4), layout="constrained")
     panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
-    sides = [np.concatenate([item.features.ravel() for item in found.values()])]
-    low, high = np.percentile(sides[0], (100 - _WIDEST, _WIDEST))
+    everything = np.concatenate([item.features.ravel() for item in found.values()])
+    low, high = np.percentile(everything, (100 - _WIDEST, _WIDEST))
     top = max(float(np.percentile(item.logits, _WIDEST)) for item in found.values())
     for panel, (name, item) in zip(panels, found.items(), strict=True):
         panel.plot(item.features.ravel(), item.logits.ravel(), ".", color=BLUE, ms=3, alpha=0.4)

@@ -9,6 +9,8 @@ from lsp_keras.runs.history import History, short_names
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#707070"
 RUN_COLORS = (BLUE, RED, GREEN, "#CC79A7", ORANGE, "#56B4E9", "#000000")
 SOLID, AVERAGED = "-", "--"
+# One color and one style of line for each run, so that print in black tells them apart too.
+RUN_STYLES = (SOLID, "--", "-.", ":")
 
 
 @dataclass(frozen=True)
@@ -19,23 +21,27 @@ class Curve:
     label: str
     color: str = BLUE
     style: str = SOLID
+    is_pale: bool = False
 
 
 @dataclass(frozen=True)
 class Axis:
     """Curves that share a vertical axis, and what their values are multiplied by.
 
-    The first curve's color is that of the axis where there are two of them.
+    The first curve's color is that of the axis where there are two of them. What is looked at
+    seldom is low.
     """
 
     title: str
     curves: Sequence[Curve]
     factor: float = 1.0
     from_zero: bool = False
+    is_low: bool = False
 
 
 def run_panels(history: History) -> list[list[Axis]]:
-    """Of one run, each with a left axis and maybe a right one."""
+    """Of one run, each with a left axis and maybe a right one; the last one is a low strip."""
+    attack = _attack([history])
     weight = history.settings.get("lsp_weight")
     measured = weight is not None and not weight
     return [
@@ -53,16 +59,21 @@ def run_panels(history: History) -> list[list[Axis]]:
                     Curve("accuracy", "training images, as trained on", GRAY),
                     Curve("val_accuracy", "validation, clean", BLUE),
                     Curve("val_ema_accuracy", "clean, averaged weights", BLUE, AVERAGED),
-                    Curve("val_robust_accuracy", f"validation, {_attack([history])}", RED),
-                    Curve("val_ema_robust_accuracy", "PGD, averaged weights", RED, AVERAGED),
+                    Curve("val_robust_accuracy", f"validation, {attack}", RED),
+                    Curve("val_ema_robust_accuracy", f"{attack}, averaged weights", RED, AVERAGED),
                 ],
                 factor=100.0,
                 from_zero=True,
             )
         ],
         [
-            Axis("learning rate", [Curve("learning_rate", "learning rate", GREEN)]),
-            Axis("images / s", [Curve("images_per_second", "images / s", GRAY)], from_zero=True),
+            Axis("learning rate", [Curve("learning_rate", "learning rate", GREEN)], is_low=True),
+            Axis(
+                "images / s",
+                [Curve("images_per_second", "images / s", GRAY)],
+                from_zero=True,
+                is_low=True,
+            ),
         ],
     ]
 
@@ -90,21 +101,25 @@ def compared_axes(histories: Sequence[History]) -> list[Axis]:
             factor=100.0,
             from_zero=True,
         ),
-        Axis("learning rate", [Curve("learning_rate", "learning rate")]),
-        Axis("images / s", [Curve("images_per_second", "images / s")], from_zero=True),
+        Axis("learning rate", [Curve("learning_rate", "learning rate")], is_low=True),
+        Axis("images / s", [Curve("images_per_second", "images / s")], from_zero=True, is_low=True),
     ]
 
 
 def run_labels(histories: Sequence[History]) -> list[str]:
-    """The runs' names, with the radius of their validation where it is not the same in all."""
-    names = short_names(histories)
-    radii = [history.settings.get("validation_epsilon") for history in histories]
-    if len(set(radii)) == 1:
-        return names
+    """The runs' names with the radius of their validation and the images that they were given."""
     return [
-        name if radius is None else f"{name} (PGD at {radius})"
-        for name, radius in zip(names, radii, strict=True)
+        f"{name}{_validated(history)}"
+        for name, history in zip(short_names(histories), histories, strict=True)
     ]
+
+
+def _validated(history: History) -> str:
+    radius = history.settings.get("validation_epsilon")
+    images = history.num_images.get("validation")
+    held_out = f"{images:,} validation images" if images else ""
+    known = ", ".join(filter(None, [held_out, f"PGD at {radius}" if radius else ""]))
+    return f" ({known})" if known else ""
 
 
 def present(axes: Sequence[Axis], histories: Sequence[History]) -> list[Axis]:

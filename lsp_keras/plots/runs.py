@@ -10,7 +10,7 @@ from lsp_keras.plots.run_curves import (
     AVERAGED,
     GRAY,
     RUN_COLORS,
-    SOLID,
+    RUN_STYLES,
     Axis,
     compared_axes,
     present,
@@ -20,7 +20,8 @@ from lsp_keras.plots.run_curves import (
 from lsp_keras.runs.history import History, short_names
 from lsp_keras.validation import InputError
 
-_RUN_STYLES = (SOLID, ":", "-.")
+_LOW, _HIGH = 0.4, 1.0
+_PANEL = 2.7
 # With more epochs than these the line alone shows where they are.
 _MOST_MARKERS = 40
 
@@ -40,8 +41,9 @@ def plot_run(path: Path, history: History) -> None:
     panels = [present(panel, [history]) for panel in run_panels(history)]
     panels = [panel for panel in panels if panel]
     _refuse_nothing(panels, [history])
-    figure = Figure(figsize=(7.5, 0.6 + 2.7 * len(panels)), layout="constrained")
-    places = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    heights = [_height(panel) for panel in panels]
+    figure = Figure(figsize=(7.5, 0.7 + _PANEL * sum(heights)), layout="constrained")
+    places = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for place, panel in zip(places, panels, strict=True):
         _draw_panel(place, panel, history)
     _count_epochs(places[-1])
@@ -64,10 +66,10 @@ def plot_runs(path: Path, histories: Sequence[History]) -> None:
     axes = present(compared_axes(histories), histories)
     _refuse_nothing(axes, histories)
     handles = _run_handles(histories)
-    num_rows = (len(axes) + 1) // 2
-    height = 2.6 * num_rows + 0.12 * len(handles)
+    heights = [_height(axes[start : start + 2]) for start in range(0, len(axes), 2)]
+    height = _PANEL * sum(heights) + 0.2 * len(handles)
     figure = Figure(figsize=(10.0, height), layout="constrained")
-    places = figure.subplots(num_rows, 2, squeeze=False).ravel()
+    places = figure.subplots(len(heights), 2, squeeze=False, height_ratios=heights).ravel()
     for place, axis in zip(places, axes, strict=False):
         for number, history in enumerate(histories):
             _draw_curves(place, _recolored(axis, number), history)
@@ -80,9 +82,21 @@ def plot_runs(path: Path, histories: Sequence[History]) -> None:
     save(figure, path)
 
 
+def _height(axes: Sequence[Axis]) -> float:
+    """Of a row of panels: what nobody looks at for long takes little of the page."""
+    return _LOW if all(axis.is_low for axis in axes) else _HIGH
+
+
 def _title(history: History) -> str:
     name = short_names([history])[0]
-    return f"{name}, best epoch {history.best_epoch} (dotted)" if history.best_epoch else name
+    counts = [
+        f"{history.num_images[split]:,} {split}"
+        for split in ("training", "validation")
+        if split in history.num_images
+    ]
+    images = f": {' and '.join(counts)} images" if counts else ""
+    best = f"; best epoch {history.best_epoch} (dotted)" if history.best_epoch else ""
+    return f"{name}{images}{best}"
 
 
 def _refuse_nothing(drawn: Sequence[Any], histories: Sequence[History]) -> None:
@@ -124,6 +138,7 @@ def _draw_curves(place: Any, axis: Axis, history: History) -> None:
                 color=curve.color,
                 linestyle=curve.style,
                 linewidth=1.6,
+                alpha=0.45 if curve.is_pale else 1.0,
                 marker="o" if len(history.epochs) <= _MOST_MARKERS else "",
                 markersize=3.0,
             )
@@ -138,10 +153,10 @@ def _scale(place: Any, axis: Axis, color: str = "black") -> None:
 
 
 def _recolored(axis: Axis, number: int) -> Axis:
-    """The axis in a run's color; once the colors are used up, in another style of line."""
+    """The axis in a run's color and style of line; averaged weights are paler."""
     color, style = _look(number)
     curves = [
-        replace(curve, color=color, style=style if curve.style == SOLID else curve.style)
+        replace(curve, color=color, style=style, is_pale=curve.style == AVERAGED)
         for curve in axis.curves
     ]
     return replace(axis, curves=curves)
@@ -149,7 +164,7 @@ def _recolored(axis: Axis, number: int) -> Axis:
 
 def _look(number: int) -> tuple[str, str]:
     turn, place = divmod(number, len(RUN_COLORS))
-    return RUN_COLORS[place], _RUN_STYLES[turn % len(_RUN_STYLES)]
+    return RUN_COLORS[place], RUN_STYLES[(place + turn) % len(RUN_STYLES)]
 
 
 def _run_handles(histories: Sequence[History]) -> list[Any]:
@@ -161,7 +176,7 @@ def _run_handles(histories: Sequence[History]) -> list[Any]:
         for number, name in enumerate(run_labels(histories))
     ]
     if any("val_ema_accuracy" in history.columns for history in histories):
-        handles.append(Line2D([], [], color=GRAY, linestyle=AVERAGED, label="averaged weights"))
+        handles.append(Line2D([], [], color=GRAY, alpha=0.45, label="paler: averaged weights"))
     return handles
 
 

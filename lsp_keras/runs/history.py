@@ -2,12 +2,13 @@
 
 import csv
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lsp_keras.epochs import rank
+from lsp_keras.storage import read_json
 from lsp_keras.validation import InputError
 
 
@@ -17,13 +18,20 @@ class History:
 
     Attributes:
         path: The run's folder.
+<<<<<<< HEAD
         columns: Columns by name, one value for each epoch; NaN where there is none.
         settings: Settings of the run, empty where there is no `config.toml`.
+=======
+        columns: By name, one value for each epoch; NaN where there is none.
+        settings: Of the run, empty where there is no `config.toml`.
+        num_images: Number of its images, `"training"` and `"validation"`, where they are known.
+>>>>>>> e58a81e (Draw runs and diagnoses with radii as pixels count them, counts and failed checks first)
     """
 
     path: Path
     columns: dict[str, list[float]]
     settings: dict[str, Any]
+    num_images: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def epochs(self) -> list[int]:
@@ -54,7 +62,7 @@ def load_history(run: Path) -> History:
         raise InputError(f"There is no run {run}. Give the folder that `lsp-keras fit` named.")
     config = run / "config.toml"
     settings = read_config(config) if config.exists() else {}
-    return History(run, _columns(run / "history.csv"), settings)
+    return History(run, _columns(run / "history.csv"), settings, _num_images(run))
 
 
 def short_names(histories: Sequence[History]) -> list[str]:
@@ -63,6 +71,15 @@ def short_names(histories: Sequence[History]) -> list[str]:
     if len(set(names)) < len(names):
         return [str(history.path) for history in histories]
     return names
+
+
+def _num_images(run: Path) -> dict[str, int]:
+    """What the run's record of its data says; nothing where there is none."""
+    try:
+        counts = read_json(run / "dataset.json")["num_images"]
+        return {"training": int(counts["train"]), "validation": int(counts["validation"])}
+    except (InputError, KeyError, TypeError, ValueError):
+        return {}
 
 
 def _columns(path: Path) -> dict[str, list[float]]:

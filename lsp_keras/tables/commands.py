@@ -24,7 +24,9 @@ def fit_command(config: FitConfig, recipe: str | None = None) -> str:
     changed = {
         name: value
         for name, value in after.items()
-        if value is not None and value != before.get(name) and name != "data_dir"
+        if value is not None
+        and (value != before.get(name) or (recipe is None and name in _SHOWN_FIRST))
+        and name != "data_dir"
     }
     names = [name for name in _SHOWN_FIRST if name in changed]
     names += [name for name in changed if name not in names]

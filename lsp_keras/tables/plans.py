@@ -4,6 +4,7 @@ A file names its rows, the settings that all of them share, and its columns as
 `recipes/evaluations` does; `lsp_keras/recipes/tables` holds examples.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,7 +91,8 @@ def plan_from(values: Mapping[str, Any], changes: Changes) -> Plan:
     dataset = changes.dataset or values["dataset"]
     tested = changes.sizes.tested(wanted)
     if scale is not None:
-        said = f" at scale {scale.name}: {scale.describe(rows[0].config, tested)}"
+        described = Counter(scale.describe(row.config, tested) for row in rows)
+        said = f" at scale {scale.name}: {described.most_common(1)[0][0]}"
     else:
         said = f": {'all' if tested is None else f'{tested:,}'} test images"
     title = str(values["title"])

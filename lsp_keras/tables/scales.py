@@ -54,9 +54,10 @@ class Scale:
         width = config.model.get("width")
         steps = config.attack["num_steps"] if _takes_steps(config) else None
         attacked = f", attacks of {steps} steps" if steps else ""
+        model = config.model.name if width is None else f"{config.model.name} of width {width}"
         return (
-            f"{trained} training images, {config.epochs} epochs, {config.model.name} of width "
-            f"{width}{attacked}, {tested} test images: not the published setting"
+            f"{trained} training images, {config.epochs} epochs, {model}{attacked}, {tested} test "
+            "images: not the published setting"
         )
 
 

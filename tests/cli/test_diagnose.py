@@ -80,7 +80,7 @@ def done(runs):
         patch.setattr(_trials, "_CONSTANTS", (1.0,))
         return diagnose(
             *(runs.lsp, "--against", runs.plain, "--transfer-from", runs.plain, "--profile"),
-            *("--num-examples", 20, "--epsilon", "2/255"),
+            *("--num-examples", 20, "--epsilon", "2/255", "--details"),
         )
 
 
@@ -97,7 +97,8 @@ def test_the_verdict_comes_first_then_both_side_by_side(done) -> None:
     assert "digits-standard: No sign of gradient masking in 14 checks." in done.stdout
     header = next(line for line in done.stdout.splitlines() if line.endswith("digits-standard "))
     assert "digits-lsp" in header
-    for row in ("PGD with 100 x LSP term", "autoattack_far_below", "test, clean: margin"):
+    rows = ("PGD, radius: 2/255", "PGD with 100 x LSP term", "autoattack_far_below")
+    for row in (*rows, "test, clean: margin"):
         assert row in done.stdout
 
 

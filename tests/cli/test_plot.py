@@ -1,5 +1,6 @@
 """`lsp-keras plot`: what the pictures hold."""
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -81,6 +82,8 @@ def test_one_run_is_drawn_with_the_values_of_its_history(
     plot: Callable[..., int], make_run: Callable[..., Path], figures: list[Any], capsys
 ) -> None:
     run = make_run("svhn-at+lsp")
+    counts = {"num_images": {"train": 1024, "validation": 14, "test": 10}}
+    (run / "dataset.json").write_text(json.dumps(counts))
     assert plot(run) == 0
     picture = Path(capsys.readouterr().out.strip())
     assert picture == run / "history.png"
@@ -100,7 +103,12 @@ def test_one_run_is_drawn_with_the_values_of_its_history(
         *("cross-entropy (nats)", "LSP loss", "accuracy (%)", "learning rate", "images / s")
     ]
     assert rate.get_xlabel() == "epoch"
-    assert figures[0].get_suptitle() == "svhn-at+lsp, best epoch 2 (dotted)"
+    assert figures[0].get_suptitle() == (
+        "svhn-at+lsp: 1,024 training and 14 validation images; best epoch 2 (dotted)"
+    )
+    # Learning rate and speed take a strip: less than a fifth of the page.
+    heights = [axes.get_position().height for axes in (losses, accuracies, rate)]
+    assert heights[2] < 0.5 * min(heights[:2])
     assert [line.get_xdata()[0] for line in losses.get_lines()[1:]] == [2]
 
 
