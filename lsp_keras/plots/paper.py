@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
-from lsp_keras.plots.figure import save
+from lsp_keras.plots.figure import save, set_from_zero
 from lsp_keras.plots.run_curves import BLUE, GRAY, ORANGE, RED
 from lsp_keras.runs.history import History
 
 # Farther out lie few points, which would press all others together.
 _WIDEST = 99.5
+_WIDEST_TITLE = 90
 
 
 def draw_losses(path: Path, histories: Mapping[str, History], title: str) -> None:
@@ -31,18 +33,18 @@ def draw_losses(path: Path, histories: Mapping[str, History], title: str) -> Non
         other = place.twinx()
         for side, column, label, color, style in (
             (place, "cross_entropy", "cross-entropy (left)", BLUE, "-"),
-            (other, "lsp", "LSP loss, not trained on (right)", ORANGE, "--"),
+            (other, "lsp", "LSP loss (right)", ORANGE, "--"),
         ):
             values = history.columns[column]
             side.plot(history.epochs, values, color=color, linestyle=style, marker="o", ms=3)
             side.set_ylabel(label, color=color)
             side.tick_params(axis="y", labelcolor=color)
-            side.set_ylim(bottom=0.0)
+            set_from_zero(side)
         place.set_title(name, fontsize=10, loc="left")
         place.grid(alpha=0.3)
         place.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     places[-1].set_xlabel("epoch")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(fill(f"{title}; the LSP loss is only measured", _WIDEST_TITLE), fontsize=10)
     save(figure, path)
 
 
@@ -78,5 +80,5 @@ def draw_distances(path: Path, found: Mapping[str, Any], title: str) -> None:
     panels[0].set_ylabel("distance in logits / mean of the image's neighbors", fontsize=9)
     panels[0].set_xlim(low, high)
     panels[0].set_ylim(0.0, max(top, 1.05))
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(fill(title, _WIDEST_TITLE), fontsize=10)
     save(figure, path)

@@ -1,7 +1,8 @@
 """What the pictures of training runs show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lsp_keras.runs.history import History, short_names
 
@@ -42,7 +43,7 @@ class Axis:
 def run_panels(history: History) -> list[list[Axis]]:
     """Of one run, each with a left axis and maybe a right one; the last one is a low strip."""
     attack = _attack([history])
-    weight = history.settings.get("lsp_weight")
+    weight = _lsp_weight(history.settings)
     measured = weight is not None and not weight
     return [
         [
@@ -130,6 +131,13 @@ def present(axes: Sequence[Axis], histories: Sequence[History]) -> list[Axis]:
         for axis in axes
     ]
     return [axis for axis in kept if axis.curves]
+
+
+def _lsp_weight(settings: Mapping[str, Any]) -> float | None:
+    """Weight of the LSP term, where the settings have one, in a section or beside all others."""
+    section = settings.get("regularizers", {}).get("lsp")
+    own = section.get("weight") if isinstance(section, Mapping) else None
+    return settings.get("lsp_weight", own)
 
 
 def _main_loss(histories: Sequence[History]) -> Axis:

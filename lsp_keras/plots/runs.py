@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
-from lsp_keras.plots.figure import save
+from lsp_keras.plots.figure import save, set_from_zero
 from lsp_keras.plots.run_curves import (
     AVERAGED,
     GRAY,
@@ -22,6 +24,7 @@ from lsp_keras.validation import InputError
 
 _LOW, _HIGH = 0.4, 1.0
 _PANEL = 2.7
+_WIDEST_TITLE = 90
 # With more epochs than these the line alone shows where they are.
 _MOST_MARKERS = 40
 
@@ -47,7 +50,7 @@ def plot_run(path: Path, history: History) -> None:
     for place, panel in zip(places, panels, strict=True):
         _draw_panel(place, panel, history)
     _count_epochs(places[-1])
-    figure.suptitle(_title(history))
+    figure.suptitle(fill(_title(history), _WIDEST_TITLE), fontsize=11)
     save(figure, path)
 
 
@@ -66,20 +69,32 @@ def plot_runs(path: Path, histories: Sequence[History]) -> None:
     axes = present(compared_axes(histories), histories)
     _refuse_nothing(axes, histories)
     handles = _run_handles(histories)
-    heights = [_height(axes[start : start + 2]) for start in range(0, len(axes), 2)]
+    rows = _in_rows(axes)
+    heights = [_height([axis for axis in row if axis is not None]) for row in rows]
     height = _PANEL * sum(heights) + 0.2 * len(handles)
     figure = Figure(figsize=(10.0, height), layout="constrained")
-    places = figure.subplots(len(heights), 2, squeeze=False, height_ratios=heights).ravel()
-    for place, axis in zip(places, axes, strict=False):
+    grid = figure.subplots(len(heights), 2, squeeze=False, height_ratios=heights)
+    for place, axis in zip(grid.ravel(), chain.from_iterable(rows), strict=True):
+        if axis is None:
+            place.set_visible(False)
+            continue
         for number, history in enumerate(histories):
             _draw_curves(place, _recolored(axis, number), history)
         _scale(place, axis)
         place.grid(alpha=0.3)
         _count_epochs(place)
-    for place in places[len(axes) :]:
-        place.set_visible(False)
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     save(figure, path)
+
+
+def _in_rows(axes: Sequence[Axis]) -> list[list[Axis | None]]:
+    """Two in a row, and the low ones in rows of their own."""
+    rows: list[list[Axis | None]] = []
+    for is_low in (False, True):
+        own: list[Axis | None] = [axis for axis in axes if axis.is_low == is_low]
+        padded = own + [None] * (len(own) % 2)
+        rows += [padded[start : start + 2] for start in range(0, len(padded), 2)]
+    return rows
 
 
 def _height(axes: Sequence[Axis]) -> float:
@@ -149,7 +164,7 @@ def _scale(place: Any, axis: Axis, color: str = "black") -> None:
     place.set_ylabel(axis.title, color=color)
     place.tick_params(axis="y", labelcolor=color)
     if axis.from_zero:
-        place.set_ylim(bottom=0.0)
+        set_from_zero(place)
 
 
 def _recolored(axis: Axis, number: int) -> Axis:

@@ -24,7 +24,7 @@ COLUMNS: dict[str, list[Any]] = {
     "val_robust_accuracy": [0.125, 0.25, 0.0],
     "images_per_second": [100.0, 200.0, 150.0],
 }
-SETTINGS = 'select_by = "robust"\nvalidation_epsilon = "8/255"\nlsp_weight = 0.0\n'
+SETTINGS = 'select_by = "robust"\nvalidation_epsilon = "8/255"\n[regularizers.lsp]\nweight = 0.0\n'
 
 
 @pytest.fixture
