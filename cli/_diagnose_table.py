@@ -32,7 +32,7 @@ def print_findings(findings: Sequence[Findings], *, details: bool = False) -> No
     """Prints each model's verdict with what to do, then which checks it failed and passed.
 
     Args:
-        findings: Of one model or of two.
+        findings: Findings of one model or of two.
         details: Whether all other numbers follow; else it is said where they are.
     """
     from rich.console import Console

@@ -20,8 +20,8 @@ def draw_losses(path: Path, histories: Mapping[str, History], title: str) -> Non
     """Cross-entropy and LSP loss over training, a panel for each network, as in Figure 3.
 
     Args:
-        path: Of the picture.
-        histories: By the network's name; each has the LSP loss, measured or trained on.
+        path: File of the picture.
+        histories: Histories by the network's name; each has the LSP loss, measured or trained on.
         title: Title of the whole.
     """
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def draw_distances(path: Path, found: Mapping[str, Any], title: str) -> None:
     """Neighbors' distances in features against those in logits, a panel for each network.
 
     Args:
-        path: Of the picture.
+        path: File of the picture.
         found: `lsp_keras.tables.figures.Distances` by the network's name.
         title: Title of the whole.
     """
@@ -66,8 +66,10 @@ def draw_distances(path: Path, found: Mapping[str, Any], title: str) -> None:
     for panel, (name, item) in zip(panels, found.items(), strict=True):
         panel.plot(item.features.ravel(), item.logits.ravel(), ".", color=BLUE, ms=3, alpha=0.4)
         panel.axline((1, 1), slope=1, color=GRAY, linestyle="--", linewidth=1, label="preserved")
-        middle = float(np.median(item.attacked))
-        panel.axhline(middle, color=RED, linewidth=1.2, label=f"attacked image: {middle:.2f}")
+        if len(item.attacked):
+            middle = float(np.median(item.attacked))
+            label = f"attacked image, median of {len(item.attacked):,}: {middle:.2f}"
+            panel.axhline(middle, color=RED, linewidth=1.2, label=label)
         count, neighbors = item.features.shape
         panel.set_title(
             f"{name}: {count:,} test images, {neighbors} neighbors each,\n"

@@ -18,14 +18,9 @@ class History:
 
     Attributes:
         path: The run's folder.
-<<<<<<< HEAD
         columns: Columns by name, one value for each epoch; NaN where there is none.
         settings: Settings of the run, empty where there is no `config.toml`.
-=======
-        columns: By name, one value for each epoch; NaN where there is none.
-        settings: Of the run, empty where there is no `config.toml`.
         num_images: Number of its images, `"training"` and `"validation"`, where they are known.
->>>>>>> e58a81e (Draw runs and diagnoses with radii as pixels count them, counts and failed checks first)
     """
 
     path: Path

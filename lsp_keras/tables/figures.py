@@ -31,8 +31,8 @@ class Distances:
         features: float `(n, m)`, to each neighbor in the encoder's features, in parts of the mean
             over the image's neighbors.
         logits: float `(n, m)`, likewise in the network's logits.
-        attacked: float `(n,)`, to the attacked image in the logits, in parts of the mean distance
-            to the neighbors there.
+        attacked: float `(k,)`, to the attacked image in the logits, in parts of the mean distance
+            to the neighbors there, of the images that the network is right on.
         source: How neighbors were found.
     """
 
@@ -104,18 +104,10 @@ def distances(
     neighbors = structure.neighbor_images
     flat = logits(as_floats(neighbors.reshape(-1, *neighbors.shape[2:])))
     apart = np.linalg.norm(flat.reshape(*neighbors.shape[:2], -1) - own[:, np.newaxis], axis=-1)
-    mean = apart.mean(axis=1, keepdims=True)
-    return Distances(
-        _in_parts(structure.neighbor_distances),
-        _in_parts(apart),
-        np.divide(
-            np.linalg.norm(moved - own, axis=1),
-            mean[:, 0],
-            out=np.zeros(len(own), np.float32),
-            where=mean[:, 0] > 0,
-        ),
-        source,
-    )
+    # Images that are misclassified already are not attacked.
+    right = (own.argmax(axis=1) == test.labels) & (apart.mean(axis=1) > 0)
+    attacked = np.linalg.norm(moved - own, axis=1)[right] / apart.mean(axis=1)[right]
+    return Distances(_in_parts(structure.neighbor_distances), _in_parts(apart), attacked, source)
 
 
 def _in_parts(values: Floats) -> Floats:
