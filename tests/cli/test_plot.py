@@ -177,7 +177,8 @@ def test_runs_of_the_same_name_are_told_apart_by_their_paths(
 ) -> None:
     runs = [make_run("a/digits"), make_run("b/digits")]
     assert plot(*runs, "--output", tmp_path / "both.png") == 0
-    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == list(map(str, runs))
+    names = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert names == [f"{run} (PGD at 8/255)" for run in runs]
 
 
 def test_more_runs_than_colors_differ_in_their_lines(
