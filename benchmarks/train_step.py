@@ -214,7 +214,7 @@ def ratio(rows: Costs, name: str) -> str:
     if base is None:
         return "-"
     found = list(_ratios(rows[name], base))
-    return f"{statistics.median(found):.2f} [{min(found):.2f}, {max(found):.2f}]"
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
 def _ratios(costs: list[Cost], base: list[Cost]) -> Iterator[float]:

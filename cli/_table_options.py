@@ -22,6 +22,8 @@ def table_options(command: Command) -> Command:
     def packed(*args: Any, **values: Any) -> Any:
         names = ("runs_dir", "found_only", "jobs", "output", "data_dir", "cache_dir")
         surroundings = {name: values.pop(name) for name in names}
+        # This process and those that train share a GPU, which none may take as a whole.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         # Before threads are chosen for attacks, which is not for training.
         surroundings["environment"] = dict(os.environ)
         return command(*args, surroundings=surroundings, **values)

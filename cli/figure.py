@@ -1,5 +1,6 @@
 """`lsp-keras figure`: the paper's figures, made again."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def command(
     output = output or Path("tables") / f"figure_{number}_{dataset.replace(':', '_')}_{scale}.png"
     if output.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--output must end in {', '.join(_SUFFIXES)}. Received: {output}.")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    environment = dict(os.environ)
     _threads.one_for_each_operator()
 
     from lsp_keras.tables.figures import distance_rows, loss_rows
@@ -81,6 +84,7 @@ def command(
         runs_dir,
         cache_dir,
         in_process=jobs == 0,
+        environment=environment,
         announce=lambda text: click.echo(text, err=True),
     )
     runs = {row.name: training.run_of(row.config) for row in rows}

@@ -37,6 +37,7 @@ def tabulate(plan: Plan, results: Results, *, commands: bool = False) -> Table:
     lines = [line for row in rows for line in _lines(plan, row, results)]
     notes = [BRACKETS, *plan.notes, *map(explain, plan.columns)]
     notes += [f"{row.name}: {row.note}" for row in rows if row.note]
+    notes += _machines(results)
     return Table(plan.title, columns, lines, [*notes, *_missing(plan, results)])
 
 
@@ -193,6 +194,17 @@ def _duration(seconds: Sequence[float]) -> str:
         return "-"
     mean = statistics.fmean(seconds)
     return f"{mean:.0f} s" if mean < 120 else f"{mean / 60:.0f} min"
+
+
+def _machines(results: Results) -> list[str]:
+    """What the attacks ran on; the times are of that, whatever else it did."""
+    outcomes = [o for row in results.values() for m in row.values() for o in m.outcomes.values()]
+    found = dict.fromkeys(
+        f"{', '.join(o.hardware['gpus']) or o.hardware['cpu']}, {o.hardware['cores']} cores"
+        for o in outcomes
+        if o.hardware
+    )
+    return [f"Attacked on {'; '.join(found)}."] if found else []
 
 
 def _missing(plan: Plan, results: Results) -> Iterator[str]:
