@@ -8,7 +8,8 @@ from pathlib import Path
 from lsp_keras.classifiers import load_classifier
 from lsp_keras.errors import TrainingError
 from lsp_keras.tables.found_runs import history_of
-from lsp_keras.tables.records import Evaluation, Outcome
+from lsp_keras.tables.outcomes import Outcome
+from lsp_keras.tables.records import Evaluation
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.tables.training import Training
 from lsp_keras.validation import InputError

@@ -4,16 +4,13 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lsp_keras import registry
-from lsp_keras.runs.protocol import Column
 from lsp_keras.tables.commands import fit_command
 from lsp_keras.tables.intervals import BRACKETS, Estimate, Verdicts, accuracy, difference
 from lsp_keras.tables.measure import Measured, Results
-from lsp_keras.tables.rows import CLEAN, Plan, Row, seeds_of
+from lsp_keras.tables.notes import explain, header, machines, missing
+from lsp_keras.tables.rows import CLEAN, Plan, Row
 from lsp_keras.tables.table import Cell, Gap, Line, Published, Table, Value
-from lsp_keras.types import NORM_TEXTS
 
-_UNBOUNDED = 100.0
 _GAIN, _COMMAND, _SIGNS, _TIME, _SEEDS = "gain", "command", "signs", "training", "seeds"
 FULL_SCALE = "paper"
 BySeed = Mapping[int, Verdicts]
@@ -37,8 +34,8 @@ def tabulate(plan: Plan, results: Results, *, commands: bool = False) -> Table:
     lines = [line for row in rows for line in _lines(plan, row, results)]
     notes = [BRACKETS, *plan.notes, *map(explain, plan.columns)]
     notes += [f"{row.name}: {row.note}" for row in rows if row.note]
-    notes += _machines(results)
-    return Table(plan.title, columns, lines, [*notes, *_missing(plan, results)])
+    notes += machines(results)
+    return Table(plan.title, columns, lines, [*notes, *missing(plan, results)])
 
 
 def ordered(plan: Plan, results: Results) -> list[Row]:
@@ -53,24 +50,6 @@ def ordered(plan: Plan, results: Results) -> list[Row]:
         return False, bool(signs(results[row.name])), -accuracy(list(own.values())).value
 
     return sorted(plan.rows, key=place)
-
-
-def header(column: Column) -> str:
-    """Name of a column with its attack, where that is another name, and its ball."""
-    attack = "" if column.attack == column.name else f" = {column.attack}"
-    if column.threat.epsilon > _UNBOUNDED:
-        return f"{column.name}{attack}"
-    norm = "" if column.threat.norm == "linf" else f"{NORM_TEXTS[column.threat.norm]} "
-    return f"{column.name}{attack} {norm}{column.threat.epsilon_text}"
-
-
-def explain(column: Column) -> str:
-    """What a column's attack is, with all settings that are not its defaults."""
-    settings = ", ".join(f"{name} {value}" for name, value in column.options.items())
-    ball = "no bound" if column.threat.epsilon > _UNBOUNDED else str(column.threat)
-    summary = registry.summary("attack", column.attack).rstrip(".")
-    given = f"; {settings}" if settings else ""
-    return f"{column.name} is {column.attack}: {summary}; {ball}{given}."
 
 
 def verdicts(seeds: Mapping[int, Measured], column: str) -> dict[int, Verdicts]:
@@ -194,27 +173,3 @@ def _duration(seconds: Sequence[float]) -> str:
         return "-"
     mean = statistics.fmean(seconds)
     return f"{mean:.0f} s" if mean < 120 else f"{mean / 60:.0f} min"
-
-
-def _machines(results: Results) -> list[str]:
-    """What the attacks ran on; the times are of that, whatever else it did."""
-    outcomes = [o for row in results.values() for m in row.values() for o in m.outcomes.values()]
-    found = dict.fromkeys(
-        f"{', '.join(o.hardware['gpus']) or o.hardware['cpu']}, {o.hardware['cores']} cores"
-        for o in outcomes
-        if o.hardware
-    )
-    return [f"Attacked on {'; '.join(found)}."] if found else []
-
-
-def _missing(plan: Plan, results: Results) -> Iterator[str]:
-    """What the table does not hold, and why."""
-    for row in plan.rows:
-        for seed in seeds_of(row, plan.seeds):
-            item = results[row.name].get(seed, Measured())
-            left = [column.name for column in plan.columns if column.name not in item.outcomes]
-            if item.failure:
-                yield f"{row.name}, seed {seed}, failed: {item.failure}"
-            elif left:
-                what = "not trained" if item.run is None else f"not attacked by {', '.join(left)}"
-                yield f"{row.name}, seed {seed}: {what}."

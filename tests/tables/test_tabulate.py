@@ -10,9 +10,10 @@ from lsp_keras.runs import FitConfig
 from lsp_keras.runs.protocol import find_protocol
 from lsp_keras.tables.intervals import BRACKETS, Verdicts
 from lsp_keras.tables.measure import Measured
-from lsp_keras.tables.records import Outcome
+from lsp_keras.tables.notes import header
+from lsp_keras.tables.outcomes import Outcome
 from lsp_keras.tables.rows import Plan, Row
-from lsp_keras.tables.tabulate import header, tabulate
+from lsp_keras.tables.tabulate import tabulate
 
 CONFIG = FitConfig.of(lsp=False, width=8)
 PGD = next(column for column in find_protocol("lsp_standard") if column.name == "pgd")
