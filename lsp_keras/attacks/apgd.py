@@ -18,7 +18,7 @@ from lsp_keras.ops.loops import in_turn
 from lsp_keras.ops.norms import expand
 from lsp_keras.ops.projections import project
 from lsp_keras.types import Floats, Norm
-from lsp_keras.validation import InputError, check_choice, check_positive
+from lsp_keras.validation import InputError, check_positive
 
 __all__ = ["APGD"]
 
@@ -94,7 +94,7 @@ class APGD(StagedAttack):
         super().__init__(epsilon=epsilon, norm=norm)
         self.num_steps = check_count("num_steps", num_steps)
         self.num_restarts = check_count("num_restarts", num_restarts)
-        self.objective = check_choice("objective", objective, _OBJECTIVES)
+        self.objective = objectives.check_objective(objective, _OBJECTIVES)
         self.num_targets = check_count("num_targets", num_targets)
         check_positive("rho", rho)
         self.rho = rho

@@ -2,7 +2,7 @@
 
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.choices import ObjectiveName
-from lsp_keras.ops.objectives import Objective
+from lsp_keras.ops import objectives
 from lsp_keras.types import Norm
 
 __all__ = ["BIM"]
@@ -31,8 +31,10 @@ class BIM(PGD):
         norm: Norm = "linf",
         step_size: float | str | None = None,
         num_steps: int = 10,
-        objective: ObjectiveName | Objective = "cross_entropy",
+        objective: ObjectiveName | objectives.Objective = "cross_entropy",
     ) -> None:
+        # It begins at the clean image, where every comparison with it is flat.
+        objectives.get(objective)
         super().__init__(
             epsilon=epsilon,
             norm=norm,

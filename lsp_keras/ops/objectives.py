@@ -13,11 +13,11 @@ never vanish; "softmax_cross_entropy" and "softmax_kl" are the losses themselves
 with other tools.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import tensorflow as tf
 
-from lsp_keras.validation import InputError, check_choice
+from lsp_keras.validation import InputError, check_choice, listing
 
 Objective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Comparison = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -249,11 +249,26 @@ def get(objective: str | Objective) -> Objective:
     """An objective by name; a function is returned unchanged.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: There is none of that name, or it is a comparison's.
     """
     if not isinstance(objective, str):
         return objective
-    return OBJECTIVES[check_choice("objective", objective, OBJECTIVES)]
+    return OBJECTIVES[check_objective(objective, OBJECTIVES)]
+
+
+def check_objective(objective: str, choices: Collection[str]) -> str:
+    """The name, if it is one of the choices of an attack that compares nothing.
+
+    Raises:
+        InputError: It is not; of a comparison the message says whose it is.
+    """
+    if objective in COMPARISONS:
+        raise InputError(
+            f"`objective` {objective!r} is a divergence from the clean image's answer, which only "
+            "PGD climbs. Attack by PGD (--attack pgd), or give this attack an objective "
+            f"(--objective): {listing(choices)}."
+        )
+    return check_choice("objective", objective, choices)
 
 
 def is_comparison(objective: str | Objective) -> bool:

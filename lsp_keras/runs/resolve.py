@@ -1,12 +1,13 @@
 """The settings of a run with every default written out that depends on another setting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from lsp_keras import registry
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.units import Unit, settings_of
+from lsp_keras.validation import InputError, listing
 
 PAPER_STANDARD_EPSILON = "2/255"
 # What other units take from the attack in training where they have it too.
@@ -72,9 +73,9 @@ def helped(config: FitConfig) -> bool:
 def _attack(config: FitConfig) -> Unit:
     """The attack as the method was published with it, within the run's own budget."""
     method = config.method.name
-    attack = config.attack.with_defaults(
-        **registry.attribute("method", method, "attack_options") or {}
-    )
+    published = registry.attribute("method", method, "attack_options") or {}
+    _check_published(config, published)
+    attack = config.attack.with_defaults(**published)
     if attack.get("step_size", "") is None:
         attack = attack.with_defaults(step_size=_quarter(str(attack["epsilon"])))
     if "attack" in registry.arguments("method", method):
@@ -82,6 +83,25 @@ def _attack(config: FitConfig) -> Unit:
     # What the method has of the same name is its own, and follows only what was asked for.
     own = [name for name in BUDGET[1:] if name in settings_of("method", method)]
     return _less(attack, config.attack, lambda name: name in own)
+
+
+def _check_published(config: FitConfig, published: Mapping[str, Any]) -> None:
+    """Raises `InputError` where the attack has no such choice as the method was published with."""
+    attack = config.attack
+    for name, argument in settings_of("attack", attack.name).items():
+        value = attack.given.get(name, published.get(name))
+        if name in published and argument.choices and value not in argument.choices:
+            having = [
+                other
+                for other in registry.names("attack")
+                if value in getattr(settings_of("attack", other).get(name), "choices", ())
+            ]
+            raise InputError(
+                f"The method {config.method.name} was published with an attack whose {name} is "
+                f"{value!r}, which is {' and '.join(having)}'s alone. Choose --attack {having[0]}, "
+                f"or say what {attack.name} is to take, {listing(argument.choices)}: --{name} "
+                f"{argument.choices[0]}."
+            )
 
 
 def _method(config: FitConfig, attack: Unit) -> Unit:

@@ -250,6 +250,17 @@ def test_objectives_are_listed_for_all_attacks_that_have_them() -> None:
     assert all(default_objective(name) in OBJECTIVES[name] for name in having)
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("comparison", ["kl", "softmax_kl"])
+def test_a_divergence_is_climbed_by_pgd_alone_and_the_others_say_so(name, comparison) -> None:
+    options = {"epsilon": 0.1, "objective": comparison}
+    if name == "pgd":
+        assert kind_of(name)(**options, start="gaussian").objective == comparison
+    else:
+        with pytest.raises(InputError, match=r"which only PGD climbs.*'cross_entropy', "):
+            kind_of(name)(**options)
+
+
 def kind_of(name: str) -> type[Attack]:
     return registry.get("attack", name)
 

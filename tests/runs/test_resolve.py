@@ -53,6 +53,20 @@ def test_the_attack_is_that_of_the_method_unless_another_is_asked_for() -> None:
     assert in_force(resolve(trades).changed(method="at")).attack["objective"] == "cross_entropy"
 
 
+@pytest.mark.parametrize("method", ["trades", "hat"])
+@pytest.mark.parametrize("attack", ["mim", "bim", "fgsm", "apgd"])
+def test_an_attack_that_cannot_be_the_published_one_says_whose_its_objective_is(
+    method, attack
+) -> None:
+    config = FitConfig.of(method=method, attack=attack)
+    with pytest.raises(InputError, match=r"'kl', which is pgd's alone\. Choose --attack pgd"):
+        in_force(config)
+    asked = in_force(config.changed(objective="margin"))
+    assert (asked.attack.name, asked.attack["objective"]) == (attack, "margin")
+    # One without objectives has nothing to refuse.
+    assert in_force(FitConfig.of(method=method, attack="noise")).attack.get("objective") is None
+
+
 def test_a_method_with_a_step_of_its_own_follows_what_is_asked_for() -> None:
     config = FitConfig.of(method="fast_at", epsilon="4/255")
     assert in_force(config).method["epsilon"] == "4/255"
