@@ -123,6 +123,28 @@ def listing(choices: Collection[str]) -> str:
     return f"one of {quoted}" if len(choices) > 1 else quoted
 
 
+def check_integers(name: str, values: "npt.ArrayLike", length: int) -> "npt.NDArray[Any]":
+    """The values as int64 `(length,)`, whatever the width of the integers.
+
+    A column `(length, 1)` is taken too: Keras's own datasets have their labels so.
+
+    Raises:
+        InputError: They are no integers, or not one for each image.
+    """
+    import numpy as np
+
+    numbers = np.asarray(values)
+    if numbers.shape == (length, 1):
+        numbers = numbers[:, 0]
+    if numbers.shape != (length,) or not np.issubdtype(numbers.dtype, np.integer):
+        hint = " Take `argmax(axis=1)` of one-hot rows." if numbers.ndim == 2 else ""
+        raise InputError(
+            f"`{name}` must be integers of shape ({length},), one for each image. "
+            f"Received: shape={numbers.shape}, dtype={numbers.dtype}.{hint}"
+        )
+    return numbers.astype(np.int64, copy=False)
+
+
 def clip_rounding(pixels: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
     """Pixels with what rounding has put just outside of [0, 1] put back; others as they are.
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lsp_keras.types import Examples, Floats, Integers
-from lsp_keras.validation import InputError, check_shape, clip_rounding
+from lsp_keras.validation import InputError, check_integers, check_shape, clip_rounding
 
 
 class NonFiniteError(ArithmeticError):
@@ -23,8 +23,8 @@ def check_batch(
     keys = np.arange(len(pixels)) if indices is None else indices
     return Examples(
         pixels,
-        _integers("labels", labels, len(pixels)),
-        _integers("indices", keys, len(pixels)),
+        check_integers("labels", labels, len(pixels)),
+        check_integers("indices", keys, len(pixels)),
     )
 
 
@@ -71,16 +71,3 @@ def check_finite(values: Floats, what: str) -> None:
             f"The {what} are not finite for {int(broken.sum())} of {len(values)} images. "
             "Such a model or attack has failed; its robustness cannot be measured."
         )
-
-
-def _integers(name: str, values: npt.ArrayLike, length: int) -> Integers:
-    numbers = np.asarray(values)
-    if not np.issubdtype(numbers.dtype, np.integer):
-        raise InputError(f"`{name}` must be integers. Received: dtype={numbers.dtype}.")
-    if numbers.shape != (length,):
-        hint = " Take `argmax(axis=1)` of one-hot labels." if numbers.ndim == 2 else ""
-        raise InputError(
-            f"`{name}` must have shape ({length},), one for each image. "
-            f"Received: shape={numbers.shape}.{hint}"
-        )
-    return numbers.astype(np.int64, copy=False)

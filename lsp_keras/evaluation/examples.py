@@ -8,7 +8,7 @@ import numpy.typing as npt
 from lsp_keras.classifiers import Classifier, probe, read, sample_rows
 from lsp_keras.inference.logits import LogitsFn
 from lsp_keras.types import Examples, as_floats
-from lsp_keras.validation import InputError, check_shape
+from lsp_keras.validation import InputError, check_integers, check_shape
 
 
 def check_examples(
@@ -19,18 +19,13 @@ def check_examples(
     Raises:
         InputError: There are none, or lengths or types do not fit.
     """
-    pixels, targets = np.asarray(images), np.asarray(labels)
+    pixels = np.asarray(images)
     check_shape("images", pixels.shape, 4, "(batch, height, width, channels)")
     if len(pixels) == 0:
         raise InputError("`images` must hold at least one image. Received: none.")
-    if targets.shape != (len(pixels),) or not np.issubdtype(targets.dtype, np.integer):
-        raise InputError(
-            f"`labels` must be integers of shape ({len(pixels)},), one for each image. "
-            f"Received: shape={targets.shape}, dtype={targets.dtype}."
-        )
+    targets = check_integers("labels", labels, len(pixels))
     keys = np.arange(len(pixels)) if indices is None else np.asarray(indices)
-    # One type for all that follows: Keras's own datasets have labels of uint8.
-    return Examples(pixels, targets.astype(np.int64), keys)
+    return Examples(pixels, targets, keys)
 
 
 def adapted(

@@ -160,7 +160,7 @@ def test_gradients_that_are_not_finite_stop_the_attack(linear) -> None:
         (lambda x, y: (x[:0], y[:0]), "at least one image"),
         (lambda x, y: (x, y + 5), r"`labels` must be in \[0, 4\], the model has 5 classes"),
         (lambda x, y: (x, y - 5), r"`labels` must be in \[0, 4\]"),
-        (lambda x, y: (x, y[:3]), r"`labels` must have shape \(12,\)"),
+        (lambda x, y: (x, y[:3]), r"`labels` must be integers of shape \(12,\), one for each"),
         (lambda x, y: (x, np.eye(5, dtype=int)[y]), "argmax"),
         (lambda x, y: (x, y.astype(float)), "`labels` must be integers"),
     ],
