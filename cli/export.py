@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--to",
     "base_path",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder of the served model; each export adds a version folder to it.",
 )
 @click.option("--version", type=int, help="Version number.  [default: the next one]")
@@ -80,6 +80,11 @@ def command(
     source = locate(source)
     if not source.exists():
         raise InputError(f"There is no run or model at {source}.")
+    if base_path.is_file():
+        raise InputError(
+            f"--to {base_path} is a file. Give the folder of the served model, such as "
+            f"models/{base_path.stem}; each export adds a version to it."
+        )
     names = None
     if class_names is not None or dataset is None:
         names = _class_names(source if source.is_dir() else source.parent, class_names)

@@ -11,6 +11,7 @@ import click
 
 from lsp_keras.serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 from lsp_keras.validation import InputError
+from lsp_keras.zoo import PREFIX
 
 BINARY = "tensorflow_model_server"
 
@@ -61,7 +62,7 @@ def command(ctx: click.Context, /, model: Path | None, embedded: bool, **flags: 
         flags["model_base_path"] = model
     if flags["model_base_path"] and not flags["model_config_file"]:
         base_path = flags["model_base_path"].resolve()
-        _check_folder(base_path)
+        _check_folder(flags["model_base_path"], base_path)
         flags |= {"model_base_path": base_path, "model_name": flags["model_name"] or base_path.name}
     binary, reason = _choose_binary(ctx, embedded)
     if binary:
@@ -71,9 +72,20 @@ def command(ctx: click.Context, /, model: Path | None, embedded: bool, **flags: 
     _serve_embedded(flags)
 
 
-def _check_folder(base_path: Path) -> None:
+def _check_folder(given: Path, base_path: Path) -> None:
     from lsp_keras.serving.models.versions import find_versions
 
+    if _is_keras_model(given):
+        to = f"models/{given.stem.removeprefix(PREFIX)}"
+        raise InputError(
+            f"{given} is a Keras model, and a server loads SavedModels. Write one and serve its "
+            f"folder: lsp-keras export {given} --to {to}, then lsp-keras serve {to}."
+        )
+    if base_path.is_file():
+        raise InputError(
+            f"{base_path} is a file. Give the folder of a model that `lsp-keras export` wrote, "
+            "which holds one folder for each version."
+        )
     if not base_path.is_dir():
         raise InputError(f"There is no folder {base_path}. Make one with `lsp-keras export`.")
     if (base_path / "saved_model.pb").is_file():
@@ -85,6 +97,13 @@ def _check_folder(base_path: Path) -> None:
             f"{base_path} has no version folder such as {base_path}/1. "
             "Make one with `lsp-keras export`."
         )
+
+
+def _is_keras_model(path: Path) -> bool:
+    """Whether it is a file of Keras, a run's folder or a model of the zoo."""
+    if str(path).startswith(PREFIX) or (path / "model.keras").is_file():
+        return True
+    return path.is_file() and path.suffix in (".keras", ".h5", ".hdf5")
 
 
 def _choose_binary(ctx: click.Context, embedded: bool) -> tuple[str | None, str]:

@@ -196,7 +196,8 @@ def _probed(classifier: Classifier, trial: Images, class_names: Sequence[str]) -
     """
     if not isinstance(classifier.source, keras.Model):
         raise InputError(
-            "Only Keras models are exported; a SavedModel can be served as it is. "
+            "Only Keras models are exported; a SavedModel can be served as it is: "
+            "lsp-keras serve FOLDER, with the model in FOLDER/1. "
             f"Received: {type(classifier.source).__name__}."
         )
     found = probe(classifier, as_floats(trial))

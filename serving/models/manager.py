@@ -209,8 +209,9 @@ def _find_versions(config: ModelConfig) -> dict[int, Path]:
     try:
         return find_versions(config.base_path)
     except OSError as error:
+        hint = ": it is a file, not the folder of a SavedModel" * config.base_path.is_file()
         raise InvalidArgumentError(
-            f"Could not find base path {config.base_path} for servable {config.name}"
+            f"Could not find base path {config.base_path} for servable {config.name}{hint}"
         ) from error
 
 

@@ -56,3 +56,9 @@ def test_wrong_input_is_one_line_and_exit_code_2(run_cli, run_folder, tmp_path) 
     nameless = run_cli("export", lone, "--to", "models/toy")
     assert nameless.returncode == 2
     assert "--class-names cat,dog" in nameless.stderr
+    for to in (lone, "lone.keras"):
+        onto_a_file = run_cli("export", run_folder, "--to", to)
+        assert onto_a_file.returncode == 2
+        assert "is a file. Give the folder of the served model, such as models/lone;" in (
+            onto_a_file.stderr
+        )

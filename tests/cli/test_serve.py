@@ -131,6 +131,27 @@ def test_a_folder_without_versions_is_refused(run_cli, model_folder, tmp_path) -
         assert message in result.stderr
 
 
+def test_a_model_of_keras_is_no_folder_to_serve_and_what_to_do_is_said(run_cli, tmp_path) -> None:
+    (tmp_path / "runs/pets").mkdir(parents=True)
+    for name in ("net.keras", "net.h5", "notes.txt", "runs/pets/model.keras"):
+        (tmp_path / name).touch()
+    for given, to in [
+        ("net.keras", "models/net"),
+        ("net.h5", "models/net"),
+        ("runs/pets", "models/pets"),
+        ("zoo:cifar10_robust", "models/cifar10_robust"),
+    ]:
+        for arguments in ([given], [f"--model_base_path={given}", "--embedded"]):
+            result = run_cli("serve", *arguments)
+            assert result.returncode == 2
+            assert result.stderr == (
+                f"Error: {given} is a Keras model, and a server loads SavedModels. Write one and "
+                f"serve its folder: lsp-keras export {given} --to {to}, then lsp-keras serve "
+                f"{to}.\n"
+            )
+    assert "notes.txt is a file. Give the folder" in run_cli("serve", "notes.txt").stderr
+
+
 def test_full_collections_do_not_look_through_what_is_imported(monkeypatch, model_folder) -> None:
     frozen = []
 
