@@ -14,7 +14,13 @@ from lsp_keras.runs.resolve import helped, in_force
 from lsp_keras.runs.start import build_foreign, check_start, file_shape, take_weights
 from lsp_keras.runs.units import Unit, is_foreign
 from lsp_keras.training import CoupledSGD, OneCycleMomentum, schedule
-from lsp_keras.training.fine_tuning import FineTuningSGD, freeze_batch_norm, head_of
+from lsp_keras.training.fine_tuning import (
+    FineTuningSGD,
+    batch_norm_layers,
+    convert_batch_norm,
+    freeze_batch_norm,
+    head_of,
+)
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError
 
@@ -79,10 +85,29 @@ def start_classifier(
         classifier = build_classifier(config, info)
     if config.start_from is not None:
         take_weights(classifier, config.start_from, announce)
-    if config.batch_norm == "frozen":
-        announce(f"{freeze_batch_norm(classifier)} BatchNorm layers stay as they are.")
-    if (foreign or config.start_from is not None) and config.pixel_range is None:
+    started = foreign or config.start_from is not None
+    classifier = _with_batch_norm(config.batch_norm, classifier, announce if started else None)
+    if started and config.pixel_range is None:
         check_start(classifier, dataset, announce)
+    return classifier
+
+
+def _with_batch_norm(
+    choice: str, classifier: keras.Model, announce: Callable[[str], None] | None
+) -> keras.Model:
+    """The classifier with its BatchNorm trained, frozen or converted, and said."""
+    count = len(batch_norm_layers(classifier))
+    if choice == "frozen":
+        freeze_batch_norm(classifier)
+    elif choice == "converted":
+        classifier = convert_batch_norm(classifier)
+    if count and announce is not None:
+        what = {
+            "train": "follow the training images",
+            "frozen": "stay as they are",
+            "converted": "became scales and shifts that learn on",
+        }
+        announce(f"{count} BatchNorm layers {what[choice]} (--batch-norm {choice}).")
     return classifier
 
 

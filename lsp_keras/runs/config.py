@@ -138,9 +138,10 @@ class FitConfig:
     backbone_rate: float = setting(
         1.0, "Learning rate of all layers but the last, as a part of the last one's.", zero_or_more
     )
-    batch_norm: Literal["train", "frozen"] = setting(
+    batch_norm: Literal["train", "frozen", "converted"] = setting(
         "train",
-        "train: BatchNorm follows the training images; frozen: it stays as it was.",
+        "train: BatchNorm follows the training images; frozen: it stays as it was; converted: it "
+        "becomes the scale and shift that it is, which learn on without statistics of a batch.",
     )
     epochs: int = setting(30, "Passes over the training images.", check_positive)
     batch_size: int = setting(128, "Images in a training step.", check_positive)
