@@ -87,8 +87,9 @@ def start_classifier(
         take_weights(classifier, config.start_from, announce)
     started = foreign or config.start_from is not None
     classifier = _with_batch_norm(config.batch_norm, classifier, announce if started else None)
-    if started and config.pixel_range is None:
-        check_start(classifier, dataset, announce)
+    if started:
+        given = config.pixel_range is not None
+        check_start(classifier, dataset, announce, range_is_given=given)
     return classifier
 
 
@@ -103,11 +104,12 @@ def _with_batch_norm(
         classifier = convert_batch_norm(classifier)
     if count and announce is not None:
         what = {
-            "train": "follow the training images",
-            "frozen": "stay as they are",
-            "converted": "became scales and shifts that learn on",
+            "train": "follows the training images",
+            "frozen": "stays as it is",
+            "converted": "became scales and shifts, which learn on",
         }
-        announce(f"{count} BatchNorm layers {what[choice]} (--batch-norm {choice}).")
+        layers = "1 layer" if count == 1 else f"{count} layers"
+        announce(f"BatchNorm, in {layers}, {what[choice]} (--batch-norm {choice}).")
     return classifier
 
 

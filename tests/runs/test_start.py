@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lsp_keras import datasets
+from lsp_keras.classifiers import sample_rows
 from lsp_keras.runs import FitConfig, fit
 from lsp_keras.runs.start import build_foreign, check_start, take_weights
 from lsp_keras.types import DatasetInfo
@@ -200,6 +201,13 @@ def test_a_bare_network_of_bytes_is_refused_with_the_range(tmp_path: Path, train
     classifier = build(str(tmp_path / "bare.keras"), digits.info)
     with pytest.raises(InputError, match="--pixel-range=-1,1"):
         check_start(classifier, digits, lambda text: None)
+    # A range that the user gives is not doubted, and how often it is right is said.
+    said: list[str] = []
+    check_start(classifier, digits, said.append, range_is_given=True)
+    rows = sample_rows(len(digits.train))
+    answers = bare.predict(digits.train.images[rows] / 255.0, verbose=0)
+    right = np.mean(answers.argmax(axis=1) == digits.train.labels[rows])
+    assert said == [f"The model starts right on {right:.1%} of {len(rows)} training images."]
 
 
 def test_a_backbone_of_keras_hub_sees_what_its_preset_says(tmp_path: Path) -> None:
