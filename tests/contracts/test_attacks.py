@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -253,12 +254,13 @@ def test_objectives_are_listed_for_all_attacks_that_have_them() -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("comparison", ["kl", "softmax_kl"])
 def test_a_divergence_is_climbed_by_pgd_alone_and_the_others_say_so(name, comparison) -> None:
+    kind: Any = kind_of(name)
     options = {"epsilon": 0.1, "objective": comparison}
     if name == "pgd":
-        assert kind_of(name)(**options, start="gaussian").objective == comparison
+        assert kind(**options, start="gaussian").objective == comparison
     else:
         with pytest.raises(InputError, match=r"which only PGD climbs.*'cross_entropy', "):
-            kind_of(name)(**options)
+            kind(**options)
 
 
 def kind_of(name: str) -> type[Attack]:

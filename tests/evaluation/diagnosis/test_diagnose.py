@@ -209,6 +209,42 @@ def test_distillation_shows_two_signs_of_its_own(digits) -> None:
     assert found.white_box_accuracy < 0.6
 
 
+class Winners(keras.layers.Layer):
+    """Keeps the largest entries of each row and drops the others: k-winners-take-all."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        least = tf.math.top_k(values, self.count).values[:, -1:]
+        return tf.where(values >= least, values, 0.0)
+
+
+@pytest.mark.slow
+def test_winners_take_all_shows_more_than_one_sign(digits) -> None:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Flatten(),
+            layers.Dense(2048),
+            Winners(40),
+            layers.Dense(2048),
+            Winners(40),
+            layers.Dense(10),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    images, labels = (part[:NUM_TRAIN] for part in digits)
+    model.fit(images, labels, batch_size=100, epochs=40, verbose=0)
+    found = run(model, digits)
+    assert names(found) >= {"black_box_beats_white_box", "unstable_gradients"}
+    assert found.verdict.startswith("The measured robustness is not to be trusted")
+
+
 def test_a_model_that_is_always_wrong_leaves_nothing_to_judge(plain, digits) -> None:
     images, labels = digits
     found = diagnose(plain, images[-12:], (labels[-12:] + 1) % 10, threat="0.1", num_queries=20)
