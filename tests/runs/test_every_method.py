@@ -14,8 +14,10 @@ from lsp_keras.runs.config import config_from
 pytestmark = pytest.mark.usefixtures("small_network")
 
 
-# With LSP by default; that every method trains without it too, the contract of methods tells.
+# The methods that keep something beside the classifier, and a plain one of each sort; the contract
+# of methods trains, saves and loads them all.
 ALONE = {"standard", "at"}
+WITH_LSP = {"standard", "trades", "hat", "fgsm_pgi", "nuat"}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ ALONE = {"standard", "at"}
             method,
             lsp,
             id=f"{method}-{'with_lsp' if lsp else 'alone'}",
-            marks=[] if lsp or method in ALONE else [pytest.mark.slow],
+            marks=[] if method in (WITH_LSP if lsp else ALONE) else [pytest.mark.slow],
         )
         for method in registry.names("method")
         for lsp in (False, True)

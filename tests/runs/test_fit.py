@@ -123,9 +123,12 @@ def test_neighbors_come_from_where_the_user_says(tmp_path: Path) -> None:
         fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
 
 
+MOCO = {"features": "moco", "encoder_epochs": 1, "encoder_width": 2, "epochs": 1}
+
+
 def test_a_missing_encoder_is_trained_once_and_said(tmp_path: Path) -> None:
     said: list[str] = []
-    config = FitConfig.of(**TINY | {"features": "moco", "encoder_epochs": 1, "epochs": 1})
+    config = FitConfig.of(**TINY | MOCO)
     for _ in range(2):
         run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path / "cache", announce=said.append)
     first, second = (text for text in said if text.startswith("Neighbors:"))
