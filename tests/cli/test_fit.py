@@ -40,6 +40,7 @@ def kill_after_epoch(command: list[str], history: Path, epochs: int) -> None:
         process.wait()
 
 
+@pytest.mark.timeout(900)  # on a machine that may be busy
 def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> None:
     whole = run_cli("fit", *TINY, tmp_path / "whole", "--json")
     assert whole.returncode == 0, whole.stderr

@@ -196,7 +196,7 @@ def test_a_dropped_image_and_a_broken_one(server, browser) -> None:
     browser.wait("document.querySelector('#verdict').innerText.startsWith('red')")
     browser.evaluate(drop % base64.b64encode(b"no image").decode())
     browser.wait("!document.querySelector('#message').hidden")
-    assert "Unknown image file format" in browser.text("#message")
+    assert "no image of a format that can be served" in browser.text("#message")
     assert browser.text("#verdict") == "No answer."
 
 
