@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lsp_keras import registry
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.cli._sections import SectionedCommand
 from lsp_keras.cli._setting_options import SettingOption, option_names, option_type, with_default
 from lsp_keras.runs.flags import settings_by_unit, together
@@ -54,7 +55,7 @@ def attack_setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
         )(command)
     return click.option(
         "--settings",
-        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        type=MachinePath(path_type=Path, dir_okay=False, exists=True),
         help="TOML file with a section such as [attacks.pgd] for each attack's settings; options "
         "override it. Without --suite or --attacks these attacks run.",
     )(command)

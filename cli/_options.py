@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.runs.config import READING
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -145,7 +146,7 @@ def data_options(command: Command) -> Command:
     """Adds `--data-dir` and `--cache-dir`: the command gets `data_dir` and `cache_dir`."""
     data = click.option(
         "--data-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=MachinePath(file_okay=False, path_type=Path),
         envvar="TFDS_DATA_DIR",
         show_envvar=True,
         help="Folder of prepared TFDS datasets.  [default: ~/tensorflow_datasets]",
@@ -157,7 +158,7 @@ def cache_option(command: Command) -> Command:
     """Adds `--cache-dir`: the command gets `cache_dir`."""
     cache = click.option(
         "--cache-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=MachinePath(file_okay=False, path_type=Path),
         help="Folder for what is made once and used again.  [default: ~/.cache/lsp-keras]",
     )
     return cache(command)

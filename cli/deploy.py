@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from lsp_keras.cli._paths import MachinePath
+
 
 @click.group()
 def command() -> None:
@@ -11,7 +13,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=MachinePath(path_type=Path))
 def init(folder: Path) -> None:
     """Copy the deployment files into a new folder DIR, to be edited.
 

@@ -9,12 +9,13 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, quiet_option
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.runs.records import write_record
 from lsp_keras.validation import InputError
 
 
 @click.command()
-@click.argument("model", metavar="RUN|MODEL", type=click.Path(path_type=Path))
+@click.argument("model", metavar="RUN|MODEL", type=MachinePath(path_type=Path))
 @click.option("--profile", is_flag=True, help="Also measure certainty, layers and features.")
 @click.option(
     "--signs/--no-signs",
@@ -25,13 +26,13 @@ from lsp_keras.validation import InputError
 @click.option(
     "--against",
     metavar="RUN|MODEL",
-    type=click.Path(path_type=Path),
+    type=MachinePath(path_type=Path),
     help="Model to measure too, on the same test images, side by side.",
 )
 @click.option(
     "--transfer-from",
     metavar="RUN|MODEL",
-    type=click.Path(path_type=Path),
+    type=MachinePath(path_type=Path),
     help="Plain model, to see whether images made against it break this one.",
 )
 @attack_options
@@ -51,7 +52,7 @@ from lsp_keras.validation import InputError
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=MachinePath(path_type=Path, file_okay=False),
     help="Folder for record and plots.  [default: RUN/diagnosis]",
 )
 @click.option(

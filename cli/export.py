@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lsp_keras.cli._options import data_options, reading_options, weights_option
+from lsp_keras.cli._paths import MachinePath, Place
 from lsp_keras.validation import InputError
 from lsp_keras.zoo import locate
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="RUN|MODEL.keras", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN|MODEL.keras", type=MachinePath(path_type=Path))
 @click.option(
     "--to",
     "base_path",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the served model; each export adds a version folder to it.",
+    type=Place(path_type=Path),
+    help="Folder of the served model, or gs://BUCKET/NAME; each export adds a version folder to "
+    "it.",
 )
 @click.option("--version", type=int, help="Version number.  [default: the next one]")
 @click.option(
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     source: Path,
-    base_path: Path,
+    base_path: Path | str,
     version: int | None,
     class_names: str | None,
     weights: str,
@@ -122,7 +124,8 @@ def command(
         for finding in classifier.findings:
             click.echo(finding, err=True)
         click.echo(f"Wrote {folder}. Its probabilities are the model's own.")
-        click.echo(f"Serve it with: lsp-keras serve {base_path}", err=True)
+        if isinstance(base_path, Path):
+            click.echo(f"Serve it with: lsp-keras serve {base_path}", err=True)
 
 
 def _probed(

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import click
 
+from lsp_keras.cli._paths import MachinePath
+
 _SUFFIXES = (".png", ".pdf", ".svg")
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=MachinePath(path_type=Path))
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     help="Picture to write: .png, .pdf or .svg.  [default: RUN/history.png]",
 )
 def command(runs: tuple[Path, ...], output: Path | None) -> None:

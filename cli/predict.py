@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lsp_keras.cli._paths import MachinePath
+
 if TYPE_CHECKING:
     from lsp_keras.serving.client.client import Prediction
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=MachinePath())
 @click.option(
     "--url",
     default="http://localhost:8501",

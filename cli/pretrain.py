@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
+from lsp_keras.cli._paths import MachinePath
 
 
 @click.command()
@@ -55,7 +56,7 @@ from lsp_keras.cli._options import data_options, image_options, quiet_option, tr
 @click.option("--restart", is_flag=True, help="Forget an earlier encoder with these settings.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     help="Copy the encoder and its record here.  [default: the cache folder only]",
 )
 @data_options

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 from lsp_keras.validation import InputError
 from lsp_keras.zoo import PREFIX
@@ -25,7 +26,7 @@ def _add_flags(function: Callable[..., None]) -> Callable[..., None]:
 
 def _option(flag: Flag) -> Callable[[Callable[..., None]], Callable[..., None]]:
     names = dict.fromkeys([f"--{flag.name}", f"--{flag.name.replace('_', '-')}"])
-    kind = click.Path(path_type=Path, dir_okay=True) if flag.kind is Path else flag.kind
+    kind = MachinePath(path_type=Path, dir_okay=True) if flag.kind is Path else flag.kind
     shown = flag.default not in (None, "")
     if flag.kind is bool:
         # `--flag`, `--flag=true` and `--flag=false`, as TensorFlow's own flags.
@@ -42,7 +43,7 @@ def _option(flag: Flag) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 @click.command()
-@click.argument("model", metavar="[MODEL_FOLDER]", required=False, type=click.Path(path_type=Path))
+@click.argument("model", metavar="[MODEL_FOLDER]", required=False, type=MachinePath(path_type=Path))
 @click.option(
     "--embedded", is_flag=True, help=f"Use the embedded server even if {BINARY} is on PATH."
 )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from lsp_keras.places import check_local
 from lsp_keras.validation import InputError
 
 _DAY = 24 * 3600
@@ -56,6 +57,7 @@ def locked(
     Raises:
         BusyError: Another process holds the lock, and it is not waited for.
     """
+    check_local(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lsp_keras.places import check_local
 from lsp_keras.processes import is_abandoned, process_mark
 from lsp_keras.validation import InputError
 
@@ -33,11 +34,13 @@ def atomic_path(path: Path | str, *, replace: bool = True) -> Iterator[Path]:
 
     Raises:
         FileExistsError: Somebody else made `path` in the meantime and it may not be replaced.
+        InputError: The path is an address in a store.
 
     Example:
         >>> with atomic_path("report.json") as temporary:
         ...     _ = temporary.write_text("{}")
     """
+    check_local(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
@@ -56,6 +59,7 @@ def atomic_path(path: Path | str, *, replace: bool = True) -> Iterator[Path]:
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
     """A new folder in `parent` for what is needed on the way; gone at the end."""
+    check_local(parent)
     parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(parent)
     folder = temporary_name(parent, "")
@@ -166,14 +170,31 @@ def cache_dir(path: Path | str | None = None) -> Path:
 def fingerprint(*parts: Any) -> str:
     """Hexadecimal digest (16 characters) of arrays, bytes and JSON values.
 
-    Equal parts give equal digests on every machine; an array counts with dtype and shape.
+    Equal parts give equal digests on every machine; an array counts with dtype and shape, and
+    images in a file count like an array of them.
     """
+    from lsp_keras.stored_images import StoredImages
+
+    if len(parts) == 1 and isinstance(parts[0], StoredImages):
+        # It is known, and reading all of them takes long.
+        return parts[0].fingerprint()
+    return fingerprint_anew(*parts)
+
+
+def fingerprint_anew(*parts: Any) -> str:
+    """As `fingerprint`, of images in a file too by reading all of them."""
     # `--help` imports this module and does not wait for NumPy.
     import numpy as np
 
+    from lsp_keras.stored_images import StoredImages
+
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        if isinstance(part, np.ndarray):
+        if isinstance(part, StoredImages):
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            for chunk in part.chunks():
+                digest.update(np.ascontiguousarray(chunk).data)
+        elif isinstance(part, np.ndarray):
             digest.update(f"{part.dtype.str}{part.shape}".encode())
             digest.update(np.ascontiguousarray(part).data)
         elif isinstance(part, bytes):

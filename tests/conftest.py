@@ -108,6 +108,32 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("lsp_keras.runs.build"), "build_classifier", build)
 
 
+@pytest.fixture
+def fake_store(tmp_path, monkeypatch):
+    """Folder behind `fake://`, a store that writes files and cannot rename."""
+    from etils import epath
+
+    root = tmp_path / "store"
+    root.mkdir()
+    written = []
+
+    class FakePath(type(Path())):
+        def __new__(cls, first, *rest):
+            return super().__new__(cls, str(first).replace("fake://", f"{root}/"), *rest)
+
+        def write_bytes(self, data):
+            written.append(self.name)
+            return super().write_bytes(data)
+
+        def rename(self, target):
+            raise NotImplementedError("A store cannot rename.")
+
+        replace = rename
+
+    monkeypatch.setitem(epath.register._URI_PREFIXES_TO_CLS, "fake://", FakePath)
+    return root, written
+
+
 TOY_SHAPE = (8, 8, 3)
 
 

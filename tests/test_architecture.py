@@ -10,6 +10,7 @@ LEVELS = {
         ["types", "choices", "validation", "registry", "signatures", "errors", "zoo"], 0
     ),
     **dict.fromkeys(["_face", "storage", "processes", "arrays", "epochs"], 0),
+    **dict.fromkeys(["shards", "places", "stored_images"], 0),
     "ops": 1,
     **dict.fromkeys(["inference", "datasets", "augmentations", "models", "neighbors", "losses"], 2),
     **dict.fromkeys(["classifiers", "attacks"], 3),

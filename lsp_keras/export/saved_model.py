@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,12 @@ from lsp_keras.export.verify import trial_images, verify
 from lsp_keras.export.versions import choose_version, place_version
 from lsp_keras.export.warmup import write_warmup
 from lsp_keras.inference.logits import inference_logits
+from lsp_keras.places import place, publish
 from lsp_keras.storage import scratch_folder
 from lsp_keras.types import Images, as_floats
 from lsp_keras.validation import InputError
 
+_MARKER = "saved_model.pb"
 CLASS_NAMES_FILE = "class_names.txt"
 CLASSIFY = "classify"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
@@ -145,7 +148,8 @@ def export_model(
     Args:
         model: Keras classifier of any kind, see `lsp_keras.classifiers.read`; the served
             probabilities are its own.
-        base_path: Folder of the model; its name is the model's name when it is served.
+        base_path: Folder of the model; its name is the model's name when it is served. Or an
+            address such as `gs://bucket/models/svhn`, where TensorFlow or fsspec knows the store.
         class_names: One for each logit, in label order.
         version: A positive integer; default the one after the newest version there.
         options: Precision, XLA, largest batch.
@@ -153,7 +157,8 @@ def export_model(
         images: uint8 `(n, height, width, channels)` to compare answers on; default random ones.
 
     Returns:
-        The new version's folder. It appears complete or not at all.
+        The new version's folder. It appears complete or not at all; in a store, which cannot
+        rename, `saved_model.pb` is written last, and a folder without it is not complete.
 
     Raises:
         InputError: The model is no image classifier, the names do not fit, the version exists,
@@ -167,18 +172,23 @@ def export_model(
     own = read(model, keep_precision=True)
     trial = trial_images(own.image_shape, options.max_batch_size, images)
     own = _probed(own, trial, class_names)
-    base_path = Path(base_path)
+    base: Any = place(base_path)
     # Told at once; two exports may still find the same version free.
-    choose_version(base_path, version)
+    choose_version(base, version)
     classifier = _probed(_halved(own), trial, class_names) if options.float16 else own
-    with scratch_folder(base_path) as scratch:
+    is_here = type(base) is type(Path())
+    with scratch_folder(base if is_here else Path(tempfile.gettempdir())) as scratch:
         written = scratch / "model"
         _save(classifier, class_names, options, written, scratch)
         verify(written, own, trial, is_half=options.float16)
-        write_warmup(written, trial.shape[1:], base_path.resolve().name)
+        write_warmup(written, trial.shape[1:], base.resolve().name)
         if card is not None:
             write_card(written, {**card, "classifier": own.describe()})
-        return place_version(written, base_path, version)
+        if is_here:
+            return place_version(written, base, version)
+        folder = choose_version(base, version)
+        publish(written, folder, last=_MARKER)
+        return folder
 
 
 def _halved(classifier: Classifier) -> Classifier:

@@ -234,3 +234,25 @@ def test_what_is_no_classifier_is_refused(classifier, tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="images of one size"):
         export_model(flexible, tmp_path, class_names=NAMES)
+
+
+def test_a_store_gets_the_same_files_with_the_marker_last(classifier, tmp_path, fake_store) -> None:
+    root, written = fake_store
+    here = export_model(classifier, tmp_path / "toy", class_names=NAMES)
+    there = export_model(classifier, "fake://bucket/toy", class_names=NAMES)
+    assert there == root / "bucket" / "toy" / "1"
+    files = [
+        {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        for folder in (here, there)
+    ]
+    assert files[0] == files[1]
+    assert written[-1] == "saved_model.pb"
+    images = np.random.default_rng(0).random((2, *SHAPE), dtype=np.float32)
+    answers = [
+        tf.saved_model.load(str(folder)).signatures["serving_default"](images=tf.constant(images))
+        for folder in (here, there)
+    ]
+    np.testing.assert_array_equal(answers[0]["logits"], answers[1]["logits"])
+    assert export_model(classifier, "fake://bucket/toy", class_names=NAMES).name == "2"
+    with pytest.raises(InputError, match="Version 1 exists already"):
+        export_model(classifier, "fake://bucket/toy", class_names=NAMES, version=1)

@@ -1,0 +1,100 @@
+"""Where users want things: folders of this machine, and buckets of a store.
+
+What a command reads and writes on the way lies in folders of the machine, since it renames, locks
+and maps files. A bucket gets what is finished, by `publish`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lsp_keras.validation import InputError
+
+# One slash is left of two where such an address went through `pathlib.Path`.
+_ADDRESS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(?=[^/])")
+_INSTALL = {
+    "s3": "pip install fsspec s3fs",
+    "az": "pip install fsspec adlfs",
+}
+
+
+def scheme_of(path: Any) -> str | None:
+    """`"gs"` of `gs://bucket/x`; `None` for a path of this machine.
+
+    Example:
+        >>> scheme_of("gs://bucket/x"), scheme_of(Path("gs://bucket/x")), scheme_of("models/x")
+        ('gs', 'gs', None)
+    """
+    found = _ADDRESS.match(str(path))
+    return None if found is None else found.group(1).lower()
+
+
+def check_local(path: Any) -> None:
+    """Refuses an address in a bucket, of which `pathlib` would make a folder called `gs:`.
+
+    Raises:
+        InputError: It is one.
+    """
+    scheme = scheme_of(path)
+    if scheme is not None:
+        raise InputError(
+            f"{address(path)} lies in a store, and this must be a path of the machine: files are "
+            "renamed, locked and mapped here. Mount the bucket (gcsfuse, mountpoint-s3), or copy "
+            "what is finished. Only `export --to` writes to a store."
+        )
+
+
+def address(path: Any) -> str:
+    """The address as it was typed, both slashes in it."""
+    return _ADDRESS.sub(lambda found: f"{found.group(1)}://", str(path))
+
+
+def place(path: Any) -> Any:
+    """The path as an object with the methods of `pathlib.Path`, in a store too.
+
+    Args:
+        path: Text or path; `gs://bucket/x` goes through TensorFlow's file system.
+
+    Raises:
+        InputError: Nothing installed reads and writes such addresses, or it cannot be reached.
+    """
+    scheme = scheme_of(path)
+    if scheme is None:
+        return Path(path)
+    from etils import epath
+
+    try:
+        found = epath.Path(address(path))
+        found.exists()
+    except Exception as error:
+        # Each store and each library has errors of its own.
+        raise InputError(_refusal(scheme, address(path), error)) from error
+    return found
+
+
+def _refusal(scheme: str, path: str, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    remedy = f" {_INSTALL[scheme]} may bring what is missing." if scheme in _INSTALL else ""
+    if isinstance(error, KeyError):
+        reason = f"no library here knows {scheme}://; gs://, s3:// and az:// are known"
+    return f"{path} cannot be read or written: {reason.rstrip('.')}.{remedy}"
+
+
+def publish(folder: Path, target: Any, *, last: str) -> None:
+    """Copies a finished folder to a store, which cannot rename it into its place at once.
+
+    Args:
+        folder: On this machine.
+        target: From `place`; must not exist.
+        last: File whose presence says that all others are there: it is written last.
+
+    Raises:
+        FileExistsError: Something is there already.
+    """
+    if target.exists():
+        raise FileExistsError(f"There is something at {target} already.")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in [*(item for item in files if item.name != last), folder / last]:
+        copy = target / path.relative_to(folder).as_posix()
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
