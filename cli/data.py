@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lsp_keras.cli._options import data_options, image_options
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.cli.list import command as list_choices
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def list_datasets(ctx: click.Context, as_json: bool) -> None:
 @click.argument("name")
 @click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     help="PNG of some images of each class.  [default: NAME_sheet.png in the current folder]",
 )
 @image_options
@@ -66,6 +67,44 @@ def show_dataset(
         return
     _print(facts)
     click.echo(f"\nContact sheet: {path.resolve()}")
+
+
+@command.command("prepare")
+@click.argument("name")
+@click.option(
+    "--to",
+    required=True,
+    type=MachinePath(file_okay=False, path_type=Path),
+    help="New folder for the files.",
+)
+@image_options
+@data_options
+def prepare_dataset(
+    name: str,
+    to: Path,
+    reading: dict[str, Any],
+    data_dir: Path | None,
+    cache_dir: Path | None,
+) -> None:
+    """Write dataset NAME so that training on it takes no memory for its images.
+
+    Images are brought to their size once and lie as PNG files in one ArrayRecord file for each
+    split, with labels, statistics and fingerprint beside them. prepared:DIR then names the dataset
+    and gives the same batches, bit for bit.
+
+    \b
+    lsp-keras data prepare folder:photos --image-size 224 --to photos224
+    lsp-keras fit --dataset prepared:photos224
+    """
+    from lsp_keras.cli._progress import stage_progress
+    from lsp_keras.datasets import prepare
+
+    with stage_progress() as progress:
+        dataset = prepare(
+            name, to, data_dir=data_dir, cache_dir=cache_dir, progress=progress, **reading
+        )
+    total = sum(len(split) for split in (dataset.train, dataset.validation, dataset.test))
+    click.echo(f"Wrote {total:,} images to {to}. Name them --dataset prepared:{to}")
 
 
 def _facts(dataset: "Dataset") -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
+from lsp_keras.cli._paths import MachinePath
+from lsp_keras.shards import Shard
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
@@ -25,12 +27,12 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 )
 @click.option(
     "--encoder",
-    type=click.Path(path_type=Path),
+    type=MachinePath(path_type=Path),
     help="Search among the outputs of a .keras encoder.",
 )
 @click.option(
     "--embeddings",
-    type=click.Path(path_type=Path),
+    type=MachinePath(path_type=Path),
     help="Search among the rows of an .npy file, one for each image of the training split.",
 )
 @click.option("--num-neighbors", default=8, show_default=True, help="Neighbors of each image.")
@@ -69,7 +71,7 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 @click.option("--seed", default=0, show_default=True, help="Seed of samples and random neighbors.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     help="Write the table here too, for `fit --neighbors`.  [default: the cache folder only]",
 )
 @click.option(
@@ -78,8 +80,15 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
     help="Keep the features beside the table, for `fit --lsp-neighbors batch`.",
 )
 @click.option(
+    "--shard",
+    metavar="I/N",
+    help="Encode every N-th image only, from the I-th on, counted from 0, and stop there. Once all "
+    "are there, the same command without it searches. With N alone, $JOB_COMPLETION_INDEX or "
+    "$SLURM_ARRAY_TASK_ID is I.",
+)
+@click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     help="Draw queries with their neighbors and distances as PNG.",
 )
 @data_options
@@ -99,6 +108,7 @@ def command(
     space: str,
     output: Path | None,
     keep_features: bool,
+    shard: str | None,
     sheet: Path | None,
     as_json: bool,
     **settings: Any,
@@ -122,6 +132,7 @@ def command(
         save_table,
         table_path,
     )
+    from lsp_keras.neighbors.feature_shards import with_feature_shards, write_feature_shard
     from lsp_keras.plots.neighbors import draw_sheet
     from lsp_keras.runs.header import describe_data, describe_device
     from lsp_keras.storage import write_json
@@ -139,6 +150,18 @@ def command(
     train = images.train
     mining = MiningSettings(**settings)
     source = _feature_source(images, encoder, embeddings)
+    if shard is not None:
+        with stage_progress() as progress:
+            part = write_feature_shard(
+                train.images,
+                source,
+                Shard.parse(shard),
+                cache_dir=cache_dir,
+                progress=progress,
+            )
+        click.echo(f"Features of the shard {shard}: {part}", err=True)
+        return
+    source = with_feature_shards(train.images, source, cache_dir=cache_dir)
     with stage_progress() as progress:
         where: dict[str, Any] = {"space": space, "cache_dir": cache_dir, "progress": progress}
         noted = {"dataset": dataset, "split": "train"}

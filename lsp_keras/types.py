@@ -11,6 +11,7 @@ from lsp_keras.choices import DEFAULT_EPSILONS as DEFAULT_EPSILONS
 from lsp_keras.choices import NORM_TEXTS as NORM_TEXTS
 from lsp_keras.choices import NORMS as NORMS
 from lsp_keras.choices import Norm as Norm
+from lsp_keras.stored_images import StoredImages
 from lsp_keras.validation import (
     InputError,
     check_choice,
@@ -39,7 +40,8 @@ class DatasetInfo:
         class_names: One for each label, in label order.
         image_shape: `(height, width, channels)`.
         split_sizes: Number of images in each split of the source, as its own info states them.
-        mean: Mean of each channel over the training images, on the [0, 1] scale.
+        mean: Mean of each channel over the training images, on the [0, 1] scale;
+            empty where these were not read.
         std: Standard deviation of each channel, on the same scale.
         augmentation: Name of the augmentation that suits the images, or `None`.
         citation: BibTeX or a plain reference.
@@ -74,14 +76,14 @@ class Examples:
     """Images with labels: a split of a dataset, what is evaluated, what is attacked.
 
     Attributes:
-        images: `(n, height, width, channels)`, in memory or memory-mapped, uint8 as they are
+        images: `(n, height, width, channels)`, in memory, memory-mapped or in files, uint8 as they are
             stored or float32 in [0, 1] as models and attacks take them.
         labels: int64 `(n,)`.
         indices: int64 `(n,)`, what identifies each image: its position in the source split it
             was cut from. It is the key of the image's random draws.
     """
 
-    images: npt.NDArray[Any]
+    images: Any
     labels: Integers
     indices: Integers
 
@@ -94,7 +96,9 @@ class Examples:
 
     def select(self, rows: Integers) -> "Examples":
         """The images at these rows, in this order."""
-        return Examples(self.images[rows], self.labels[rows], self.indices[rows])
+        stored = isinstance(self.images, StoredImages)
+        images = self.images.taken(rows) if stored else self.images[rows]
+        return Examples(images, self.labels[rows], self.indices[rows])
 
     def as_floats(self) -> "Examples":
         """The same images as float32 in [0, 1]."""
@@ -117,6 +121,23 @@ class Dataset:
     train: Examples
     validation: Examples
     test: Examples
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """Test images of a dataset, or a share of them, without its other splits.
+
+    Attributes:
+        info: Of the dataset.
+        split: The images.
+        source_size: Number of images in the whole test split.
+        positions: int64 `(n,)`, where in the source the images of all shares are, in their order.
+    """
+
+    info: DatasetInfo
+    split: Examples
+    source_size: int
+    positions: Integers
 
 
 @dataclass(frozen=True)

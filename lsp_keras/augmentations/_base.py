@@ -10,7 +10,13 @@ class Augmentation(abc.ABC):
     """Changes each image of a batch by draws that depend on its index, not on its place.
 
     Subclasses write `draw` and `apply`, so that a test can fix the draw.
+
+    Attributes:
+        moves_pixels: Whether pixels are moved or blackened only, so that images of uint8 become
+            what those of floats would.
     """
+
+    moves_pixels: bool = False
 
     @abc.abstractmethod
     def draw(

@@ -46,6 +46,7 @@ class Crop(Augmentation):
     """
 
     flips = False
+    moves_pixels = True
 
     def __init__(self, padding: int | None = None) -> None:
         if padding is not None:

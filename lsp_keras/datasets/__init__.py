@@ -3,7 +3,9 @@
 from lsp_keras.datasets._arrays import from_arrays
 from lsp_keras.datasets._attach import attach
 from lsp_keras.datasets._load import encoded_files, load, split_size
+from lsp_keras.datasets._load_test import load_test
 from lsp_keras.datasets._pipeline import EpochBatches, count_batches, make_batches
+from lsp_keras.datasets._prepare_records import prepare
 
 __all__ = [
     "EpochBatches",
@@ -12,6 +14,8 @@ __all__ = [
     "encoded_files",
     "from_arrays",
     "load",
+    "load_test",
     "make_batches",
+    "prepare",
     "split_size",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import Images, Integers
 from lsp_keras.validation import InputError
 
@@ -61,12 +62,15 @@ class SourceSplit:
             `(k, height, width, channels)` with their int64 labels `(k,)`, in that order.
         encoded: Takes some of the positions, ascending, and yields the image files that they
             come from; `None` where the images do not come from files.
+        stored: Takes rows and gives their images without reading them; `None` where they must be
+            read into memory.
     """
 
     positions: Integers
     labels: Integers
     read: Callable[[Integers], Chunks]
     encoded: Callable[[Integers], Iterator[bytes]] | None = None
+    stored: Callable[[Integers], StoredImages] | None = None
 
 
 @dataclass(frozen=True)

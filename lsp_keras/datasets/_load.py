@@ -14,16 +14,27 @@ from lsp_keras import registry
 from lsp_keras.datasets._base import Folders, OpenSource, ReadOptions, Source
 from lsp_keras.datasets._cut import Counts, choose_rows
 from lsp_keras.datasets._folder import FolderSource
-from lsp_keras.datasets._memory import channel_statistics, map_parts, read_parts
+from lsp_keras.datasets._memory import (
+    channel_statistics,
+    map_parts,
+    read_parts,
+    stored_parts,
+)
 from lsp_keras.datasets._notes import describe_gaps, describe_use
+from lsp_keras.datasets._prepared import PreparedSource
 from lsp_keras.datasets._tfds import TFDSSource
 from lsp_keras.ops.resizing import MODES, parse_size
 from lsp_keras.storage import cache_dir as find_cache_dir
+from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import Dataset, DatasetInfo, Examples
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 # Sources that take what follows the colon, for example "tfds:cifar100".
-SCHEMES: dict[str, Callable[[str], Source]] = {"folder": FolderSource, "tfds": TFDSSource}
+SCHEMES: dict[str, Callable[[str], Source]] = {
+    "folder": FolderSource,
+    "prepared": PreparedSource,
+    "tfds": TFDSSource,
+}
 MEMORY_LIMIT = 4 * 2**30
 _SIZE = re.compile(r"\d+(x\d+)?")
 
@@ -50,8 +61,9 @@ def load(
 
     Args:
         name: A registered name such as `"cifar10"`, `"tfds:NAME"` for any TFDS dataset for
-            image classification, or `"folder:PATH"` for a folder with one folder of images per
-            class. `@SIZE` at the end, as in `"stl10@32"`, is short for `image_size`.
+            image classification, `"folder:PATH"` for a folder with one folder of images per
+            class, or `"prepared:PATH"` for what `prepare` wrote. `@SIZE` at the end, as in
+            `"stl10@32"`, is short for `image_size`.
         data_dir: Folder of prepared TFDS datasets; default `$TFDS_DATA_DIR` or
             `~/tensorflow_datasets`. It is only read where it is not writable.
         cache_dir: Folder for what is prepared; default as in `lsp_keras.storage.cache_dir`.
@@ -119,7 +131,9 @@ def assemble(
     labels = None if own is None else own.labels
     rows = choose_rows(opened.train.labels, opened.test.labels, counts, seed, labels)
     read: Callable[..., list[Examples]] = read_parts
-    if sum(map(len, rows)) * math.prod(opened.image_shape) > memory_limit:
+    if opened.train.stored is not None:
+        read = stored_parts
+    elif sum(map(len, rows)) * math.prod(opened.image_shape) > memory_limit:
         read = functools.partial(map_parts, folder=folder)
     if own is None:
         train, validation = read(opened, opened.train, (rows.train, rows.validation))
@@ -151,14 +165,7 @@ def encoded_files(
     Returns:
         One file for each image, or `None` where the images do not come from files.
     """
-    source, size = find_source(name, settings)
-    options = read_options(
-        size or reading.get("image_size"),
-        reading.get("resize", "crop"),
-        reading.get("channels"),
-        reading.get("split_train"),
-        reading.get("split_test"),
-    )
+    source, options = source_with_options(name, settings, reading)
     folders = Folders(Path(data_dir) if data_dir else None, find_cache_dir(None), download=False)
     encoded = source.open(folders, options).test.encoded
     if encoded is None:
@@ -210,6 +217,20 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     return (source(**(settings or {})) if isinstance(source, type) else source), size
 
 
+def source_with_options(
+    name: str, settings: Mapping[str, Any] | None, reading: Mapping[str, Any]
+) -> tuple[Source, ReadOptions]:
+    """A source, and how it is read; `reading` holds arguments of `load`."""
+    source, size = find_source(name, settings)
+    return source, read_options(
+        size or reading.get("image_size"),
+        reading.get("resize", "crop"),
+        reading.get("channels"),
+        reading.get("split_train"),
+        reading.get("split_test"),
+    )
+
+
 def split_size(name: str) -> tuple[str, str | None]:
     """`"stl10@32"` as `("stl10", "32")`: the name of a dataset, and the size that it names."""
     base, separator, size = name.rpartition("@")
@@ -226,12 +247,24 @@ def _info(
     validation: Examples,
     test: Examples,
 ) -> DatasetInfo:
-    mean, std = channel_statistics(train.images)
+    stored = isinstance(train.images, StoredImages)
+    mean, std = train.images.statistics() if stored else channel_statistics(train.images)
     notes = (
         *describe_use(opened, train, validation, test),
         *opened.notes,
         *describe_gaps(opened.class_names, train, validation, test),
     )
+    return info_of(name, augmentation, opened, mean, std, notes)
+
+
+def info_of(
+    name: str,
+    augmentation: str | None,
+    opened: OpenSource,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    notes: tuple[str, ...],
+) -> DatasetInfo:
     return DatasetInfo(
         name=name,
         class_names=opened.class_names,

@@ -10,6 +10,7 @@ import numpy as np
 from lsp_keras.datasets._base import OpenSource, SourceSplit
 from lsp_keras.processes import locked
 from lsp_keras.storage import atomic_path, fingerprint
+from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import Examples, Images, Integers
 from lsp_keras.validation import InputError
 
@@ -34,6 +35,15 @@ def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]
         return np.empty((len(parts[index]), *source.image_shape), np.uint8)
 
     return _read(source, split, parts, allocate)
+
+
+def stored_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]) -> list[Examples]:
+    """As `read_parts`, with the images left where they are stored."""
+    if split.stored is None:
+        raise ValueError("The split's images must be read.")
+    for rows in parts:
+        _check_labels(split.labels[rows], len(source.class_names))
+    return [Examples(split.stored(rows), split.labels[rows], split.positions[rows]) for rows in parts]
 
 
 def map_parts(
@@ -133,11 +143,13 @@ def _check_labels(labels: Integers, num_classes: int) -> None:
         )
 
 
-def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(
+    images: Images | StoredImages,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel on the [0, 1] scale, exactly.
 
     Args:
-        images: uint8 `(n, height, width, channels)`, in memory or mapped.
+        images: uint8 `(n, height, width, channels)`, in memory, mapped or in files.
     """
     # Pixels have 256 levels: counting them says all, without a float copy of the images.
     counts = np.zeros((images.shape[-1], 256), np.int64)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lsp_keras.shards import Shard
+from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import Examples, Integers, NeighborTable
 from lsp_keras.validation import InputError, check_positive
 
@@ -42,12 +44,15 @@ def make_batches(
     features: npt.NDArray[Any] | None = None,
     order: Order | None = None,
     drop_remainder: bool = False,
+    shard: Shard | None = None,
+    as_bytes: bool = False,
 ) -> tf.data.Dataset:
     """Batches of one or more epochs.
 
     Epoch `e` has the same batches whether it is asked for alone or within a row of epochs, so
     that a resumed run sees what an uninterrupted one would have seen. Images are gathered from
-    the split's array while the batches are made; the array may be memory-mapped.
+    the split's array while the batches are made; the array may be memory-mapped, or stand for
+    images in files (`prepared:PATH`), which are decoded on the way.
 
     Args:
         split: uint8 images with labels.
@@ -63,6 +68,10 @@ def make_batches(
             adds the entry `features`.
         order: Order of the rows by epoch, in place of a random one; for `shuffle=True`.
         drop_remainder: Whether an incomplete last batch of an epoch is left out.
+        shard: Which share of each batch is made, for processes that share the batches; the other
+            rows are not even read. Needs `drop_remainder` or batches that come out even.
+        as_bytes: Whether images stay uint8 where no augmentation needs floats: a quarter of the
+            bytes on the way to a GPU. Trainers scale them there, to the same floats.
 
     Returns:
         Dictionaries of `images`, float32 `(batch, height, width, channels)` in [0, 1]; `labels`,
@@ -93,6 +102,8 @@ def make_batches(
         features=features,
         order=order,
         drop_remainder=drop_remainder,
+        shard=shard,
+        as_bytes=as_bytes,
     )
     return batches(epoch, num_epochs)
 
@@ -111,6 +122,8 @@ class EpochBatches:
         features: Features of all images, float `(n, dimensions)`; adds the entry `features`.
         order: Order of the rows by epoch, in place of a random one; for `shuffle=True`.
         drop_remainder: Whether an incomplete last batch of an epoch is left out.
+        shard: Share of each batch that is made, for processes that share the batches.
+        as_bytes: Whether images stay uint8 where no augmentation needs floats.
 
     Raises:
         InputError: A number is out of range, or the table or the features do not belong to the
@@ -130,6 +143,8 @@ class EpochBatches:
         features: npt.NDArray[Any] | None = None,
         order: Order | None = None,
         drop_remainder: bool = False,
+        shard: Shard | None = None,
+        as_bytes: bool = False,
     ) -> None:
         num_batches = count_batches(len(split), batch_size, drop_remainder)
         check_positive("seed", seed, allow_zero=True)
@@ -139,12 +154,15 @@ class EpochBatches:
             _check_features(features, len(split))
         if order is None:
             order = functools.partial(_random_order, len(split), seed)
-        rows = functools.partial(
+        rows: Callable[[int], Integers] = functools.partial(
             _batch_rows, len(split), batch_size, num_batches, order if shuffle else None
         )
         static_size = batch_size if drop_remainder or len(split) % batch_size == 0 else None
+        if shard is not None:
+            static_size = _shared(batch_size, static_size, shard)
+            rows = _OwnRows(rows, shard)
         gather = _Gather(split, neighbors, features, rows, static_size)
-        finish = _Finish(augment, augment_neighbors, seed)
+        finish = _Finish(augment, augment_neighbors, seed, as_bytes)
         self.num_batches = num_batches
         self._batch = tf.function(
             lambda step: finish(gather(step), step // num_batches),
@@ -223,6 +241,28 @@ def _batch_rows(
     return np.arange(start, stop) if order is None else order(epoch)[start:stop]
 
 
+class _OwnRows:
+    """A shard's rows of each batch."""
+
+    def __init__(self, rows: Callable[[int], Integers], shard: Shard) -> None:
+        self.rows = rows
+        self.shard = shard
+
+    def __call__(self, step: int) -> Integers:
+        rows = self.rows(step)
+        return rows[self.shard.rows(len(rows))]
+
+
+def _shared(batch_size: int, static_size: int | None, shard: Shard) -> int:
+    """Size of a shard's part of each batch."""
+    if static_size is None or batch_size % shard.count:
+        raise InputError(
+            f"Batches of {batch_size} images cannot be dealt out to {shard.count} shards evenly: "
+            "choose a multiple, with `drop_remainder=True`."
+        )
+    return batch_size // shard.count
+
+
 class _Gather:
     """Takes the images of a batch out of the split's array.
 
@@ -235,7 +275,7 @@ class _Gather:
         split: Examples,
         neighbors: NeighborTable | None,
         features: npt.NDArray[Any] | None,
-        rows: functools.partial[Integers],
+        rows: Callable[[int], Integers],
         static_size: int | None,
     ) -> None:
         self.split = split
@@ -248,17 +288,26 @@ class _Gather:
         """The batch as stored: uint8 images, no augmentation."""
         shapes = self._shapes()
         dtypes = [dtype for dtype, _ in shapes.values()]
+        stored = isinstance(self.split.images, StoredImages)
+        if stored:
+            dtypes = [tf.string if dtype == tf.uint8 else dtype for dtype in dtypes]
         tensors = tf.numpy_function(self._arrays, [step], dtypes, stateful=False)
-        for tensor, (_, shape) in zip(tensors, shapes.values(), strict=True):
+        found = {}
+        for tensor, (name, (dtype, shape)) in zip(tensors, shapes.items(), strict=True):
+            if stored and dtype == tf.uint8:
+                tensor = _decoded(tensor, self.split.images.shape[1:], shape)
             tensor.set_shape((self.static_size, *shape))
-        return dict(zip(shapes, tensors, strict=True))
+            found[name] = tensor
+        return found
 
     def _arrays(self, step: np.int64) -> list[Any]:
         rows = self.rows(int(step))
-        arrays: list[Any] = [self.split.images[rows], self.split.labels[rows], rows]
+        images = self.split.images
+        taken = _files(images) if isinstance(images, StoredImages) else images.__getitem__
+        arrays: list[Any] = [taken(rows), self.split.labels[rows], rows]
         if self.neighbors is not None:
             arrays += [
-                self.split.images[self.neighbors.indices[rows]],
+                taken(self.neighbors.indices[rows]),
                 self.neighbors.distances[rows],
             ]
         if self.features is not None:
@@ -281,23 +330,43 @@ class _Gather:
         return shapes
 
 
+def _files(images: StoredImages) -> Callable[[Integers], Any]:
+    """From rows to their files, which TensorFlow decodes on all cores."""
+    return lambda rows: np.array(images.encoded(rows), object)
+
+
+def _decoded(files: tf.Tensor, image_shape: tuple[int, ...], shape: tuple[int, ...]) -> tf.Tensor:
+    """uint8 images of PNG files `(count,)`, as `(batch, *shape)`."""
+    images = tf.map_fn(
+        lambda file: tf.ensure_shape(tf.io.decode_png(file, channels=image_shape[-1]), image_shape),
+        files,
+        fn_output_signature=tf.TensorSpec(image_shape, tf.uint8),
+    )
+    return tf.reshape(images, [-1, *shape])
+
+
 class _Finish:
     """Brings images to the [0, 1] scale and augments them."""
 
-    def __init__(self, augment: Augment | None, augment_neighbors: bool, seed: int) -> None:
+    def __init__(
+        self, augment: Augment | None, augment_neighbors: bool, seed: int, as_bytes: bool
+    ) -> None:
         self.augment = augment
+        self.as_bytes = as_bytes
         self.augment_neighbors = augment_neighbors
         self.seed = seed
 
     def __call__(self, batch: dict[str, tf.Tensor], epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The batch with float32 images."""
+        """The batch with its images augmented, as float32 or as they are."""
         batch = dict(batch)
         indices = batch["indices"]
-        batch["images"] = self._change(_to_unit(batch["images"]), indices, epoch)
+        moves = getattr(self.augment, "moves_pixels", self.augment is None)
+        given = _same if self.as_bytes and moves else _to_unit
+        batch["images"] = self._change(given(batch["images"]), indices, epoch)
         if "neighbor_images" in batch:
-            batch["neighbor_images"] = self._change_neighbors(
-                _to_unit(batch["neighbor_images"]), indices, epoch
-            )
+            kept = self.as_bytes and (moves or not self.augment_neighbors)
+            neighbors = (_same if kept else _to_unit)(batch["neighbor_images"])
+            batch["neighbor_images"] = self._change_neighbors(neighbors, indices, epoch)
         return batch
 
     def _change(self, images: tf.Tensor, indices: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
@@ -316,6 +385,10 @@ class _Finish:
         keys = tf.reshape(indices[:, tf.newaxis] + places, [-1])
         changed = self._change(tf.reshape(images, [-1, *image_shape]), keys, epoch)
         return tf.reshape(changed, [-1, count, *image_shape])
+
+
+def _same(images: tf.Tensor) -> tf.Tensor:
+    return images
 
 
 def _to_unit(images: tf.Tensor) -> tf.Tensor:

@@ -43,6 +43,8 @@ def unpack(data: Any) -> Batch:
             f"A batch must hold `images` and `labels`. Missing: {', '.join(sorted(missing))}."
         )
     batch["images"] = checked_images(batch["images"])
+    if "neighbor_images" in batch:
+        batch["neighbor_images"] = scaled(batch["neighbor_images"])
     batch["labels"] = checked_labels(batch["labels"])
     if "sample_weight" in batch:
         batch["sample_weight"] = _checked_weights(batch["sample_weight"])
@@ -51,15 +53,17 @@ def unpack(data: Any) -> Batch:
 
 
 def checked_images(images: tf.Tensor) -> tf.Tensor:
-    """The images in float32.
+    """The images in float32, those of uint8 divided by 255.
 
     Raises:
-        InputError: They are integers, which would be read as pixels on another scale.
+        InputError: They are other integers, which would be read as pixels on another scale.
     """
+    if images.dtype == tf.uint8:
+        return scaled(images)
     if not images.dtype.is_floating:
         raise InputError(
             f"Images must be floats in [0, 1]. Received: dtype={images.dtype.name}. "
-            "Divide uint8 images by 255."
+            "Divide images from 0 to 255 by 255, or give them as uint8."
         )
     images = tf.cast(images, tf.float32)
     low, high = tf.reduce_min(images), tf.reduce_max(images)
@@ -70,6 +74,11 @@ def checked_images(images: tf.Tensor) -> tf.Tensor:
     )
     with tf.control_dependencies([tf.debugging.Assert(inside, [message, low, high])]):
         return tf.identity(images)
+
+
+def scaled(images: tf.Tensor) -> tf.Tensor:
+    """Images of uint8 as float32 in [0, 1], others as they are."""
+    return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
 
 
 def checked_labels(labels: Any, num_classes: int | None = None) -> tf.Tensor:

@@ -1,7 +1,9 @@
 """What neighbors are searched in: one row of float32 features for each image."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +58,8 @@ def embeddings_source(
     return FeatureSource("embeddings", fingerprint(embeddings), embeddings=embeddings)
 
 
+# The features, and an index that holds them once more.
+_COPIES = 2
 _CHUNK_ROWS = 4096
 _SAMPLE_ROWS = 2048
 # Relative differences below which features of that type are equal but for rounding.
@@ -92,10 +96,39 @@ def image_features(
         chunk = _scaled(images[start : start + batch_size])
         encoded = np.asarray(encode(chunk) if encode else chunk).reshape(len(chunk), -1)
         if start == 0:
+            check_memory(len(images) * encoded.shape[1])
             features = np.empty((len(images), encoded.shape[1]), np.float32)
         features[start : start + len(chunk)] = encoded
         report("encode", start + len(chunk), len(images))
     return features
+
+
+def check_memory(num_numbers: int) -> None:
+    """Refuses features that would not fit beside the index made of them.
+
+    Args:
+        num_numbers: Of float32, over all images.
+
+    Raises:
+        InputError: They need more memory than there is.
+    """
+    needed, free = _COPIES * 4 * num_numbers, available_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"Features and their index take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB "
+            "are free. Search among fewer numbers: with an encoder (--encoder, or none named in "
+            "`fit`), on smaller images (--image-size), or on fewer of them (--num-train)."
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes that a new array may take; `None` where the system does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
+            name, _, amount = line.partition(":")
+            if name == "MemAvailable":
+                return 1024 * int(amount.split()[0])
+    return None
 
 
 def own_features(embeddings: npt.NDArray[Any]) -> npt.NDArray[Any]:

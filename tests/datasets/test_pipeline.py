@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsp_keras.augmentations import Crop, CropFlip
 from lsp_keras.datasets import EpochBatches, count_batches, make_batches
+from lsp_keras.shards import Shard, dealt_together
 from lsp_keras.types import Examples, NeighborTable
 from lsp_keras.validation import InputError
 
@@ -191,3 +193,37 @@ def test_epochs_share_one_trace(split):
         for left, right in zip(batches(epoch), expected, strict=True):
             np.testing.assert_array_equal(left["images"], right["images"])
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("augment", [None, Crop(2), CropFlip(2)])
+def test_bytes_are_what_floats_would_be(augment) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 3), dtype=np.uint8)
+    split = Examples(images, np.arange(9), np.arange(9))
+    rng = np.random.default_rng(1)
+    table = NeighborTable(rng.integers(0, 9, (9, 2)), rng.random((9, 2), np.float32), {})
+    options = {"batch_size": 4, "shuffle": True, "augment": augment, "neighbors": table}
+    options["augment_neighbors"] = True
+    pairs = zip(
+        make_batches(split, **options), make_batches(split, as_bytes=True, **options), strict=True
+    )
+    for floats, kept in pairs:
+        for name in ("images", "neighbor_images"):
+            assert kept[name].dtype == tf.uint8
+            np.testing.assert_array_equal(tf.cast(kept[name], tf.float32) / 255.0, floats[name])
+
+
+def test_shards_share_each_batch() -> None:
+    images = np.arange(22, dtype=np.uint8).reshape(22, 1, 1, 1)
+    split = Examples(images, np.arange(22), np.arange(22))
+    options = {"batch_size": 6, "shuffle": True, "seed": 3, "drop_remainder": True}
+    parts = [list(make_batches(split, shard=Shard(index, 3), **options)) for index in range(3)]
+    whole = list(make_batches(split, **options))
+    assert len(whole) == len(parts[0]) == 3
+    for step, batch in enumerate(whole):
+        dealt = dealt_together([part[step]["indices"].numpy() for part in parts])
+        np.testing.assert_array_equal(dealt, batch["indices"])
+        np.testing.assert_array_equal(parts[1][step]["images"], batch["images"][1::3])
+    with pytest.raises(InputError, match="cannot be dealt out to 4 shards"):
+        make_batches(split, shard=Shard(0, 4), **options)
+    with pytest.raises(InputError, match="with `drop_remainder=True`"):
+        make_batches(split, shard=Shard(0, 3), batch_size=6)

@@ -33,10 +33,19 @@ def test_what_the_pipeline_adds_is_kept() -> None:
 
 
 def test_refuses_integer_images_and_missing_labels() -> None:
-    with pytest.raises(InputError, match=r"dtype=uint8. Divide uint8 images by 255"):
-        unpack((tf.zeros([3, 8, 8, 3], tf.uint8), LABELS))
+    with pytest.raises(InputError, match=r"dtype=int32. Divide images from 0 to 255"):
+        unpack((tf.zeros([3, 8, 8, 3], tf.int32), LABELS))
     with pytest.raises(InputError, match="Missing: labels"):
         unpack({"images": IMAGES})
+
+
+def test_images_of_uint8_are_scaled_as_the_pipeline_scales_them() -> None:
+    levels = tf.reshape(tf.range(192), [3, 8, 8, 1])
+    levels = tf.cast(levels, tf.uint8)
+    batch = unpack({"images": levels, "labels": LABELS, "neighbor_images": levels[:, None]})
+    expected = np.arange(192, dtype=np.float32).reshape(3, 8, 8, 1) / np.float32(255)
+    np.testing.assert_array_equal(batch["images"], expected)
+    np.testing.assert_array_equal(batch["neighbor_images"], expected[:, None])
 
 
 @pytest.mark.parametrize("type_", [tf.uint8, tf.int16, tf.int32, tf.int64])

@@ -1,0 +1,133 @@
+"""Datasets prepared for training on more images than memory holds: `prepared:PATH`."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lsp_keras.datasets._base import Chunks, Folders, OpenSource, ReadOptions, Source, SourceSplit
+from lsp_keras.datasets._records import RecordImages, write_records
+from lsp_keras.storage import atomic_path, fingerprint, read_json, write_json
+from lsp_keras.types import Images, Integers
+from lsp_keras.validation import InputError
+
+_MANIFEST = "prepared.json"
+_CHUNK = 1024
+_SPLITS = ("train", "test", "validation")
+_COPIED = ("class_names", "image_shape", "split_sizes", "citation", "resize", "left_out", "notes")
+
+
+def write_prepared(
+    opened: OpenSource,
+    name: str,
+    augmentation: str | None,
+    folder: Path,
+    progress: Callable[[str, int, int], None],
+) -> None:
+    """Writes every split of a source; the folder is there complete or not at all.
+
+    Args:
+        opened: The source.
+        name: Of the dataset.
+        augmentation: Name of the augmentation that suits it, or `None`.
+        folder: Must not exist.
+        progress: Called with the split's name and how many of its images are done.
+
+    Raises:
+        InputError: There is something at `folder`.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists already. Name a new folder.")
+    splits = {key: getattr(opened, key) for key in _SPLITS if getattr(opened, key) is not None}
+    facts: dict[str, Any] = {key: getattr(opened, key) for key in _COPIED}
+    with atomic_path(folder) as new:
+        new.mkdir()
+        for key, split in splits.items():
+            parts = _reported(key, split, progress)
+            count = write_records(new / f"{key}.array_record", parts)
+            if count != len(split.labels):
+                raise InputError(
+                    f"Only {count} of {len(split.labels)} images of {key} could be read."
+                )
+            np.save(new / f"{key}.labels.npy", split.labels)
+            np.save(new / f"{key}.positions.npy", split.positions)
+        record = {"name": name, "augmentation": augmentation, "version": opened.version}
+        write_json(new / _MANIFEST, {**record, **facts, "splits": list(splits)})
+
+
+def _reported(
+    key: str, split: SourceSplit, progress: Callable[[str, int, int], None]
+) -> Iterator[Images]:
+    done = 0
+    for images, _ in split.read(split.positions):
+        yield images
+        done += len(images)
+        progress(key, done, len(split.labels))
+
+
+class PreparedSource(Source):
+    """A folder that `lsp-keras data prepare` wrote, whose images stay in their files.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.folder = Path(path).expanduser()
+
+    @property
+    def augmentation(self) -> str | None:  # type: ignore[override]
+        """Name of the augmentation that suits the images, or `None`."""
+        found: str | None = self._manifest()["augmentation"]
+        return found
+
+    def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
+        """See the base class."""
+        manifest = self._manifest()
+        options.refuse_splits("A prepared dataset")
+        height, width, channels = manifest["image_shape"]
+        if options.size not in (None, (height, width)) or options.channels not in (None, channels):
+            raise InputError(
+                f"The images in {self.folder} are {height}x{width} with {channels} channels. "
+                "Prepare them again for another size."
+            )
+        shape = (height, width, channels)
+        splits = {key: self._split(key, shape) for key in manifest["splits"]}
+        return OpenSource(
+            class_names=tuple(manifest["class_names"]),
+            image_shape=shape,
+            split_sizes=manifest["split_sizes"],
+            train=splits["train"],
+            test=splits["test"],
+            version=fingerprint({key: value for key, value in manifest.items() if key != "notes"}),
+            citation=manifest["citation"],
+            validation=splits.get("validation"),
+            resize=manifest["resize"],
+            left_out=manifest["left_out"],
+            notes=tuple(manifest["notes"]),
+        )
+
+    def _manifest(self) -> Mapping[str, Any]:
+        path = self.folder / _MANIFEST
+        if not path.is_file():
+            raise InputError(
+                f"{self.folder} holds no prepared dataset. Write one by "
+                f"`lsp-keras data prepare NAME --to {self.folder}`."
+            )
+        return read_json(path)
+
+    def _split(self, key: str, shape: tuple[int, int, int]) -> SourceSplit:
+        labels = np.load(self.folder / f"{key}.labels.npy")
+        positions = np.load(self.folder / f"{key}.positions.npy")
+        path = self.folder / f"{key}.array_record"
+        stored = functools.partial(RecordImages, path, image_shape=shape)
+
+        def read(wanted: Integers) -> Chunks:
+            places = np.searchsorted(positions, wanted)
+            for start in range(0, len(places), _CHUNK):
+                rows = places[start : start + _CHUNK]
+                yield stored(rows)[:], labels[rows]
+
+        return SourceSplit(positions, labels, read, stored=stored)

@@ -1,0 +1,122 @@
+"""Images in an ArrayRecord file, read by index on any number of threads."""
+
+import io
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lsp_keras.datasets._memory import channel_statistics
+from lsp_keras.storage import fingerprint, fingerprint_anew, read_json, write_json
+from lsp_keras.stored_images import Array, StoredImages
+from lsp_keras.types import Images, Integers
+
+_FACTS = "facts"
+_THREADS = 8
+
+
+def write_records(path: Path, parts: Iterable[Images]) -> int:
+    """Writes images as PNG files of one ArrayRecord file; returns their number.
+
+    Args:
+        path: The file.
+        parts: uint8 `(n, height, width, channels)`, some after the other.
+    """
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    count = 0
+    # One image in each group: a group is what is read at once.
+    writer = ArrayRecordWriter(str(path), "group_size:1")
+    try:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for images in parts:
+                for file in pool.map(_encode, images):
+                    writer.write(file)
+                count += len(images)
+    finally:
+        writer.close()
+    return count
+
+
+class RecordImages(StoredImages):
+    """Some images of a file that `write_records` wrote.
+
+    Args:
+        path: The file.
+        places: int64 `(n,)`, of the images in the file.
+        image_shape: `(height, width, channels)`.
+    """
+
+    def __init__(self, path: Path, places: Integers, image_shape: tuple[int, int, int]) -> None:
+        self.path = path
+        self.places = places
+        self.shape = (len(places), *image_shape)
+        self._own = threading.local()
+
+    def encoded(self, rows: Array) -> list[bytes]:
+        """See the base class."""
+        places = self.places[np.asarray(rows).ravel()]
+        found: list[bytes] = self._reader().read(places.tolist()) if len(places) else []
+        return found
+
+    def decoded(self, rows: Array) -> Array:
+        """See the base class."""
+        files = self.encoded(rows)
+        images = np.empty((len(files), *self.shape[1:]), np.uint8)
+        for place, file in enumerate(files):
+            images[place] = np.asarray(Image.open(io.BytesIO(file))).reshape(self.shape[1:])
+        return images.reshape(*np.shape(rows), *self.shape[1:])
+
+    def taken(self, rows: Array) -> "RecordImages":
+        """See the base class."""
+        height, width, channels = self.shape[1:]
+        return RecordImages(self.path, self.places[rows], (height, width, channels))
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """See the base class; computed once, as `fingerprint` is, and kept beside the file."""
+        facts = self._facts()
+        return tuple(facts["mean"]), tuple(facts["std"])
+
+    def fingerprint(self) -> str:
+        """See the base class."""
+        return str(self._facts()["fingerprint"])
+
+    def _facts(self) -> dict[str, Any]:
+        path = self.path.with_name(f"{self.path.stem}.{_FACTS}-{fingerprint(self.places)}.json")
+        if path.is_file():
+            return read_json(path)
+        mean, std = channel_statistics(self)
+        facts = {"mean": mean, "std": std, "fingerprint": fingerprint_anew(self)}
+        try:
+            write_json(path, facts)
+        except OSError:
+            # A folder that is only read gives the same numbers, each time anew.
+            return dict(facts)
+        return facts
+
+    def _reader(self) -> Any:
+        """One for each thread: reading moves a place in the file."""
+        if not hasattr(self._own, "reader"):
+            from array_record.python.array_record_module import ArrayRecordReader
+
+            self._own.reader = ArrayRecordReader(str(self.path))
+        return self._own.reader
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_own"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _own=threading.local())
+
+
+def _encode(image: Images) -> bytes:
+    stream = io.BytesIO()
+    # A file that is fast to write and to read; each level smaller costs more than it saves.
+    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
+        stream, "PNG", compress_level=1
+    )
+    return stream.getvalue()

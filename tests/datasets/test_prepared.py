@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from lsp_keras.augmentations import Crop
+from lsp_keras.datasets import load, load_test, make_batches, prepare
+from lsp_keras.storage import fingerprint
+from lsp_keras.stored_images import StoredImages
+from lsp_keras.types import NeighborTable
+from lsp_keras.validation import InputError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("prepared") / "digits"
+    prepare("digits", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def memory():
+    return load("digits", num_train=300, num_test=50, seed=3)
+
+
+@pytest.fixture(scope="module")
+def files(folder):
+    return load(f"prepared:{folder}", num_train=300, num_test=50, seed=3)
+
+
+def test_the_same_images_in_the_same_order_with_the_same_facts(memory, files) -> None:
+    for name in ("train", "validation", "test"):
+        ours, theirs = getattr(memory, name), getattr(files, name)
+        assert isinstance(theirs.images, StoredImages)
+        np.testing.assert_array_equal(theirs.images[:], ours.images)
+        np.testing.assert_array_equal(theirs.labels, ours.labels)
+        np.testing.assert_array_equal(theirs.indices, ours.indices)
+        assert theirs.images.fingerprint() == fingerprint(ours.images)
+    for name in ("class_names", "image_shape", "mean", "std", "augmentation", "split_sizes"):
+        assert getattr(files.info, name) == getattr(memory.info, name)
+
+
+def test_images_are_indexed_as_an_array_is(memory, files) -> None:
+    ours, theirs = memory.train.images, files.train.images
+    for key in (5, slice(3, 9), np.array([4, 1, 4]), np.array([[2, 0], [7, 2]]), slice(0, 0)):
+        np.testing.assert_array_equal(theirs[key], ours[key])
+    assert theirs.shape == ours.shape
+    np.testing.assert_array_equal(np.asarray(theirs), ours)
+    chosen = files.train.select(np.array([8, 2]))
+    assert isinstance(chosen.images, StoredImages)
+    np.testing.assert_array_equal(chosen.images[:], ours[[8, 2]])
+
+
+def test_batches_are_the_same_bit_for_bit(memory, files) -> None:
+    rng = np.random.default_rng(0)
+    table = NeighborTable(rng.integers(0, 300, (300, 3)), rng.random((300, 3), np.float32), {})
+    options = {"batch_size": 64, "shuffle": True, "seed": 2, "epoch": 1, "num_epochs": 2}
+    options |= {"augment": Crop(), "neighbors": table, "augment_neighbors": True}
+    pairs = zip(
+        make_batches(memory.train, **options),
+        make_batches(files.train, **options),
+        strict=True,
+    )
+    count = 0
+    for ours, theirs in pairs:
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            np.testing.assert_array_equal(theirs[name], ours[name], err_msg=name)
+        count += 1
+    assert count == 10
+
+
+def test_facts_are_computed_once(folder, files, monkeypatch) -> None:
+    fresh = load(f"prepared:{folder}", num_train=300, num_test=50, seed=3)
+    monkeypatch.setattr(type(fresh.train.images), "decoded", _fails)
+    assert fresh.train.images.fingerprint() == files.train.images.fingerprint()
+    assert load(f"prepared:{folder}", num_train=300, num_test=50, seed=3).info == files.info
+
+
+def _fails(*_):
+    raise AssertionError("An image was decoded.")
+
+
+def test_test_images_are_read_alone(folder, memory) -> None:
+    found = load_test(f"prepared:{folder}", num_test=50, seed=3)
+    np.testing.assert_array_equal(found.split.images, memory.test.images)
+
+
+def test_what_cannot_be_is_refused(folder, tmp_path) -> None:
+    with pytest.raises(InputError, match="exists already"):
+        prepare("digits", folder)
+    with pytest.raises(InputError, match="16x16 with 3 channels"):
+        load(f"prepared:{folder}@32")
+    with pytest.raises(InputError, match="holds no prepared dataset"):
+        load(f"prepared:{tmp_path}")
