@@ -82,7 +82,7 @@ def row(path: Path, options: argparse.Namespace) -> str:
     """One line of the table."""
     classifier = load_classifier(path)
     test = load_test_images(
-        classifier.run,
+        classifier,
         dataset=None,
         data_dir=options.data_dir,
         cache_dir=None,

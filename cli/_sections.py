@@ -9,6 +9,11 @@ from lsp_keras.cli._setting_options import SettingOption
 _ARGUMENTS = "lsp_keras.arguments"
 
 
+def typed_words(ctx: click.Context) -> list[str]:
+    """What was typed after the name of a `SectionedCommand`."""
+    return list(ctx.meta[_ARGUMENTS])
+
+
 class SectionedCommand(click.Command):
     """Shows its `SettingOption`s under their titles, those of chosen units before all others.
 

@@ -30,7 +30,8 @@ def open_target(
         model: Run, .keras file or SavedModel.
         url: URL of a served model instead.
         weights: Epoch of a run: `"best"`, `"last"` or `"ema"`.
-        load_images: Function from the `Classifier`, or `None`, to its `TestImages`.
+        load_images: Function from the `Classifier`, or `None`, to its
+            `lsp_keras.types.TestSplit`.
         attacks: Attacks by name, to refuse those that a served model cannot answer.
         reading: `pixel_range` and `output`, see `lsp_keras.classifiers.read`.
 

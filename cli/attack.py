@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,22 @@ from lsp_keras.cli._attack_settings import (
     typed_settings,
 )
 from lsp_keras.cli._options import attack_options, quiet_option
+from lsp_keras.cli._paths import MachinePath
+from lsp_keras.cli._sections import typed_words
+from lsp_keras.cli._shards import (
+    check_choice_of_work,
+    evaluate_by_workers,
+    merged,
+    records_of,
+    shard_options,
+    write_shard,
+)
+from lsp_keras.shards import Shard
 from lsp_keras.validation import InputError
 
 
 @click.command(cls=AttackCommand)
-@click.argument("model", metavar="[RUN|MODEL]", required=False, type=click.Path(path_type=Path))
+@click.argument("model", metavar="[RUN|MODEL]", required=False, type=MachinePath(path_type=Path))
 @click.option("--url", help="Attack a served model instead: http://HOST:PORT/v1/models/NAME.")
 @click.option(
     "--suite",
@@ -49,9 +61,10 @@ from lsp_keras.validation import InputError
 )
 @click.option(
     "--save-examples",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=MachinePath(path_type=Path, file_okay=False),
     help="Folder for the attacked images: an .npz and a PNG sheet for each attack.",
 )
+@shard_options
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
 def command(
@@ -73,6 +86,9 @@ def command(
     batch_size: int,
     seed: int,
     save_examples: Path | None,
+    shard: str | None,
+    workers: int | None,
+    merge: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -81,22 +97,25 @@ def command(
     The model is a run's folder, zoo:NAME, a .keras file, a SavedModel's folder, or with --url one
     that is served, which can be attacked without gradients only. The record of a run's evaluation,
     one for each ball, is kept in RUN/evaluations. Killed, the same command goes on where it
-    stopped.
+    stopped. Several processes or machines share an evaluation by --shard, and --merge makes the
+    record of their findings: the same numbers as from one.
 
     \b
     lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --num-steps 20
     lsp-keras attack runs/svhn-at+lsp --suite autoattack --num-examples 1000
     lsp-keras attack runs/cifar10-at --suite paper
+    lsp-keras attack runs/cifar10-at --suite autoattack --workers 8
     lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
     """
+    check_choice_of_work(shard, workers, merge, model)
+    if merge and model is not None:
+        _show(merged(model), as_json)
+        return
+    share = None if shard is None else Shard.parse(shard)
     _threads.one_for_each_operator()
 
-    from lsp_keras import evaluation
-    from lsp_keras.cli._progress import attack_progress
-    from lsp_keras.cli._report_table import print_reading, print_report
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.header import describe_test
-    from lsp_keras.runs.records import write_record
     from lsp_keras.runs.test_images import describe, load_test_images
 
     if suite is not None and names is not None:
@@ -114,47 +133,101 @@ def command(
         settings=typed_settings(options),
         by_attack=by_attack,
     )
+    if workers is not None:
+        words = typed_words(click.get_current_context())
+        _show(evaluate_by_workers(words, workers, records_of(model), plan.label), as_json)
+        return
     load_images = functools.partial(
         load_test_images,
         dataset=dataset,
         data_dir=data_dir,
         cache_dir=cache_dir,
         num_examples=num_examples,
+        shard=share,
     )
     reading = {"pixel_range": pixel_range, "output": model_output}
-    records = []
     with open_target(model, url, weights, load_images, plan.attacks, reading) as target:
         classifier, test = target
         header = describe_test(test.info, len(test.split), test.source_size)
         click.echo(f"{header}\nAttacks: {', '.join(plan.attacks)}.", err=True)
-        for threat, attacks in plan.groups.items():
-            with attack_progress() as progress:
-                report = evaluation.evaluate(
-                    classifier,
-                    test.split.images,
-                    test.split.labels,
-                    indices=test.split.indices,
-                    attacks=attacks,
-                    threat=threat,
-                    batch_size=batch_size,
-                    seed=seed,
-                    progress=progress,
-                    journal=classifier.records / ".unfinished" if classifier.records else None,
-                    examples_dir=save_examples,
-                    context=describe(classifier, test, weights),
-                )
-            records.append(report.to_dict())
-            if len(records) == 1:
-                print_reading(records[0])
-            if not as_json:
-                print_report(report)
-            if save_examples is not None:
-                _draw_sheets(save_examples, report, test.info.class_names)
-            if classifier.records is not None:
-                path = write_record(classifier.records, plan.label, records[-1])
-                click.echo(f"Record: {path}", err=True)
+        evaluated = {
+            "batch_size": batch_size,
+            "seed": seed,
+            "examples_dir": _own_folder(save_examples, share),
+            "context": describe(classifier, test, weights),
+        }
+        records = [
+            _evaluate(classifier, test, threat, attacks, share, plan.label, as_json, evaluated)
+            for threat, attacks in plan.groups.items()
+        ]
     if as_json:
         click.echo(json.dumps(records[0] if len(records) == 1 else records, indent=2))
+
+
+def _evaluate(
+    classifier: Any,
+    test: Any,
+    threat: Any,
+    attacks: Mapping[str, Any],
+    share: Shard | None,
+    label: str,
+    as_json: bool,
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The record of the attacks within one ball, printed and kept."""
+    from lsp_keras import evaluation
+    from lsp_keras.cli._progress import attack_progress
+    from lsp_keras.cli._report_table import print_reading, print_report
+    from lsp_keras.runs.records import write_record
+
+    records = classifier.records
+    with attack_progress() as progress:
+        report = evaluation.evaluate(
+            classifier,
+            test.split.images,
+            test.split.labels,
+            indices=test.split.indices,
+            attacks=attacks,
+            threat=threat,
+            progress=progress,
+            journal=None if records is None else records / ".unfinished",
+            **options,
+        )
+    record = report.to_dict()
+    print_reading(record)
+    if share is not None:
+        record = evaluation.shard_record(report, share, test.positions)
+    if not as_json:
+        print_report(report)
+    if options["examples_dir"] is not None:
+        _draw_sheets(options["examples_dir"], report, test.info.class_names)
+    if records is not None and share is not None:
+        path = write_shard(records, label, record)
+        click.echo(f"Shard {share}: {path}\nOnce all are there: attack RUN --merge.", err=True)
+    elif records is not None:
+        click.echo(f"Record: {write_record(records, label, record)}", err=True)
+    return record
+
+
+def _show(found: Sequence[tuple[Any, Path | None]], as_json: bool) -> None:
+    """Prints reports, and where their records are."""
+    from lsp_keras.cli._report_table import print_report
+
+    for report, path in found:
+        if not as_json:
+            print_report(report)
+        if path is not None:
+            click.echo(f"Record: {path}", err=True)
+    if as_json:
+        records = [report.to_dict() for report, _ in found]
+        click.echo(json.dumps(records[0] if len(records) == 1 else records, indent=2))
+
+
+def _own_folder(folder: Path | None, share: Shard | None) -> Path | None:
+    """Where attacked images go: each shard's to a folder of its own."""
+    if folder is None or share is None:
+        return folder
+    return folder / f"{share.index}-of-{share.count}"
 
 
 def _draw_sheets(folder: Path, report: Any, class_names: Any) -> None:

@@ -8,6 +8,7 @@ from lsp_keras.evaluation.evaluate import evaluate
 from lsp_keras.evaluation.profile.profile import Profile, profile
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.evaluation.report import AttackRecord, Report
+from lsp_keras.evaluation.shards import merge, shard_record
 from lsp_keras.evaluation.share import Share
 from lsp_keras.evaluation.suites import SUITES, build_attacks, cascade
 from lsp_keras.types import Flag
@@ -25,8 +26,10 @@ __all__ = [
     "cascade",
     "diagnose",
     "evaluate",
+    "merge",
     "model_fingerprint",
     "profile",
+    "shard_record",
 ]
 
 show(__name__)

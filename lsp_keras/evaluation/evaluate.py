@@ -1,7 +1,7 @@
 """Clean and robust accuracy of a classifier."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,26 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.attacks import Attack, Ensemble, LogitsFn, Unperturbed, inference_logits
+from lsp_keras.attacks import Attack, LogitsFn, Unperturbed, inference_logits
 from lsp_keras.classifiers import Classifier
 from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
 from lsp_keras.evaluation.examples import adapted, check_examples
-from lsp_keras.evaluation.flags import (
-    black_box_beats_white_box,
-    few_classes,
-    fgsm_beats_iterative,
-    look_for,
-    output_spread,
-    raised,
-    unmoved_images,
-)
+from lsp_keras.evaluation.flags import look_for, output_spread, raised
 from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
 from lsp_keras.evaluation.report import AttackRecord, Report, pack_verdicts
-from lsp_keras.evaluation.runner import CLEAN, Runner, share_of, with_parts
+from lsp_keras.evaluation.runner import CLEAN, Runner, share_of
+from lsp_keras.evaluation.signs import signs_of
 from lsp_keras.evaluation.suites import suite_attacks
 from lsp_keras.inference.traced import TracedModel
-from lsp_keras.types import EvaluationProgress, Flag, ThreatModel, as_floats
+from lsp_keras.types import EvaluationProgress, ThreatModel, as_floats
 from lsp_keras.validation import InputError, check_positive
 
 _SAMPLE = 64
@@ -96,31 +89,32 @@ def evaluate(
     classifier = adapted(model, examples, needy)
     fingerprint = model_fingerprint(classifier.source)
     kept = Journal.open(journal, fingerprint, examples, attacks, batch_size=batch_size, seed=seed)
-    images_kept = None if examples_dir is None else AdversarialExamples(examples_dir)
     traced = TracedModel(classifier.model, sample.shape[1:])
-    runner = Runner(
-        traced,
-        classifier.num_classes,
-        examples,
-        batch_size,
-        seed,
-        kept,
-        progress,
-        images_kept,
-        moved=np.zeros(len(examples), bool),
-    )
-    clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
-    correct = runner.attack(CLEAN, clean, np.ones(len(examples), bool))
-    records: list[AttackRecord] = []
-    worst = correct
-    verdicts: dict[str, str] = {}
-    for name, attack in attacks.items():
-        standing, found = runner.record(name, attack, correct)
-        records.extend(found)
-        worst = worst & standing
-        verdicts[name] = pack_verdicts(standing)
-    if images_kept is not None:
-        images_kept.write()
+    moved = np.zeros(len(examples), bool)
+    with AdversarialExamples.kept_in(examples_dir) as images_kept:
+        runner = Runner(
+            traced,
+            classifier.num_classes,
+            examples,
+            batch_size,
+            seed,
+            kept,
+            progress,
+            images_kept,
+            moved,
+        )
+        clean = Unperturbed(epsilon=threat.epsilon, norm=threat.norm)
+        correct = runner.attack(CLEAN, clean, np.ones(len(examples), bool))
+        records: list[AttackRecord] = []
+        worst = correct
+        verdicts: dict[str, str] = {}
+        for name, attack in attacks.items():
+            standing, found = runner.record(name, attack, correct)
+            records.extend(found)
+            worst = worst & standing
+            verdicts[name] = pack_verdicts(standing)
+        if images_kept is not None:
+            images_kept.write()
     # The report is made before its signs: one that fails cannot take the numbers with it.
     report = Report(
         threat=threat,
@@ -137,36 +131,15 @@ def evaluate(
         seconds=time.monotonic() - started,
         verdicts=verdicts | {"clean": pack_verdicts(correct), "worst_case": pack_verdicts(worst)},
         context={**(context or {}), "classifier": classifier.describe()},
+        unmoved=int((worst & ~moved).sum()),
     )
     signs, unchecked = look_for(
-        _signs(report, with_parts(attacks, classifier.num_classes), worst & ~runner.moved)
+        signs_of(report)
         | {"randomized_outputs": lambda: output_spread(inference_logits(classifier.model), sample)}
     )
     kept.close()
     flags = [*raised(signs), *classifier.flags]
     return replace(report, flags=flags, unchecked=unchecked, seconds=time.monotonic() - started)
-
-
-def _signs(
-    report: Report, attacks: Mapping[str, Attack], unmoved: npt.NDArray[np.bool_]
-) -> dict[str, Callable[[], Flag | None]]:
-    """What to look for in the numbers of a report.
-
-    Args:
-        report: The numbers.
-        attacks: Attacks by the names of their records, the parts of ensembles among them.
-        unmoved: bool `(n,)`, images that stand and that no gradient attack moved.
-    """
-    accuracies = {record.name: record.accuracy for record in report.attacks}
-    signs: dict[str, Callable[[], Flag | None]] = {
-        "fgsm_beats_iterative": lambda: fgsm_beats_iterative(attacks, accuracies),
-        "black_box_beats_white_box": lambda: black_box_beats_white_box(attacks, accuracies),
-    }
-    if any(attack.uses_gradients and attack.shows_moves for attack in attacks.values()):
-        signs["unmoved_images"] = lambda: unmoved_images(int(unmoved.sum()), len(unmoved))
-    if any(isinstance(attack, Ensemble) for attack in attacks.values()):
-        signs["few_classes"] = lambda: few_classes(report.num_classes)
-    return signs
 
 
 def _check_attacks(attacks: Mapping[str, Attack], threat: ThreatModel) -> None:

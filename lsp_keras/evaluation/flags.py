@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from lsp_keras.attacks import Attack
 from lsp_keras.evaluation.share import Share
 from lsp_keras.types import Flag, Floats
 
@@ -20,6 +20,19 @@ _UNMOVED_SHARE = 0.01
 _FEWEST_IMAGES = 1.5
 _RANDOM_PASSES = 5
 _RANDOM_TOLERANCE = 1e-4
+
+
+class Traits(Protocol):
+    """What decides which attacks are compared; see `lsp_keras.attacks.Attack`."""
+
+    @property
+    def uses_gradients(self) -> bool: ...
+    @property
+    def shows_moves(self) -> bool: ...
+    @property
+    def is_iterative(self) -> bool: ...
+    @property
+    def makes_queries(self) -> bool: ...
 
 
 def raised(flags: Iterable[Flag]) -> list[Flag]:
@@ -58,7 +71,7 @@ def look_for(
 
 
 def fgsm_beats_iterative(
-    attacks: Mapping[str, Attack], accuracies: Mapping[str, Share]
+    attacks: Mapping[str, Traits], accuracies: Mapping[str, Share]
 ) -> Flag | None:
     """One step of the gradient against many steps in the same ball, where both were taken."""
     climbing = {
@@ -93,7 +106,7 @@ def single_step_lead(lead: float, threshold: float) -> Flag:
 
 
 def black_box_beats_white_box(
-    attacks: Mapping[str, Attack], accuracies: Mapping[str, Share]
+    attacks: Mapping[str, Traits], accuracies: Mapping[str, Share]
 ) -> Flag | None:
     """What attacks by answers alone break beyond all gradient attacks before them.
 

@@ -7,12 +7,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lsp_keras.attacks import Attack, Ensemble
 from lsp_keras.evaluation.flags import REMARKS
 from lsp_keras.evaluation.share import Share
 from lsp_keras.evaluation.statement import Facts, statement
 from lsp_keras.types import Flag, ThreatModel
 
 Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class AttackTraits:
+    """What decides which attacks are compared with each other; see `lsp_keras.attacks.Attack`."""
+
+    uses_gradients: bool
+    shows_moves: bool
+    is_iterative: bool
+    makes_queries: bool
+    is_ensemble: bool
+
+    @classmethod
+    def of(cls, attack: Attack) -> "AttackTraits":
+        """The traits of an attack."""
+        return cls(
+            attack.uses_gradients,
+            attack.shows_moves,
+            attack.is_iterative,
+            attack.makes_queries,
+            isinstance(attack, Ensemble),
+        )
 
 
 @dataclass(frozen=True)
@@ -25,6 +48,7 @@ class AttackRecord:
         config: Constructor arguments.
         accuracy: Examples still classified correctly.
         seconds: Wall time.
+        traits: What it is compared with.
     """
 
     name: str
@@ -32,6 +56,7 @@ class AttackRecord:
     config: Mapping[str, Any]
     accuracy: Share
     seconds: float
+    traits: AttackTraits
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -65,6 +90,7 @@ class Report:
             says which are classified correctly, `"worst_case"` which no attack broke, and an
             attack's name which it left.
         context: What the caller knows besides: paths, dataset, command.
+        unmoved: Number of images that stand and that no gradient attack moved.
     """
 
     threat: ThreatModel
@@ -82,6 +108,7 @@ class Report:
     unchecked: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+    unmoved: int = 0
 
     @property
     def facts(self) -> Facts:

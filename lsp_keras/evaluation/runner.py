@@ -1,7 +1,7 @@
 """Running attacks over a data set, piece by piece."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lsp_keras.attacks import Attack, Ensemble, in_cascade
 from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
 from lsp_keras.evaluation.journal import Journal
-from lsp_keras.evaluation.report import AttackRecord
+from lsp_keras.evaluation.report import AttackRecord, AttackTraits
 from lsp_keras.evaluation.share import Share
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.types import EvaluationProgress, Examples, Integers
@@ -66,7 +66,12 @@ class Runner:
             standing = self.attack(name, attack, standing)
         seconds = time.monotonic() - started
         own = AttackRecord(
-            name, type(attack).__name__, attack.get_config(), share_of(standing), seconds
+            name,
+            type(attack).__name__,
+            attack.get_config(),
+            share_of(standing),
+            seconds,
+            AttackTraits.of(attack),
         )
         return standing, [*records, own]
 
@@ -119,21 +124,6 @@ class Runner:
             report(name, (start + size * done / work) / total, total, standing - size + left)
 
         return within
-
-
-def with_parts(attacks: Mapping[str, Attack], num_classes: int) -> dict[str, Attack]:
-    """The attacks by the names of their records, an ensemble's parts before itself.
-
-    Args:
-        attacks: Attacks in the order they run.
-        num_classes: Number of the model's classes, which decides the parts.
-    """
-    named: dict[str, Attack] = {}
-    for name, attack in attacks.items():
-        if isinstance(attack, Ensemble):
-            named |= with_parts(_parts(name, attack, num_classes), num_classes)
-        named[name] = attack
-    return named
 
 
 def _parts(name: str, ensemble: Ensemble, num_classes: int) -> dict[str, Attack]:

@@ -1,10 +1,13 @@
 """A picture of attacked images: clean, perturbed, and what was added."""
 
+import math
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from lsp_keras.storage import atomic_path
@@ -28,8 +31,10 @@ def draw_examples(
         num_images: Most rows that are drawn.
     """
     with np.load(examples, allow_pickle=False) as arrays:
-        kept = {key: arrays[key] for key in arrays.files}
-    rows = np.argsort(~kept["success"], kind="stable")[:num_images]
+        chosen = np.argsort(~arrays["success"], kind="stable")[:num_images]
+        kept = {key: arrays[key][chosen] for key in ("success", "labels", "predictions")}
+    kept |= {key: _rows_of(examples, key, chosen) for key in ("clean", "adversarial")}
+    rows = range(len(chosen))
     font = ImageFont.load_default(_FONT_SIZE)
     column, line = _CELL + _MARGIN, _CELL + _CAPTION + _MARGIN
     last = max(column, int(font.getlength(_TITLES[-1])) + _MARGIN)
@@ -49,6 +54,19 @@ def draw_examples(
         draw.text((_MARGIN + column, top + _CELL), answer, color, font)
     with atomic_path(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def _rows_of(examples: Path, key: str, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Some rows of an array, without the others in memory: there may be tens of gigabytes."""
+    with zipfile.ZipFile(examples) as archive, archive.open(f"{key}.npy") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        start, size = file.tell(), math.prod(shape[1:]) * dtype.itemsize
+        found = np.empty((len(rows), *shape[1:]), dtype)
+        for place in np.argsort(rows):
+            file.seek(start + int(rows[place]) * size)
+            found[place] = np.frombuffer(file.read(size), dtype).reshape(shape[1:])
+    return found
 
 
 def _enlarged(difference: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import Dataset, Examples, Progress, ThreatModel
+from lsp_keras.types import Dataset, Examples, Progress, TestSplit, ThreatModel
 from lsp_keras.validation import InputError
 
 
@@ -81,7 +81,7 @@ def load_subject(
     """
     from lsp_keras.classifiers import load_classifier
     from lsp_keras.runs import read_config
-    from lsp_keras.runs.test_images import TestImages, describe, fitted, load_images
+    from lsp_keras.runs.test_images import describe, fitted, load_images
 
     classifier = load_classifier(path, weights=weights, pixel_range=pixel_range, output=output)
     run = classifier.run
@@ -97,7 +97,7 @@ def load_subject(
     )
     measured = images.test.take(num_examples) if beside is None else beside.test
     measured = fitted(measured, classifier)
-    described = TestImages(images.info, measured, len(images.test))
+    described = TestSplit(images.info, measured, len(images.test), measured.indices)
     return Subject(
         name=path.resolve().name if run is None else run.resolve().name,
         classifier=classifier,

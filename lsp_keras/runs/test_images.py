@@ -2,29 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.types import Dataset, DatasetInfo, Examples, Images
+from lsp_keras.shards import Shard
+from lsp_keras.types import Dataset, Examples, Images, TestSplit
 from lsp_keras.validation import InputError
 
 _AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class TestImages:
-    """Images of a test split.
-
-    Attributes:
-        info: Facts about the dataset.
-        split: The images.
-        source_size: Number of images in the whole test split.
-    """
-
-    info: DatasetInfo
-    split: Examples
-    source_size: int
 
 
 def load_images(
@@ -49,36 +35,49 @@ def load_images(
         InputError: No dataset is known, or it cannot be loaded.
     """
     from lsp_keras.datasets import load
+
+    name, settings = _how_to_load(run, dataset, data_dir, cache_dir, image_shape)
+    return load(name, **settings)
+
+
+def _how_to_load(
+    run: Path | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    image_shape: Sequence[int | None],
+) -> tuple[str, dict[str, Any]]:
+    """The name of a dataset and the arguments of `lsp_keras.datasets.load`; see `load_images`."""
     from lsp_keras.runs import read_config
     from lsp_keras.runs.config import READING, config_from, images_seed
     from lsp_keras.runs.moved import present_name
 
     height, width, channels = image_shape
     size = None if height is None or width is None else f"{height}x{width}"
+    folders = {"data_dir": data_dir, "cache_dir": cache_dir}
     reading: dict[str, Any] = {"image_size": size, "channels": channels}
     values = read_config(run / "config.toml") if run is not None else {}
     config = config_from(values, source="config.toml") if "dataset" in values else None
     if run is None or config is None:
         if dataset is None:
             raise InputError("The model does not lie in a run's folder: name its --dataset.")
-        return load(dataset, data_dir=data_dir, cache_dir=cache_dir, **reading)
+        return dataset, {**folders, **reading}
     own = config if dataset in (None, config.dataset.name) else None
     if own is None:
         name, reading = str(dataset), {**reading, "resize": config.resize}
     else:
         name = present_name(config.dataset.name, run)
         reading = {setting: getattr(config, setting) for setting in READING} | recorded_shape(run)
-    return load(
-        name,
-        settings=own.dataset.given if own is not None else None,
-        data_dir=data_dir or config.data_dir,
-        cache_dir=cache_dir,
-        num_train=own.num_train if own is not None else None,
-        num_test=config.num_test,
-        validation_size=own.validation_size if own is not None else None,
-        seed=images_seed(values),
+    return name, {
+        "data_dir": data_dir or config.data_dir,
+        "cache_dir": cache_dir,
+        "settings": own.dataset.given if own is not None else None,
+        "num_train": own.num_train if own is not None else None,
+        "num_test": config.num_test,
+        "validation_size": own.validation_size if own is not None else None,
+        "seed": images_seed(values),
         **reading,
-    )
+    }
 
 
 def recorded_shape(run: Path) -> dict[str, Any]:
@@ -97,7 +96,8 @@ def load_test_images(
     data_dir: Path | None,
     cache_dir: Path | None,
     num_examples: int | None,
-) -> TestImages:
+    shard: Shard | None = None,
+) -> TestSplit:
     """The test split of the dataset a run was trained on, or of the one that is named.
 
     Args:
@@ -107,25 +107,17 @@ def load_test_images(
         data_dir: Overrides the run's.
         cache_dir: Folder for what is prepared.
         num_examples: The first so many images of what the run's settings keep.
+        shard: Which share of them; default all.
 
     Raises:
         InputError: No dataset is known, or it cannot be loaded.
     """
+    from lsp_keras.datasets import load_test
+
     run = None if classifier is None else classifier.run
-    loaded = load_images(
-        run,
-        dataset=dataset,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        image_shape=_shape(classifier),
-    )
-    total = len(loaded.test)
-    if num_examples is not None and num_examples > total:
-        raise InputError(
-            f"--num-examples {num_examples} is more than the {total} test images there are."
-        )
-    split = fitted(loaded.test.take(num_examples), classifier)
-    return TestImages(loaded.info, split, total)
+    name, settings = _how_to_load(run, dataset, data_dir, cache_dir, _shape(classifier))
+    test = load_test(name, num_examples=num_examples, shard=shard, **settings)
+    return replace(test, split=fitted(test.split, classifier))
 
 
 def fitted(split: Examples, classifier: Any | None) -> Examples:
@@ -163,7 +155,7 @@ def _resized(images: Images, shape: tuple[int, ...]) -> Images:
     return np.concatenate(parts)
 
 
-def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
+def describe(classifier: Any, test: TestSplit, weights: str) -> dict[str, Any]:
     """What a record says of the model and the images.
 
     Args:
@@ -188,6 +180,6 @@ def describe(classifier: Any, test: TestImages, weights: str) -> dict[str, Any]:
     }
 
 
-def _resized_to(test: TestImages) -> list[int] | None:
+def _resized_to(test: TestSplit) -> list[int] | None:
     shape = test.split.images.shape[1:]
     return None if shape == tuple(test.info.image_shape) else list(shape)

@@ -337,3 +337,93 @@ def test_a_killed_evaluation_goes_on_to_the_same_record(run_cli, run) -> None:
         for attacked in record["attacks"].values():
             attacked.pop("seconds")
     assert records[0] == records[1]
+
+
+def _numbers(record):
+    """A record without times and without what the shards found of the model's reading."""
+    record = {key: value for key, value in record.items() if key not in ("seconds", "hardware")}
+    record["attacks"] = {
+        name: {key: value for key, value in item.items() if key != "seconds"}
+        for name, item in record["attacks"].items()
+    }
+    record["classifier"] = {k: v for k, v in record["classifier"].items() if k != "findings"}
+    return record
+
+
+SHARED = ("--attacks", "fgsm,pgd", "--num-steps", 3, "--num-examples", 50, "--json")
+
+
+def test_shards_are_merged_to_the_record_of_the_whole(run, monkeypatch) -> None:
+    whole = json.loads(attack(run, *SHARED).stdout)
+    for path in (run / "evaluations").glob("*-fgsm-pgd.json"):
+        path.unlink()
+    attack(run, *SHARED, "--shard", "0/3")
+    with pytest.raises(InputError, match=r"missing: 1, 2\. They lie in .*shards"):
+        attack(run, "--merge")
+    attack(run, *SHARED, "--shard", "2/3")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    attack(run, *SHARED, "--shard", "3")
+    merged = json.loads(attack(run, "--merge", "--json").stdout)
+    assert _numbers(merged) == _numbers(whole)
+    (path,) = (run / "evaluations").glob("*-fgsm-pgd.json")
+    assert json.loads(path.read_text()) == merged
+    path.unlink()
+    with pytest.raises(InputError, match="There are no shards"):
+        attack(run, "--merge")
+
+
+def test_shards_of_a_model_outside_of_a_run_are_merged_from_files(run, tmp_path) -> None:
+    shutil.copy(run / "model.keras", tmp_path / "stranger.keras")
+    options = (tmp_path / "stranger.keras", "--dataset", "digits", *SHARED)
+    for index in range(2):
+        done = attack(*options, "--shard", f"{index}/2")
+        folder = tmp_path / "found"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{index}.json").write_text(done.stdout)
+    whole = json.loads(attack(*options).stdout)
+    merged = json.loads(attack(folder, "--merge", "--json").stdout)
+    assert _numbers(merged) == _numbers(whole)
+
+
+def test_a_shard_reads_its_own_images_only_and_keeps_them_apart(run, tmp_path, monkeypatch) -> None:
+    from lsp_keras.datasets import _load_test
+
+    sizes = []
+    read = _load_test.read_parts
+
+    def counted(source, split, parts):
+        sizes.append([split is source.test, *map(len, parts)])
+        return read(source, split, parts)
+
+    monkeypatch.setattr(_load_test, "read_parts", counted)
+    attack(run, *SHARED, "--shard", "1/4", "--save-examples", tmp_path)
+    shutil.rmtree(run / "evaluations")
+    assert sizes == [[True, 13]]
+    assert (tmp_path / "1-of-4" / "fgsm.npz").is_file()
+
+
+@pytest.mark.slow
+def test_workers_on_one_machine_make_the_record_of_the_whole(run_cli, run) -> None:
+    whole = json.loads(attack(run, *SHARED).stdout)
+    shutil.rmtree(run / "evaluations")
+    done = run_cli("attack", run, *SHARED, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert _numbers(json.loads(done.stdout)) == _numbers(whole)
+    (path,) = (run / "evaluations").glob("*-fgsm-pgd.json")
+    assert json.loads(path.read_text()) == json.loads(done.stdout)
+    assert list((run / "evaluations" / "shards").iterdir()) == []
+    shutil.rmtree(run / "evaluations")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--shard", "0/2", "--workers", "2"], "Give one of --shard, --workers"),
+        (["--shard", "2/2"], "counted from 0"),
+        (["--shard", "0/99"], "60 images cannot be dealt out to 99"),
+        (["--shard", "3"], "Which of the 3 shards"),
+    ],
+)
+def test_shards_that_cannot_be_are_refused(run, options, message) -> None:
+    with pytest.raises(InputError, match=message):
+        attack(run, *options)
