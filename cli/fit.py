@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lsp_keras.choices import DISTRIBUTIONS
 from lsp_keras.cli._config_options import (
     FitCommand,
     config_from_options,
     config_options,
 )
 from lsp_keras.cli._options import cache_option, quiet_option
+from lsp_keras.cli._paths import MachinePath
 
 if TYPE_CHECKING:
     from lsp_keras.runs.fit import FitResult
@@ -22,10 +24,18 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the run.  [default: dataset and method, numbered]")
 @click.option(
     "--runs-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=MachinePath(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
     help="Folder for runs.",
+)
+@click.option(
+    "--distribute",
+    type=click.Choice(DISTRIBUTIONS),
+    default="none",
+    show_default=True,
+    help="Over what each batch is spread: mirrored, all GPUs here; multi_worker, the processes in "
+    "$TF_CONFIG; slurm, the tasks of an srun; auto, whichever of them there is.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @cache_option
@@ -38,6 +48,7 @@ def command(
     recipe: str | None,
     name: str | None,
     runs_dir: Path,
+    distribute: str,
     resume: bool,
     cache_dir: Path | None,
     as_json: bool,
@@ -62,6 +73,7 @@ def command(
             name=name,
             resume=resume,
             cache_dir=cache_dir,
+            distribute=distribute,
             progress=progress,
             announce=lambda text: click.echo(text, err=True),
         )

@@ -12,6 +12,8 @@ StartName = Literal["uniform", "gaussian"]
 StemName = Literal["auto", "small", "imagenet"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
+# Over what a batch is spread in training, see `lsp_keras.training.distribution`.
+DISTRIBUTIONS = ("none", "auto", "mirrored", "multi_worker", "slurm")
 # The radii that published results use, as text.
 DEFAULT_EPSILONS: Mapping[str, str] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
 

@@ -107,6 +107,7 @@ class Examples:
 
 def as_floats(images: npt.NDArray[Any]) -> Floats:
     """Images as float32 in [0, 1]; uint8 is divided by 255, rounding is clipped."""
+    images = np.asarray(images)
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255.0)
     pixels = images.astype(np.float32, copy=False)

@@ -34,6 +34,7 @@ class MixingTrainer(RobustTrainer):
     """
 
     smooths_labels: ClassVar[bool] = True
+    uses_whole_batch: ClassVar[bool] = True
 
     def mix(self, batch: Batch) -> MixedImages:
         """The batch's images, mixed by draws that belong to the step."""

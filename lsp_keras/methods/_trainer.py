@@ -21,6 +21,7 @@ from lsp_keras.methods._options import StepOptions
 from lsp_keras.methods._units import deserialize_unit, serialize_unit
 from lsp_keras.ops.finite import check_finite, clear_errors
 from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.workers import workers_of
 from lsp_keras.regularizers import Anchor, Batch, Outputs, Regularizer, Step
 from lsp_keras.regularizers._passes import training_pass
 from lsp_keras.validation import InputError
@@ -61,12 +62,15 @@ class RobustTrainer(keras.Model):
             smoothing changes.
         needs_guard: Whether the method's attack can be outwitted and made stronger, so that an
             `OverfittingGuard` is of use.
+        uses_whole_batch: Whether what is computed for one image depends on others of the batch,
+            or is remembered for later, so that a replica's part of the batch will not do.
         networks: Forms of the classifier that the step's passes go through.
     """
 
     train_function: Any
     smooths_labels: ClassVar[bool] = False
     needs_guard: ClassVar[bool] = False
+    uses_whole_batch: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -221,7 +225,7 @@ class RobustTrainer(keras.Model):
         for name, values in found.terms.items():
             self._term_trackers[name].update_state(values)
         seen = found.anchor.metric_logits
-        return self._metrics_of(batch, found.anchor.logits if seen is None else seen)
+        return self._logs(self._metrics_of(batch, found.anchor.logits if seen is None else seen))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Cross-entropy, as `loss`, and metrics on the images as they are, in inference mode."""
@@ -229,7 +233,9 @@ class RobustTrainer(keras.Model):
         logits = self.classifier(batch["images"], training=False)
         self._track(tf.reduce_mean(cross_entropy(batch["labels"], logits)), batch)
         results = self._metrics_of(batch, logits)
-        return {name: value for name, value in results.items() if name not in self._term_trackers}
+        return self._logs(
+            {name: value for name, value in results.items() if name not in self._term_trackers}
+        )
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Logits of images, or of a batch's `images`."""
@@ -285,6 +291,20 @@ class RobustTrainer(keras.Model):
         trainer = cls(**{**arguments, "classifier": classifier, "regularizers": units})
         trainer.configure(StepOptions(**config.get("options", {})))
         return trainer
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras's averages the first batch over all workers, which fails for a dictionary.
+
+        `_create_variables` makes all that it would make, without a batch.
+        """
+        if self._distribute_strategy is not None:
+            self._create_variables()
+
+    def _logs(self, results: dict[str, Any]) -> dict[str, Any]:
+        """The results in the shape that Keras averages over workers: it refuses scalars."""
+        if workers_of(self).count == 1:
+            return results
+        return {name: tf.reshape(value, [1]) for name, value in results.items()}
 
     @property
     def _num_classes(self) -> int | None:

@@ -61,6 +61,7 @@ class FGSMPGITrainer(SingleStepTrainer):
     """
 
     smooths_labels: ClassVar[bool] = True
+    uses_whole_batch: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import tensorflow as tf
 from lsp_keras.losses.info_nce import info_nce
 from lsp_keras.models._moco import KeyQueue, contrastive_network
 from lsp_keras.ops.finite import check_finite
+from lsp_keras.validation import InputError
 
 _SEED_STRIDE = 2**32
 
@@ -33,6 +34,9 @@ class MoCoTrainer(keras.Model):
             `SplitBatchNormalization`; keys are shuffled among them.
         seed: Seed of projection head, queue and shuffling.
 
+    Raises:
+        InputError: It is made in the scope of a strategy with several replicas.
+
     References:
         He et al., Momentum Contrast, CVPR 2020, Algorithm 1; Chen et al., Improved Baselines
         with Momentum Contrastive Learning, 2020; the CIFAR notebook of
@@ -52,6 +56,11 @@ class MoCoTrainer(keras.Model):
         seed: int = 0,
     ) -> None:
         super().__init__(name="moco")
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            raise InputError(
+                "MoCo trains on one replica: each would have a queue with its own keys only, which "
+                "is another method. Train the encoder first, by `lsp-keras pretrain`."
+            )
         self.query_network, self.key_network = (
             contrastive_network(
                 backbone, dimensions=dimensions, batch_norm_splits=batch_norm_splits, seed=seed

@@ -120,6 +120,14 @@ class Regularizer(abc.ABC):
         """What batches must hold beside images and labels: `NEIGHBORS`, `FEATURES`, or nothing."""
         return frozenset()
 
+    @property
+    def uses_whole_batch(self) -> bool:
+        """Whether one image's terms depend on others of the batch; default not.
+
+        A replica's part of the batch will not do then.
+        """
+        return False
+
     def check(self, classifier: keras.Model) -> None:  # noqa: B027 (optional)
         """Raises `InputError` where the classifier does not suit the term; default never."""
 

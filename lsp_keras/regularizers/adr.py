@@ -107,6 +107,11 @@ class ADR(PairRegularizer):
                 f"`counterpart_share` must be in [0, 1]. Received: {counterpart_share!r}."
             )
 
+    @property
+    def uses_whole_batch(self) -> bool:
+        """Whether the global term counts, which pairs all images of the batch."""
+        return bool(self.weight * self.global_weight)
+
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
         weights = {term: self.weight * getattr(self, f"{term}_weight") for term in _TERMS}
         return self._named({**weights, "counterpart": self.counterpart_share})

@@ -61,6 +61,11 @@ class LFRC(PairRegularizer):
         check_positive("weight", weight, allow_zero=True)
         self.weight = weight
 
+    @property
+    def uses_whole_batch(self) -> bool:
+        """The term pairs all images of the batch."""
+        return bool(self.weight)
+
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float]:
         return {self.name: self.weight}
 

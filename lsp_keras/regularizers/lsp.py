@@ -146,6 +146,11 @@ class LSP(Regularizer):
     def needs(self) -> frozenset[str]:
         return frozenset([NEIGHBORS if self.neighbors == FRESH else FEATURES])
 
+    @property
+    def uses_whole_batch(self) -> bool:
+        """Whether neighbors are those in the batch."""
+        return self.neighbors != FRESH
+
     def positions(self, num_others: int) -> list[int]:
         """Places of the neighbors in an image's order of others, nearest first, from 0.
 

@@ -1,15 +1,18 @@
 """Carries a training run out: data, neighbors, training, and the files it leaves."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lsp_keras.classifiers import load_keras
 from lsp_keras.datasets import EpochBatches, count_batches
 from lsp_keras.evaluation.statement import validation_sentence
+from lsp_keras.ops.workers import Workers
 from lsp_keras.runs.build import (
     build_augmentation,
     build_trainer,
@@ -23,6 +26,7 @@ from lsp_keras.runs.callbacks import (
     build_keepers,
     validation_threat,
 )
+from lsp_keras.runs.chief import shared_folder
 from lsp_keras.runs.config import FitConfig, write_config
 from lsp_keras.runs.folder import RunFolder, new_run, resumed_run
 from lsp_keras.runs.header import describe_fit
@@ -30,8 +34,15 @@ from lsp_keras.runs.helper_model import find_helper
 from lsp_keras.runs.moved import folder_record
 from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_contrast
 from lsp_keras.runs.resolve import helped, resolve
+from lsp_keras.shards import Shard
 from lsp_keras.storage import fingerprint, read_json, write_json
 from lsp_keras.training import make_deterministic, run_training
+from lsp_keras.training.distribution import (
+    check_distributable,
+    deal_batches,
+    make_strategy,
+    synchronize_batch_norm,
+)
 from lsp_keras.types import Dataset, Progress, ThreatModel
 from lsp_keras.validation import InputError
 
@@ -103,6 +114,7 @@ def fit(
     name: str | None = None,
     resume: bool = False,
     cache_dir: Path | str | None = None,
+    distribute: str = "none",
     progress: Progress | None = None,
     announce: Callable[[str], None] = lambda text: None,
 ) -> FitResult:
@@ -120,12 +132,17 @@ def fit(
         resume: Go on with the run of that name, or the newest with these settings.
         cache_dir: Where encoders, neighbor tables and helpers are kept; default the user's cache
             folder.
+        distribute: Over what a batch is spread: `"none"`, `"mirrored"` (all GPUs of this
+            machine), `"multi_worker"` (the processes that `$TF_CONFIG` names), `"slurm"` (the
+            tasks of an `srun`) or `"auto"`. Then call it before anything else of TensorFlow, in
+            every process alike. `batch_size` is that of all replicas together. Only the chief
+            writes to the run's folder.
         progress: Called with `(stage, done, total)` while neighbors are mined.
         announce: Called with a sentence before a long step, such as training an encoder.
 
     Raises:
-        InputError: A setting does not fit, the data are missing, the run exists already, or
-            another process is at it.
+        InputError: A setting does not fit, the data are missing, the run exists already,
+            another process is at it, or the method cannot be spread.
 
     Example:
         >>> from lsp_keras.runs import FitConfig, fit
@@ -133,13 +150,21 @@ def fit(
         >>> fit(config, name="example").best_epoch  # doctest: +SKIP
         1
     """
+    workers = Workers(make_strategy(distribute))
+    if not workers.is_chief:
+        announce, progress = (lambda text: None), None
     config = resolve(config)
     check_numbers(config)
     cache = None if cache_dir is None else Path(cache_dir)
     surroundings = _Surroundings(cache, progress, announce)
+    claim = functools.partial(resumed_run if resume else new_run, Path(runs_dir), name, config)
     # Claimed before any work is done, so that a wrong name is told at once.
-    with (resumed_run if resume else new_run)(Path(runs_dir), name, config) as folder:
-        return _train(config, folder, load_dataset(config, cache), surroundings, resume=resume)
+    with shared_folder(workers, claim, resume=resume) as (folder, path):
+        dataset = load_dataset(config, cache)
+        result = _train(config, folder, dataset, surroundings, resume=resume, workers=workers)
+        # The folder is free again only once all are done with it.
+        workers.wait()
+        return replace(result, path=path)
 
 
 def _train(
@@ -149,6 +174,7 @@ def _train(
     surroundings: _Surroundings,
     *,
     resume: bool,
+    workers: Workers,
 ) -> FitResult:
     """A run on loaded images."""
     helper = _helper(config, dataset, surroundings) if helped(config) else None
@@ -157,18 +183,23 @@ def _train(
     keras.mixed_precision.set_global_policy(_policy(config))
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
-    if resume and folder.last_model.exists():
-        # What the run was started from may be gone, and its weights are the checkpoint's.
-        classifier = load_keras(folder.last_model)
-    else:
-        classifier = start_classifier(config, dataset, surroundings.announce)
-    trainer = build_trainer(
-        config,
-        classifier,
-        steps_per_epoch=steps,
-        num_images=len(dataset.train),
-        helper=helper,
-    )
+    with workers.strategy.scope():
+        if resume and folder.last_model.exists():
+            # What the run was started from may be gone, and its weights are the checkpoint's.
+            classifier = load_keras(folder.last_model)
+        else:
+            classifier = start_classifier(config, dataset, surroundings.announce)
+        if workers.num_replicas > 1:
+            _say_distribution(classifier, workers, surroundings.announce)
+        trainer = build_trainer(
+            config,
+            classifier,
+            steps_per_epoch=steps,
+            num_images=len(dataset.train),
+            helper=helper,
+        )
+    if workers.num_replicas > 1:
+        check_distributable(trainer, batch_size, workers.num_replicas)
     parameters = int(classifier.count_params())
     surroundings.announce(describe_fit(config, folder, dataset, parameters))
     neighbors = build_neighbors(
@@ -180,6 +211,8 @@ def _train(
         announce=surroundings.announce,
     )
     record = _dataset_record(dataset, neighbors)
+    if workers.count > 1:
+        _check_same(workers, record, neighbors, classifier)
     record["folder"] = folder_record(config.dataset.name, folder.path)
     _refuse_other_data(folder.dataset, record)
     write_config(folder.config, config)
@@ -187,8 +220,9 @@ def _train(
     keepers = build_keepers(config, folder)
     history = run_training(
         trainer,
-        _epoch_batches(config, dataset, neighbors, batch_size),
+        _epoch_batches(config, dataset, neighbors, batch_size, workers),
         epochs=config.epochs,
+        steps_per_epoch=steps if workers.num_replicas > 1 else None,
         callbacks=build_callbacks(
             config,
             folder,
@@ -218,7 +252,9 @@ def _train(
 
 def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> keras.Model:
     def train(own: FitConfig, folder: RunFolder) -> None:
-        _train(own, folder, dataset, surroundings, resume=folder.config.exists())
+        resume = folder.config.exists()
+        alone = Workers(tf.distribute.get_strategy())
+        _train(own, folder, dataset, surroundings, resume=resume, workers=alone)
 
     return find_helper(
         config, dataset, cache=surroundings.cache, train=train, announce=surroundings.announce
@@ -233,9 +269,13 @@ def _policy(config: FitConfig) -> str:
 
 
 def _epoch_batches(
-    config: FitConfig, dataset: Dataset, neighbors: RunNeighbors, batch_size: int
-) -> Callable[[int], tf.data.Dataset]:
-    return EpochBatches(
+    config: FitConfig,
+    dataset: Dataset,
+    neighbors: RunNeighbors,
+    batch_size: int,
+    workers: Workers,
+) -> Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset]:
+    batches = EpochBatches(
         dataset.train,
         batch_size=batch_size,
         shuffle=True,
@@ -246,7 +286,38 @@ def _epoch_batches(
         features=neighbors.features,
         order=neighbors.order,
         drop_remainder=True,
+        shard=Shard(workers.index, workers.count) if workers.count > 1 else None,
+        as_bytes=True,
     )
+    if workers.num_replicas == 1:
+        return batches
+    return deal_batches(batches, workers, batch_size)
+
+
+def _say_distribution(
+    classifier: keras.Model, workers: Workers, announce: Callable[[str], None]
+) -> None:
+    count = synchronize_batch_norm(classifier)
+    norms = f" {count} BatchNorm layers normalize by the whole batch." if count else ""
+    announce(
+        f"Spread over {workers.num_replicas} replicas in {workers.count} processes.{norms} "
+        "Sums are rounded in another order than on one."
+    )
+
+
+def _check_same(
+    workers: Workers,
+    record: Mapping[str, object],
+    neighbors: RunNeighbors,
+    classifier: keras.Model,
+) -> None:
+    """Refuses processes that would train on different images, neighbors or first weights."""
+    workers.check_agreement(str(record["train_fingerprint"]), "The training images' fingerprint")
+    table = neighbors.table
+    digest = fingerprint(*(() if table is None else (table.indices, table.distances)))
+    workers.check_agreement(digest, "The neighbor table")
+    weights = fingerprint(*(np.asarray(weight) for weight in classifier.get_weights()))
+    workers.check_agreement(weights, "The first weights")
 
 
 def _dataset_record(dataset: Dataset, neighbors: RunNeighbors) -> dict[str, object]:

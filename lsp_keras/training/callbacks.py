@@ -12,6 +12,8 @@ import numpy as np
 from lsp_keras.attacks import Attack
 from lsp_keras.epochs import Rank, rank
 from lsp_keras.inference.precision import in_float32
+from lsp_keras.ops.workers import workers_of
+from lsp_keras.shards import Shard
 from lsp_keras.storage import atomic_path, remove_leftovers
 from lsp_keras.training.logs import Logs, logged
 from lsp_keras.training.state import StatefulCallback
@@ -58,18 +60,31 @@ class RobustValidation(keras.callbacks.Callback):
             logs.update(val_ema_accuracy=accuracy, val_ema_robust_accuracy=robust_accuracy)
 
     def measure(self, classifier: keras.Model) -> tuple[float, float]:
-        """Clean and robust accuracy, in [0, 1], in float32."""
+        """Clean and robust accuracy, in [0, 1], in float32.
+
+        Processes that train together attack a share of the images each.
+        """
+        workers = workers_of(self.model)
         classifier = in_float32(classifier)
-        correct = robust = 0
-        for start in range(0, len(self.split), self.batch_size):
-            rows = np.arange(start, min(start + self.batch_size, len(self.split)))
+        correct = robust = 0.0
+        own = Shard(workers.index, workers.count).rows(len(self.split))
+        for start in range(0, len(own), self.batch_size):
+            rows = own[start : start + self.batch_size]
             part = self.split.select(rows).as_floats()
             images, labels = part.images, part.labels
-            logits = classifier.predict_on_batch(images)
+            logits = _answers(classifier, images, workers.num_replicas)
             correct += int(np.sum(np.argmax(logits, axis=1) == labels))
             result = self.attack(classifier, images, labels, seed=self.seed, indices=rows)
             robust += int(np.sum(~result.success))
+        correct, robust = workers.total([correct, robust])
         return correct / len(self.split), robust / len(self.split)
+
+
+def _answers(classifier: keras.Model, images: Any, num_replicas: int) -> Any:
+    if num_replicas == 1:
+        return classifier.predict_on_batch(images)
+    # Keras would give each replica the whole batch, and answer as often as there are replicas.
+    return classifier(images, training=False)
 
 
 class _BestEpoch(StatefulCallback):

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from lsp_keras.errors import NonFiniteLossError, TrainingError
 from lsp_keras.ops.finite import clear_errors, message
+from lsp_keras.ops.workers import workers_of
 from lsp_keras.storage import remove_leftovers
 from lsp_keras.training.state import (
     STATE_FILE,
@@ -28,9 +29,10 @@ Logs = dict[str, float]
 
 def run_training(
     trainer: keras.Model,
-    make_epoch_batches: Callable[[int], tf.data.Dataset],
+    make_epoch_batches: Callable[[int], tf.data.Dataset | tf.distribute.DistributedDataset],
     *,
     epochs: int,
+    steps_per_epoch: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     state_dir: Path | str | None = None,
     resume: bool = False,
@@ -55,6 +57,8 @@ def run_training(
             same epoch must give the same batches, and all epochs batches of the same structure and
             shapes, so that the step is traced once.
         epochs: Passes in all, those done before a resume included.
+        steps_per_epoch: Batches of each epoch, for distributed ones, which do not know their
+            number.
         callbacks: Run in this order.
         state_dir: Where `state.npz`, and as `previous.npz` that of the epoch before, are kept;
             `None` keeps nothing. Both carry a checksum.
@@ -80,7 +84,8 @@ def run_training(
     make_deterministic(trainer.seed, operations=deterministic)
     # Before the step is traced, as a resumed run must: else two graphs that round differently.
     if not trainer.optimizer.built:
-        trainer.optimizer.build(trainer.trainable_variables)
+        with trainer.distribute_strategy.scope():
+            trainer.optimizer.build(trainer.trainable_variables)
     path = None if state_dir is None else Path(state_dir) / STATE_FILE
     state = _start(path, resume, trainer, callbacks, announce)
     recorder = _Recorder(state.history)
@@ -89,9 +94,11 @@ def run_training(
         if state.stopped:
             break
         with _naming_epochs(epoch):
-            _fit_epoch(trainer, make_epoch_batches(epoch), container, epoch, epochs)
+            batches = make_epoch_batches(epoch)
+            _fit_epoch(trainer, batches, container, epoch, epochs, steps_per_epoch)
         state.stopped = bool(trainer.stop_training)
         if path is not None:
+            state.replicas = workers_of(trainer).num_replicas
             save_state(path, state, trainer, callbacks)
     container.finish()
     return state.history
@@ -162,16 +169,23 @@ def _naming_epochs(epoch: int) -> Iterator[None]:
 
 
 def _fit_epoch(
-    trainer: keras.Model, batches: Any, container: "_RunCallbacks", epoch: int, epochs: int
+    trainer: keras.Model,
+    batches: Any,
+    container: "_RunCallbacks",
+    epoch: int,
+    epochs: int,
+    steps_per_epoch: int | None,
 ) -> None:
-    steps = int(batches.cardinality())
-    container.set_params({"verbose": 0, "epochs": epochs, "steps": steps if steps > 0 else None})
+    known = int(batches.cardinality()) if steps_per_epoch is None else steps_per_epoch
+    steps = known if known > 0 else None
+    container.set_params({"verbose": 0, "epochs": epochs, "steps": steps})
     with clear_errors():
         # Keras warns where `shuffle` keeps its default and the data are a tf.data.Dataset.
         trainer.fit(
             batches,
             initial_epoch=epoch,
             epochs=epoch + 1,
+            steps_per_epoch=steps_per_epoch,
             callbacks=container,
             shuffle=False,
             verbose=0,
@@ -204,7 +218,8 @@ class _EpochLogs(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         if not math.isfinite(logs["loss"]):
             raise NonFiniteLossError(message("loss"))
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        rate = keras.ops.convert_to_tensor(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = float(rate)
 
 
 class _Recorder(keras.callbacks.Callback):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from lsp_keras.arrays import Array, ArrayFileError, read_npz
+from lsp_keras.ops.workers import workers_of
 from lsp_keras.storage import atomic_path, fingerprint
 from lsp_keras.validation import InputError
 
@@ -42,11 +43,13 @@ class RunState:
         history: Logs of each finished epoch.
         stopped: Whether a callback ended the run early.
         callbacks: State of each `StatefulCallback`.
+        replicas: Copies of the model that shared each batch.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     stopped: bool = False
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    replicas: int = 1
 
 
 def save_state(
@@ -96,7 +99,8 @@ def load_state(
         How far the run has come; `None` where nothing sound is left of it.
 
     Raises:
-        InputError: The state belongs to another model or optimizer.
+        InputError: The state belongs to another model or optimizer, or to another number of
+            replicas.
     """
     variables = variables_of(trainer)
     for candidate in (path, path.with_name(PREVIOUS_FILE)):
@@ -105,6 +109,7 @@ def load_state(
         except ArrayFileError as error:
             announce(f"{candidate} is not used: {error}.")
             continue
+        _check_replicas(state, workers_of(trainer).num_replicas)
         for name, variable in variables.items():
             variable.assign(arrays[name])
         for name, callback in _stateful(callbacks).items():
@@ -115,6 +120,15 @@ def load_state(
         return state
     announce(f"No sound state is left in {path.parent}: the run starts anew.")
     return None
+
+
+def _check_replicas(state: RunState, present: int) -> None:
+    """Sums over another number of parts round otherwise: the run would not be the same."""
+    if state.replicas != present:
+        raise InputError(
+            f"The run was trained on {state.replicas} replicas and cannot go on with {present}. "
+            "Resume with as many GPUs or workers as it was started with."
+        )
 
 
 def clear_state(path: Path) -> None:

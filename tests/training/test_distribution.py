@@ -3,8 +3,22 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import keras
 import numpy as np
+import pytest
+
+from lsp_keras import registry
+from lsp_keras.ops.workers import Workers
+from lsp_keras.pretraining import MoCoTrainer
+from lsp_keras.regularizers import ADR, LFR, LFRC, LSP
+from lsp_keras.training.distribution import (
+    check_distributable,
+    make_strategy,
+    synchronize_batch_norm,
+)
+from lsp_keras.validation import InputError
 
 SCRIPT = """
 import json, sys
@@ -67,3 +81,74 @@ def test_two_replicas_train_like_one() -> None:
         assert one["logs"].keys() == two["logs"].keys()
         for name, values in one["logs"].items():
             np.testing.assert_allclose(two["logs"][name], values, rtol=1e-3, atol=1e-3)
+
+
+def trainer_of(name: str, *regularizers):
+    classifier = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.BatchNormalization(),
+            keras.layers.GlobalAveragePooling2D(name="features"),
+            keras.layers.Dense(3, name="logits"),
+        ]
+    )
+    return registry.get("method", name)(classifier, regularizers=list(regularizers))
+
+
+def test_what_one_device_can_do_on_parts_of_a_batch_is_let_through() -> None:
+    trainer = trainer_of("standard", LSP(), LFR(), ADR(global_weight=0.0))
+    check_distributable(trainer, 32, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "regularizers", "message"),
+    [
+        ("mixup", [], "MixupTrainer on 2 replicas would not be the same method"),
+        ("cutmix", [], "CutMixTrainer on 2"),
+        ("standard", [ADR()], "adr on 2"),
+        ("standard", [LFRC(), LSP(neighbors="batch")], "lfrc, lsp on 2"),
+    ],
+)
+def test_what_pairs_images_of_a_batch_is_refused(name, regularizers, message) -> None:
+    with pytest.raises(InputError, match=message):
+        check_distributable(trainer_of(name, *regularizers), 32, 2)
+
+
+def test_a_batch_that_does_not_come_out_even_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a batch of 32 images evenly\. Choose .* such as 33"):
+        check_distributable(trainer_of("standard"), 32, 3)
+
+
+def test_batch_norm_is_synchronized_wherever_it_lies() -> None:
+    inner = trainer_of("standard").classifier
+    outer = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.BatchNormalization(), inner])
+    assert synchronize_batch_norm(outer) == 2
+    assert inner.layers[0].synchronized
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("multi_worker", r"needs \$TF_CONFIG"),
+        ("slurm", "for the tasks of an srun"),
+        ("horovod", "`distribute` must be"),
+    ],
+)
+def test_a_strategy_that_cannot_be_is_refused(name, message) -> None:
+    with pytest.raises(InputError, match=message):
+        make_strategy(name, {})
+
+
+def test_one_process_is_its_own_chief() -> None:
+    workers = Workers(make_strategy("auto", {}))
+    assert (workers.num_replicas, workers.count, workers.is_chief) == (1, 1, True)
+    assert workers.total([1.5, 2]) == [1.5, 2.0]
+    assert workers.told("chief's") == "chief's"
+    workers.check_agreement("0123456789abcdef", "It")
+
+
+def test_moco_is_refused_on_several_replicas(monkeypatch) -> None:
+    two = SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(MoCoTrainer, "distribute_strategy", two, raising=False)
+    with pytest.raises(InputError, match="MoCo trains on one replica"):
+        MoCoTrainer(trainer_of("standard").classifier)
