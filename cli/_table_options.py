@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from lsp_keras.cli._options import data_options, quiet_option
+from lsp_keras.cli._paths import MachinePath
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,7 +32,7 @@ def table_options(command: Command) -> Command:
     options = (
         click.option(
             "--runs-dir",
-            type=click.Path(file_okay=False, path_type=Path),
+            type=MachinePath(file_okay=False, path_type=Path),
             default=Path("runs"),
             show_default=True,
             help="Folder of runs: those of the same settings are used, whatever their names.",
@@ -48,7 +49,7 @@ def table_options(command: Command) -> Command:
         ),
         click.option(
             "--output",
-            type=click.Path(file_okay=False, path_type=Path),
+            type=MachinePath(file_okay=False, path_type=Path),
             default=Path("tables"),
             show_default=True,
             help="Folder for the table as .md, .csv, .tex and .html.",

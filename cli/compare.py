@@ -7,12 +7,13 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import weights_option
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.cli._table_options import make_table, plan_of_file, plan_options, table_options
 from lsp_keras.validation import InputError
 
 
 @click.command()
-@click.argument("runs", metavar="[RUN...]", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="[RUN...]", nargs=-1, type=MachinePath(path_type=Path))
 @click.option("--table", "name", metavar="NAME|FILE", help="Rows from a file instead; see below.")
 @click.option("--attacks", help="With commas between.  [default: fgsm,pgd]")
 @click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")

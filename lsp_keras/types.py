@@ -76,8 +76,8 @@ class Examples:
     """Images with labels: a split of a dataset, what is evaluated, what is attacked.
 
     Attributes:
-        images: `(n, height, width, channels)`, in memory, memory-mapped or in files, uint8 as they are
-            stored or float32 in [0, 1] as models and attacks take them.
+        images: `(n, height, width, channels)`, in memory, memory-mapped or in files, uint8 as
+            they are stored or float32 in [0, 1] as models and attacks take them.
         labels: int64 `(n,)`.
         indices: int64 `(n,)`, what identifies each image: its position in the source split it
             was cut from. It is the key of the image's random draws.

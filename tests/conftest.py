@@ -117,7 +117,7 @@ def fake_store(tmp_path, monkeypatch):
     root.mkdir()
     written = []
 
-    class FakePath(type(Path())):
+    class FakePath(type(Path())):  # type: ignore[misc]
         def __new__(cls, first, *rest):
             return super().__new__(cls, str(first).replace("fake://", f"{root}/"), *rest)
 

@@ -37,13 +37,17 @@ def read_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]
     return _read(source, split, parts, allocate)
 
 
-def stored_parts(source: OpenSource, split: SourceSplit, parts: Sequence[Integers]) -> list[Examples]:
+def stored_parts(
+    source: OpenSource, split: SourceSplit, parts: Sequence[Integers]
+) -> list[Examples]:
     """As `read_parts`, with the images left where they are stored."""
     if split.stored is None:
         raise ValueError("The split's images must be read.")
     for rows in parts:
         _check_labels(split.labels[rows], len(source.class_names))
-    return [Examples(split.stored(rows), split.labels[rows], split.positions[rows]) for rows in parts]
+    return [
+        Examples(split.stored(rows), split.labels[rows], split.positions[rows]) for rows in parts
+    ]
 
 
 def map_parts(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from lsp_keras.regularizers import Batch
@@ -13,6 +14,7 @@ from lsp_keras.validation import InputError
 
 MARK = "wrong-batch:"
 _SLACK = 1e-3
+_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 _SUM_TOLERANCE = 1e-3
 _PERCENT = 100.0
 
@@ -78,7 +80,10 @@ def checked_images(images: tf.Tensor) -> tf.Tensor:
 
 def scaled(images: tf.Tensor) -> tf.Tensor:
     """Images of uint8 as float32 in [0, 1], others as they are."""
-    return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
+    if images.dtype != tf.uint8:
+        return images
+    # A division by 255 becomes a product in an optimized graph, and other floats than before.
+    return tf.gather(tf.constant(_LEVELS), tf.cast(images, tf.int32))
 
 
 def checked_labels(labels: Any, num_classes: int | None = None) -> tf.Tensor:

@@ -148,8 +148,8 @@ class LSP(Regularizer):
 
     @property
     def uses_whole_batch(self) -> bool:
-        """Whether neighbors are those in the batch."""
-        return self.neighbors != FRESH
+        """Whether neighbors, or those that a control deals out, are of other images in it."""
+        return self.neighbors != FRESH or self.control == SHUFFLED
 
     def positions(self, num_others: int) -> list[int]:
         """Places of the neighbors in an image's order of others, nearest first, from 0.

@@ -387,9 +387,10 @@ def test_shards_of_a_model_outside_of_a_run_are_merged_from_files(run, tmp_path)
 
 def test_a_shard_reads_its_own_images_only_and_keeps_them_apart(run, tmp_path, monkeypatch) -> None:
     from lsp_keras.datasets import _load_test
+    from lsp_keras.datasets._memory import read_parts
 
     sizes = []
-    read = _load_test.read_parts
+    read = read_parts
 
     def counted(source, split, parts):
         sizes.append([split is source.test, *map(len, parts)])

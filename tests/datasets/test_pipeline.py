@@ -201,7 +201,12 @@ def test_bytes_are_what_floats_would_be(augment) -> None:
     split = Examples(images, np.arange(9), np.arange(9))
     rng = np.random.default_rng(1)
     table = NeighborTable(rng.integers(0, 9, (9, 2)), rng.random((9, 2), np.float32), {})
-    options = {"batch_size": 4, "shuffle": True, "augment": augment, "neighbors": table}
+    options: dict[str, Any] = {
+        "batch_size": 4,
+        "shuffle": True,
+        "augment": augment,
+        "neighbors": table,
+    }
     options["augment_neighbors"] = True
     pairs = zip(
         make_batches(split, **options), make_batches(split, as_bytes=True, **options), strict=True
@@ -215,7 +220,12 @@ def test_bytes_are_what_floats_would_be(augment) -> None:
 def test_shards_share_each_batch() -> None:
     images = np.arange(22, dtype=np.uint8).reshape(22, 1, 1, 1)
     split = Examples(images, np.arange(22), np.arange(22))
-    options = {"batch_size": 6, "shuffle": True, "seed": 3, "drop_remainder": True}
+    options: dict[str, Any] = {
+        "batch_size": 6,
+        "shuffle": True,
+        "seed": 3,
+        "drop_remainder": True,
+    }
     parts = [list(make_batches(split, shard=Shard(index, 3), **options)) for index in range(3)]
     whole = list(make_batches(split, **options))
     assert len(whole) == len(parts[0]) == 3

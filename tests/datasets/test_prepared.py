@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,13 @@ def test_images_are_indexed_as_an_array_is(memory, files) -> None:
 def test_batches_are_the_same_bit_for_bit(memory, files) -> None:
     rng = np.random.default_rng(0)
     table = NeighborTable(rng.integers(0, 300, (300, 3)), rng.random((300, 3), np.float32), {})
-    options = {"batch_size": 64, "shuffle": True, "seed": 2, "epoch": 1, "num_epochs": 2}
+    options: dict[str, Any] = {
+        "batch_size": 64,
+        "shuffle": True,
+        "seed": 2,
+        "epoch": 1,
+        "num_epochs": 2,
+    }
     options |= {"augment": Crop(), "neighbors": table, "augment_neighbors": True}
     pairs = zip(
         make_batches(memory.train, **options),

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from typing import Any
 
 import keras
 import numpy as np
@@ -147,7 +148,13 @@ def test_foreign_shards_are_refused(model, images, labels, three) -> None:
         ("made from different images", {"positions": POSITIONS + 1}),
     )
     for message, options in changed:
-        values = {"model": model, "attacks": {}, "seed": 0, "shard": shard, **options}
+        values: dict[str, Any] = {
+            "model": model,
+            "attacks": {},
+            "seed": 0,
+            "shard": shard,
+            **options,
+        }
         report = dataclasses.replace(
             merge(three),
             seed=values["seed"],
@@ -155,6 +162,6 @@ def test_foreign_shards_are_refused(model, images, labels, three) -> None:
         )
         if values["attacks"]:
             report = dataclasses.replace(report, attacks=report.attacks[:1])
-        record = shard_record(report, values["shard"], options.get("positions", POSITIONS))
+        record = shard_record(report, values["shard"], values.get("positions", POSITIONS))
         with pytest.raises(InputError, match=f"belong to different evaluations: .*{message}"):
             merge([*three[:2], json.loads(json.dumps(record))])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("distributed_fit.py")
 # One process and two round sums in another order; times are no results.
-CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-5}
 TIMED = ("seconds", "images_per_second")
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def job_of(name: str) -> dict[str, Any]:
     return job
 
 
-def check_fields(found: dict[str, Any], known: dict[str, type]) -> None:
+def check_fields(found: dict[str, Any], known: Mapping[str, type]) -> None:
     for field, value in found.items():
         assert isinstance(value, known[field]), field
 
