@@ -8,6 +8,7 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import data_options, quiet_option
+from lsp_keras.cli._paths import MachinePath
 from lsp_keras.validation import InputError
 
 _SUFFIXES = (".png", ".pdf", ".svg")
@@ -26,7 +27,7 @@ _SUFFIXES = (".png", ".pdf", ".svg")
 @click.option("--num-examples", type=click.IntRange(1), default=200, help="Test images of 2d.")
 @click.option(
     "--runs-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=MachinePath(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
     help="Folder of runs: those of the same settings are used.",
@@ -40,7 +41,7 @@ _SUFFIXES = (".png", ".pdf", ".svg")
 )
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     help="Picture to write: .png, .pdf or .svg.  [default: tables/figure_NUMBER_....png]",
 )
 @data_options
