@@ -82,7 +82,7 @@ def command(
     source = locate(source)
     if not source.exists():
         raise InputError(f"There is no run or model at {source}.")
-    if base_path.is_file():
+    if isinstance(base_path, Path) and base_path.is_file():
         raise InputError(
             f"--to {base_path} is a file. Give the folder of the served model, such as "
             f"models/{base_path.stem}; each export adds a version to it."
