@@ -12,6 +12,7 @@ from lsp_keras.losses.lsp import lsp_loss
 from lsp_keras.ops import divergences
 from lsp_keras.ops.distances import unit_length
 from lsp_keras.regularizers._base import FEATURES, NEIGHBORS, Batch, Outputs, Regularizer, Step
+from lsp_keras.regularizers._fresh import flat_neighbors, missing_entries, sizes_of
 from lsp_keras.regularizers._in_batch import (
     CONTROLS,
     RANDOM,
@@ -171,7 +172,7 @@ class LSP(Regularizer):
             feature_model(classifier)
 
     def riders(self, batch: Batch) -> tf.Tensor | None:
-        return _flat_neighbors(batch) if self.neighbor_batch_norm == JOINT else None
+        return flat_neighbors(batch) if self.neighbor_batch_norm == JOINT else None
 
     def terms(self, step: Step) -> Mapping[str, tf.Tensor]:
         anchors = step.anchor.features if self.uses_features else step.anchor.logits
@@ -180,7 +181,7 @@ class LSP(Regularizer):
 
     def _in_batch(self, step: Step, anchors: tf.Tensor) -> tf.Tensor:
         if "features" not in step.batch:
-            raise _missing(step.batch, "features", "features")
+            raise missing_entries(step.batch, "features", "features")
         clean = step.clean or self._pass(step, step.batch["images"])
         others = self._stopped(clean)
         distances = batch_distances(step.batch["features"], self.control, step.seed)
@@ -192,14 +193,14 @@ class LSP(Regularizer):
         return self._loss(distances, anchors, tf.gather(others, columns))
 
     def _fresh(self, step: Step, anchors: tf.Tensor) -> tf.Tensor:
-        images = _flat_neighbors(step.batch)
+        images = flat_neighbors(step.batch)
         distances = step.batch["neighbor_distances"]
         if self.neighbor_batch_norm == JOINT:
             found = Outputs(step.anchor.riders[self.name])
         else:
             found = self._pass(step, images)
         others = self._stopped(found)
-        others = tf.reshape(others, [*_sizes(distances), others.shape[-1]])
+        others = tf.reshape(others, [*sizes_of(distances), others.shape[-1]])
         if self.control == SHUFFLED:
             others, distances = half_turn(others), half_turn(distances)
         return self._loss(distances, anchors, others)
@@ -250,25 +251,3 @@ class LSP(Regularizer):
                 "`neighbor_batch_norm='joint'` is for the logits of fresh neighbors; neighbors "
                 "in the batch are in it already."
             )
-
-
-def _flat_neighbors(batch: Batch) -> tf.Tensor:
-    """`(batch * m, height, width, channels)`."""
-    if "neighbor_images" not in batch or "neighbor_distances" not in batch:
-        raise _missing(batch, "neighbor_images` and `neighbor_distances", "neighbors")
-    images = batch["neighbor_images"]
-    return tf.reshape(images, [-1, *images.shape[2:]])
-
-
-def _missing(batch: Batch, entries: str, argument: str) -> InputError:
-    return InputError(
-        f"LSP needs batches with `{entries}` of each image. "
-        f"Received: {', '.join(sorted(batch))}. "
-        f"Pass `{argument}=` to `lsp_keras.datasets.make_batches`."
-    )
-
-
-def _sizes(values: tf.Tensor) -> list[Any]:
-    """Rows and columns, as numbers where they are known."""
-    dynamic = tf.shape(values)
-    return [size or dynamic[axis] for axis, size in enumerate(values.shape)]
