@@ -30,6 +30,8 @@ _PERCENT = 100.0
 # Of the sum of a row of probabilities.
 _SUM_TOLERANCE = 1e-3
 _ROUNDINGS = 4.0
+# Operations that end classifiers, in Keras and in TensorFlow, by the activation they compute.
+OPERATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
 
 
 @dataclass(frozen=True)

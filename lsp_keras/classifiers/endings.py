@@ -5,10 +5,8 @@ from typing import Any, NamedTuple
 
 import keras
 
-from lsp_keras.classifiers.answers import LOGITS, kind_of
+from lsp_keras.classifiers.answers import LOGITS, OPERATIONS, kind_of
 
-# Operations of `keras.ops` by the name of their class, and the activation they compute.
-_OPERATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
 _PASSING = (
     keras.layers.Dropout,
     keras.layers.Flatten,
@@ -92,8 +90,8 @@ def _within(model: keras.Model, node: Any, tensor: Any) -> Ending | None:
 
 def _activation(operation: Any) -> str | None:
     """Name of the activation with which an operation ends, if it is a known one."""
-    if type(operation).__name__ in _OPERATIONS and not isinstance(operation, keras.Layer):
-        return _OPERATIONS[type(operation).__name__] if _is_last_axis(operation) else None
+    if type(operation).__name__ in OPERATIONS and not isinstance(operation, keras.Layer):
+        return OPERATIONS[type(operation).__name__] if _is_last_axis(operation) else None
     if isinstance(operation, keras.layers.Softmax):
         return "softmax" if _is_last_axis(operation) else None
     function = getattr(operation, "activation", None)

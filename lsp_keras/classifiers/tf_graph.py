@@ -6,9 +6,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from lsp_keras.classifiers.answers import kind_of
+from lsp_keras.classifiers.answers import OPERATIONS, kind_of
 
-_ENDS = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
 _PASSING = ("Identity", "Cast", "Squeeze", "Reshape", "StopGradient")
 # They live in this process, not in the graph, or answer differently at each call.
 _UNMOVABLE = ("PyFunc", "EagerPyFunc", "PyFuncStateless")
@@ -40,7 +39,7 @@ def without_ending(
     ending = frozen.outputs[0].op
     while ending.type in _PASSING:
         ending = ending.inputs[0].op
-    if ending.type not in _ENDS or len(frozen.inputs) != 1:
+    if ending.type not in OPERATIONS or len(frozen.inputs) != 1:
         return None
     definition, source, target = (
         frozen.graph.as_graph_def(),
@@ -60,4 +59,4 @@ def without_ending(
         return tf.cast(tf.reshape(before(images), [-1, width]), tf.float32)
 
     compiled: Any = tf.function(rows, autograph=False, input_signature=[spec])
-    return compiled, kind_of(_ENDS[ending.type])
+    return compiled, kind_of(OPERATIONS[ending.type])
