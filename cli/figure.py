@@ -16,13 +16,13 @@ _SUFFIXES = (".png", ".pdf", ".svg")
 
 @click.command()
 @click.argument("number", type=click.Choice(["2d", "3"]))
-@click.option("--dataset", default="cifar10", show_default=True, help="As `fit` takes it.")
+@click.option("--dataset", default="cifar10", show_default=True, help="Dataset, as `fit` takes it.")
 @click.option(
     "--scale",
     type=click.Choice(["tiny", "small", "paper"]),
     default="small",
     show_default=True,
-    help="As of `table`.",
+    help="Scale of the runs, as of `table`.",
 )
 @click.option("--num-examples", type=click.IntRange(1), default=200, help="Test images of 2d.")
 @click.option(
