@@ -12,7 +12,7 @@ from lsp_keras.validation import InputError
 if TYPE_CHECKING:
     from lsp_keras.classifiers import Classifier
 
-_PROBED = 2
+_PROBED = 8
 
 
 @contextlib.contextmanager

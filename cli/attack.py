@@ -64,6 +64,12 @@ from lsp_keras.validation import InputError
     type=MachinePath(path_type=Path, file_okay=False),
     help="Folder for the attacked images: an .npz and a PNG sheet for each attack.",
 )
+@click.option(
+    "--output",
+    type=MachinePath(path_type=Path, file_okay=False),
+    help="Folder for the record.  [default: RUN/evaluations, or evaluations/NAME for a model "
+    "outside of a run]",
+)
 @shard_options
 @quiet_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record instead of a table.")
@@ -86,6 +92,7 @@ def command(
     batch_size: int,
     seed: int,
     save_examples: Path | None,
+    output: Path | None,
     shard: str | None,
     workers: int | None,
     merge: bool,
@@ -95,9 +102,8 @@ def command(
     """Attack a model's test images and measure what accuracy is left.
 
     The model is a run's folder, zoo:NAME, a .keras file, a SavedModel's folder, or with --url one
-    that is served, which can be attacked without gradients only. The record of a run's evaluation,
-    one for each ball, is kept in RUN/evaluations. Killed, the same command goes on where it
-    stopped. Several processes or machines share an evaluation by --shard, and --merge makes the
+    that is served, which can be attacked without gradients only. The record of the evaluation, one
+    for each ball, is kept. Killed, the same command goes on where it stopped. Several processes or machines share an evaluation by --shard, and --merge makes the
     record of their findings: the same numbers as from one.
 
     \b
@@ -108,6 +114,8 @@ def command(
     lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
     """
     check_choice_of_work(shard, workers, merge, model)
+    if output is not None and (shard is not None or workers is not None or merge):
+        raise InputError("What several processes find is kept in the run: leave out --output.")
     if merge and model is not None:
         _show(merged(model), as_json)
         return
@@ -116,6 +124,7 @@ def command(
 
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.header import describe_test
+    from lsp_keras.runs.records import records_folder
     from lsp_keras.runs.test_images import describe, load_test_images
 
     if suite is not None and names is not None:
@@ -148,6 +157,7 @@ def command(
     reading = {"pixel_range": pixel_range, "output": model_output}
     with open_target(model, url, weights, load_images, plan.attacks, reading) as target:
         classifier, test = target
+        folder = records_folder(classifier, output)
         header = describe_test(test.info, len(test.split), test.source_size)
         click.echo(f"{header}\nAttacks: {', '.join(plan.attacks)}.", err=True)
         evaluated = {
@@ -157,7 +167,9 @@ def command(
             "context": describe(classifier, test, weights),
         }
         records = [
-            _evaluate(classifier, test, threat, attacks, share, plan.label, as_json, evaluated)
+            _evaluate(
+                classifier, test, threat, attacks, share, folder, plan.label, as_json, evaluated
+            )
             for threat, attacks in plan.groups.items()
         ]
     if as_json:
@@ -170,6 +182,7 @@ def _evaluate(
     threat: Any,
     attacks: Mapping[str, Any],
     share: Shard | None,
+    records: Path,
     label: str,
     as_json: bool,
     options: Mapping[str, Any],
@@ -178,9 +191,8 @@ def _evaluate(
     from lsp_keras import evaluation
     from lsp_keras.cli._progress import attack_progress
     from lsp_keras.cli._report_table import print_reading, print_report
-    from lsp_keras.runs.records import write_record
+    from lsp_keras.runs.records import journal_folder, write_record
 
-    records = classifier.records
     with attack_progress() as progress:
         report = evaluation.evaluate(
             classifier,
@@ -190,7 +202,7 @@ def _evaluate(
             attacks=attacks,
             threat=threat,
             progress=progress,
-            journal=None if records is None else records / ".unfinished",
+            journal=journal_folder(records),
             **options,
         )
     record = report.to_dict()
@@ -201,10 +213,10 @@ def _evaluate(
         print_report(report)
     if options["examples_dir"] is not None:
         _draw_sheets(options["examples_dir"], report, test.info.class_names)
-    if records is not None and share is not None:
+    if share is not None:
         path = write_shard(records, label, record)
         click.echo(f"Shard {share}: {path}\nOnce all are there: attack RUN --merge.", err=True)
-    elif records is not None:
+    else:
         click.echo(f"Record: {write_record(records, label, record)}", err=True)
     return record
 

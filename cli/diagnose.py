@@ -10,7 +10,7 @@ import click
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, quiet_option
 from lsp_keras.cli._paths import MachinePath
-from lsp_keras.runs.records import write_record
+from lsp_keras.runs.records import diagnosis_folder, journal_folder, write_record
 from lsp_keras.validation import InputError
 
 
@@ -53,7 +53,8 @@ from lsp_keras.validation import InputError
 @click.option(
     "--output",
     type=MachinePath(path_type=Path, file_okay=False),
-    help="Folder for record and plots.  [default: RUN/diagnosis]",
+    help="Folder for record and plots.  [default: RUN/diagnosis, or evaluations/NAME/diagnosis for "
+    "a model outside of a run]",
 )
 @click.option(
     "--details", is_flag=True, help="Also print accuracies, answers and layers, number by number."
@@ -85,7 +86,8 @@ def command(
 
     With --profile, measure besides how sure the model is of its answers (margins, confidence,
     entropy, calibration, gaps between training and test), the singular values of its layers,
-    and how far attacks move its features. Record and plots are kept in RUN/diagnosis.
+    and how far attacks move its features. Record and plots are kept. Killed, the same command
+    goes on where it stopped.
 
     \b
     lsp-keras diagnose runs/svhn-at+lsp --num-examples 500 --transfer-from runs/svhn-standard
@@ -119,6 +121,7 @@ def command(
     tested = subjects[0]
     num_tested, num_test = len(tested.test), len(tested.dataset.test)
     click.echo(describe_test(tested.dataset.info, num_tested, num_test), err=True)
+    folder = diagnosis_folder(tested.classifier, output)
     findings = [
         _measure(
             subject,
@@ -129,6 +132,7 @@ def command(
             cache_dir=cache_dir,
             batch_size=batch_size,
             seed=seed,
+            journal=journal_folder(folder),
         )
         for subject in subjects
     ]
@@ -140,10 +144,7 @@ def command(
         from lsp_keras.cli._diagnose_table import print_findings
 
         print_findings(findings, details=details)
-    records = subjects[0].classifier.records
-    folder = output or (None if records is None else records.parent / "diagnosis")
-    if folder is not None:
-        click.echo(f"Record and plots: {_write(record, findings, folder)}", err=True)
+    click.echo(f"Record and plots: {_write(record, findings, folder)}", err=True)
 
 
 def _measure(
@@ -156,6 +157,7 @@ def _measure(
     cache_dir: Path | None,
     batch_size: int,
     seed: int,
+    journal: Path,
 ) -> Any:
     """The subject's findings."""
     from lsp_keras.cli._progress import step_progress
@@ -171,6 +173,7 @@ def _measure(
                 transfer_from=source,
                 cache_dir=cache_dir,
                 progress=progress,
+                journal=journal,
                 **options,
             )
     if profile:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lsp_keras.storage import fingerprint
 from lsp_keras.validation import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class RemoteClassifier:
     Attributes:
         has_gradients: False.
         error: What the server last answered instead of logits, or `None`.
+        fingerprint: Digest of the answers to the sample: a server shows no weights.
 
     Raises:
         InputError: The signature is another.
@@ -47,7 +49,9 @@ class RemoteClassifier:
         self.error: ClientError | None = None
         self._client = client
         self._output = choose_output(source, list(signature.outputs), output)
-        self._num_classes = self._ask(sample).shape[-1]
+        answers = self._ask(sample)
+        self._num_classes = answers.shape[-1]
+        self.fingerprint = fingerprint(sample, answers)
 
     def __call__(self, images: Any) -> Any:
         """`(batch, classes)`."""

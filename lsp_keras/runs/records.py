@@ -1,12 +1,75 @@
-"""Records of evaluations, each under a name of its own."""
+"""Where the records of a model's evaluations are kept, and which of them are of its weights."""
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lsp_keras.storage import write_json
+from lsp_keras.storage import read_json, write_json
+from lsp_keras.validation import InputError
+from lsp_keras.zoo import is_in_zoo
 
+if TYPE_CHECKING:
+    from lsp_keras.classifiers import Classifier
+
+# In the working folder, as `runs` is: for models that lie in no run.
+OUTSIDE = Path("evaluations")
+_DIGITS = 8
 _TRIES = 100
+
+
+def records_folder(classifier: "Classifier", output: Path | None = None) -> Path:
+    """Where records of attacks on a model go.
+
+    Args:
+        classifier: The model; what was found of it in the package's zoo is not written there.
+        output: Folder that the user chose.
+
+    Returns:
+        `output`, else `RUN/evaluations`, else `evaluations/NAME-FINGERPRINT` in the working
+        folder.
+    """
+    if output is not None:
+        return output
+    if classifier.records is not None:
+        return classifier.records
+    from lsp_keras.evaluation import model_fingerprint
+
+    fingerprint = model_fingerprint(classifier.source)
+    name = model_name(classifier)
+    return OUTSIDE / (name if fingerprint is None else f"{name}-{fingerprint[:_DIGITS]}")
+
+
+def diagnosis_folder(classifier: "Classifier", output: Path | None = None) -> Path:
+    """Where records of diagnoses go: likewise, `RUN/diagnosis` or a folder beside the records."""
+    if output is not None:
+        return output
+    records = records_folder(classifier)
+    return (records.parent if classifier.records is not None else records) / "diagnosis"
+
+
+def journal_folder(records: Path) -> Path:
+    """Where what is found on the way is kept until the record is written."""
+    return records / ".unfinished"
+
+
+def model_name(classifier: "Classifier") -> str:
+    """A short name: that of the run, the file, or the served model; safe as a folder's name."""
+    if classifier.run is not None:
+        run = classifier.run.resolve()
+        return f"zoo-{run.name}" if is_in_zoo(run) else run.name
+    path = str(classifier.path or "model")
+    if "://" in path:
+        path = path.partition("://")[2].replace("/v1/models/", "/")
+        return _safe(path)
+    found = Path(path).resolve()
+    # A SavedModel lies in the folder of its version.
+    return _safe(f"{found.parent.name}-{found.name}" if found.name.isdigit() else found.stem)
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "model"
 
 
 def write_record(folder: Path, label: str, record: dict[str, Any]) -> Path:
@@ -29,3 +92,23 @@ def write_record(folder: Path, label: str, record: dict[str, Any]) -> Path:
             continue
         return path
     raise FileExistsError(f"There are records of every moment in {folder}.")
+
+
+def find_records(folder: Path, fingerprint: str | None) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records of a model with these weights, the newest first.
+
+    Files that are damaged or no records are passed over, for others may keep files there too.
+
+    Args:
+        folder: Where they lie; it need not exist.
+        fingerprint: Of the model; `None` finds nothing.
+    """
+    if fingerprint is None:
+        return
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        try:
+            record = read_json(path)
+        except InputError:
+            continue
+        if record.get("model_fingerprint") == fingerprint:
+            yield path, record

@@ -168,7 +168,8 @@ def diagnose_subject(
     cache_dir: Path | None,
     batch_size: int,
     seed: int,
-    progress: Progress,
+    progress: Progress | None,
+    journal: Path | None = None,
 ) -> Any:
     """The subject's `lsp_keras.evaluation.Diagnosis`.
 
@@ -180,6 +181,7 @@ def diagnose_subject(
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.
         progress: Callback told how far it is, as `lsp_keras.evaluation.diagnose` takes it.
+        journal: Folder for verdicts, as `lsp_keras.evaluation.diagnose` takes it.
     """
     from lsp_keras.evaluation import diagnose
     from lsp_keras.runs import structure_of
@@ -200,12 +202,13 @@ def diagnose_subject(
         structure=structure,
         autoattack=_autoattack_record(subject, threat),
         progress=progress,
+        journal=journal,
         context={**subject.context, "lsp_neighbors": source},
     )
 
 
 def profile_subject(
-    subject: Subject, threat: ThreatModel, *, batch_size: int, seed: int, progress: Progress
+    subject: Subject, threat: ThreatModel, *, batch_size: int, seed: int, progress: Progress | None
 ) -> Any:
     """The subject's `lsp_keras.evaluation.Profile`, on as many training as test images.
 

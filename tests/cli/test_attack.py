@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -50,6 +51,12 @@ def run(tmp_path_factory):
     model.save(folder / "model.keras")
     (folder / "config.toml").write_text('dataset = "digits"\nnum_test = 60\nseed = 0\n')
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory, monkeypatch) -> None:
+    """Records of models that lie in no run go to the working folder."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
 
 
 def attack(*arguments):
@@ -129,14 +136,23 @@ def test_wrong_options_say_what_is_wrong(run, options, message) -> None:
         attack(run, *options)
 
 
-def test_a_model_outside_of_a_run_needs_a_dataset(run, tmp_path) -> None:
+def test_a_model_outside_of_a_run_needs_a_dataset_and_keeps_a_record(
+    run, tmp_path, monkeypatch
+) -> None:
     file = tmp_path / "copy.keras"
     file.write_bytes((run / "model.keras").read_bytes())
     with pytest.raises(InputError, match="name its --dataset"):
         attack(file)
+    monkeypatch.chdir(tmp_path)
     options = ("--dataset", "digits", "--num-examples", 5, "--attacks", "fgsm", "--json")
-    assert json.loads(attack(file, *options).stdout)["num_examples"] == 5
-    assert list(tmp_path.iterdir()) == [file]
+    record = json.loads(attack(file, *options).stdout)
+    assert record["num_examples"] == 5
+    (folder,) = (tmp_path / "evaluations").iterdir()
+    assert folder.name == f"copy-{record['model_fingerprint'][:8]}"
+    (kept,) = folder.glob("*.json")
+    assert json.loads(kept.read_text()) == record
+    attack(file, *options, "--output", "mine")
+    assert [path.suffix for path in (tmp_path / "mine").glob("[!.]*")] == [".json"]
 
 
 def test_wrong_input_exits_with_2_and_one_line(run_process, run) -> None:
@@ -261,6 +277,9 @@ def test_a_served_model_is_attacked_by_its_answers(expected, server, api) -> Non
         assert found["attacks"][name]["accuracy"] == item["accuracy"]
     assert found["worst_case_accuracy"]["count"] < found["clean_accuracy"]["count"]
     assert found["flags"] == []
+    folder = Path("evaluations") / f"localhost-{port}-digits-{found['model_fingerprint'][:8]}"
+    (kept,) = folder.glob("*.json")
+    assert json.loads(kept.read_text()) == found
 
 
 def test_a_served_model_shows_no_gradients(server) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ from lsp_keras.evaluation.diagnosis.trials import (
     LARGEST_EPSILONS,
     NUM_STEPS,
     Trials,
+    lasting,
     plan_attacks,
     run_attacks,
 )
 from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.flags import look_for, output_spread, raised, unmoved_images
+from lsp_keras.evaluation.journal import Journal
 from lsp_keras.evaluation.provenance import model_fingerprint
 from lsp_keras.inference.batches import predictor
 from lsp_keras.inference.traced import TracedModel
@@ -60,6 +63,7 @@ def diagnose(
     structure: LocalStructure | None = None,
     autoattack: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    journal: Path | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
     """Looks for every sign that gradient attacks are misled.
@@ -78,6 +82,8 @@ def diagnose(
             its LSP term needs to know.
         autoattack: AutoAttack's record of this model, as `Report.to_dict` gives it.
         progress: Called after every attack with its description, its number and their number.
+        journal: Folder to keep verdicts in until the record is made; the same diagnosis, started
+            again after it was killed, goes on from there.
         context: What the record should say besides.
 
     Raises:
@@ -103,6 +109,8 @@ def diagnose(
         transfer_from=_source_logits(transfer_from, classifier, examples),
         structure=None if structure is None else structure.under(predict, len(pixels)),
     )
+    fingerprint = model_fingerprint(classifier.source)
+    kept = Journal.open(journal, fingerprint, examples, lasting(plan), seed)
     trials = run_attacks(
         plan,
         traced,
@@ -111,6 +119,7 @@ def diagnose(
         batch_size=batch_size,
         seed=seed,
         progress=progress,
+        journal=kept,
     )
     checks, failed = look_for(
         {
@@ -121,7 +130,7 @@ def diagnose(
     )
     made = {check.name for check in checks} | set(failed)
     skipped = {name: reason for name, reason in _SKIPPED.items() if name not in made}
-    return Diagnosis(
+    found = Diagnosis(
         threat=threat,
         checks=checks,
         skipped=skipped | failed,
@@ -132,10 +141,12 @@ def diagnose(
         num_examples=len(pixels),
         num_classes=classifier.num_classes,
         seed=seed,
-        model_fingerprint=model_fingerprint(classifier.source),
+        model_fingerprint=fingerprint,
         seconds=time.monotonic() - started,
         context={**(context or {}), "classifier": classifier.describe()},
     )
+    kept.close()
+    return found
 
 
 def _source_logits(

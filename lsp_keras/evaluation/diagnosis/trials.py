@@ -1,6 +1,6 @@
 """The attacks of a diagnosis, and what they leave of one set of images."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from lsp_keras.attacks.fgsm import FGSM
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.attacks.square import Square
 from lsp_keras.evaluation.diagnosis.local_structure import StructureAttack, StructureTerm
+from lsp_keras.evaluation.journal import Journal
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.ops.objectives import cross_entropy
 from lsp_keras.types import DEFAULT_EPSILONS, Floats, Integers, Norm, Progress, ThreatModel
@@ -28,6 +29,8 @@ _CONSTANTS = (0.01, 0.1, 1.0, 10.0, 100.0)
 # Parts of the LSP term's weight in training: its values are far smaller than cross entropy's.
 _STRUCTURE_FACTORS = (1.0, 10.0, 100.0)
 _GRADIENT_GROUPS = ("steps", "margin", "fgsm")
+# They depend on another model, or on the neighbors of the images.
+_OF_OTHERS = ("transfer", "structure")
 
 Booleans = npt.NDArray[np.bool_]
 # By what a group of attacks varies, and by the value that each attack has of it.
@@ -99,7 +102,7 @@ def plan_attacks(
             for count in _STEP_COUNTS
         },
         "temperature": {
-            divisor: PGD(**ball, num_steps=NUM_STEPS, objective=cooled(divisor))
+            divisor: PGD(**ball, num_steps=NUM_STEPS, objective=Cooled(divisor))
             for divisor in _TEMPERATURES
         },
         "margin": {most: PGD(**ball, num_steps=most, objective="margin")},
@@ -166,6 +169,7 @@ def run_attacks(
     batch_size: int,
     seed: int,
     progress: Progress | None,
+    journal: Journal | None = None,
 ) -> Trials:
     """Runs all attacks of a plan.
 
@@ -178,6 +182,7 @@ def run_attacks(
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.
         progress: Told each attack's name, its number and their number.
+        journal: Verdicts of attacks that ran before, of those that `lasting` names.
     """
     if not plan.get("steps"):
         raise InputError("`plan` must have a group 'steps'.")
@@ -185,18 +190,28 @@ def run_attacks(
     standing: dict[str, dict[float, Booleans]] = {group: {} for group in plan}
     verdicts: dict[Attack, Booleans] = {}
     strongest: AttackResult
+    nothing = Journal(None)
+    lasts = lasting(plan)
     total, number = sum(map(len, plan.values())), 0
+
+    def run(attack: Attack) -> AttackResult:
+        return attack(model, images, labels, seed=seed, batch_size=batch_size)
+
     for group, attacks in plan.items():
         for value, attack in attacks.items():
-            if attack not in verdicts:
-                result = attack(model, images, labels, seed=seed, batch_size=batch_size)
-                verdicts[attack] = ~result.success
-                if attack is most_steps:
-                    strongest = result
+            name = f"{group} {value:g}"
+            if attack not in verdicts and attack is most_steps:
+                strongest = run(attack)
+                verdicts[attack] = ~strongest.success
+            elif attack not in verdicts:
+                kept = journal if journal is not None and name in lasts else nothing
+                left = kept.read(name, 0, len(labels))
+                verdicts[attack] = ~run(attack).success if left is None else left
+                kept.write(name, 0, verdicts[attack])
             standing[group][value] = verdicts[attack]
             number += 1
             if progress is not None:
-                progress(f"{group} {value:g}", number, total)
+                progress(name, number, total)
     return Trials(model.attacked, images, labels, standing, strongest)
 
 
@@ -207,13 +222,29 @@ def sweep_of_radii(threat: ThreatModel) -> list[float]:
     return [*(radius for radius in radii if radius < largest), largest]
 
 
-def cooled(divisor: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Softmax cross-entropy of the logits divided by a constant: what other tools climb."""
+@dataclass(frozen=True)
+class Cooled:
+    """Softmax cross-entropy of the logits divided by a constant: what other tools climb.
 
-    def objective(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return cross_entropy(labels, logits / divisor)
+    Attributes:
+        divisor: The constant.
+    """
 
-    return objective
+    divisor: float
+
+    def __call__(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """`(batch,)`."""
+        return cross_entropy(labels, logits / self.divisor)
+
+
+def lasting(plan: Plan) -> dict[str, Attack]:
+    """The attacks whose verdicts may be kept, by name: those that depend on this model alone."""
+    return {
+        f"{group} {value:g}": attack
+        for group, attacks in plan.items()
+        if group not in _OF_OTHERS
+        for value, attack in attacks.items()
+    }
 
 
 def _l2_budget(threat: ThreatModel) -> float:

@@ -8,13 +8,15 @@ from lsp_keras.attacks import AttackResult, Unperturbed
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
 from lsp_keras.evaluation.diagnosis.trials import (
+    Cooled,
     Transfer,
     Trials,
-    cooled,
+    lasting,
     plan_attacks,
     run_attacks,
     sweep_of_radii,
 )
+from lsp_keras.evaluation.journal import Journal
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
@@ -61,7 +63,7 @@ def test_radii_end_where_no_classifier_can_stand() -> None:
 
 def test_a_divisor_divides_the_logits() -> None:
     logits = tf.constant([[0.0, 10.0 * np.log(3.0)]])
-    found = cooled(10.0)(tf.constant([0]), logits).numpy()
+    found = Cooled(10.0)(tf.constant([0]), logits).numpy()
     np.testing.assert_allclose(found, [np.log(4.0)], rtol=1e-6)
 
 
@@ -84,6 +86,30 @@ def test_an_attack_that_is_planned_twice_runs_once(contrast_model, contrast_exam
     assert Counted.count == 1
     assert found.accuracies("steps") == {1: 0.9, 2: 0.9}
     assert found.accuracies("radius") == {0.1: 0.9}
+
+
+def test_verdicts_of_a_killed_diagnosis_are_not_found_again(
+    contrast_model, contrast_examples, tmp_path
+) -> None:
+    weak, other = (Counted(epsilon=0.1) for _ in range(2))
+    most = PGD(epsilon=0.1, num_steps=2)
+    groups = {"radius": {0.1: weak}, "transfer": {20: other}, "steps": {2: most}}
+    arguments = (groups, traced(contrast_model, contrast_examples), *contrast_examples)
+    options = {"batch_size": 4, "seed": 0, "progress": None, "journal": Journal(tmp_path)}
+    Counted.count = 0
+    first, again = (run_attacks(*arguments, **options) for _ in range(2))
+    # What depends on another model runs each time, and so does what images are needed of.
+    assert Counted.count == 3
+    for group in groups:
+        assert first.accuracies(group) == again.accuracies(group)
+    np.testing.assert_array_equal(first.strongest.images, again.strongest.images)
+
+
+def test_attacks_of_a_plan_have_one_name_in_every_process() -> None:
+    assert {name: repr(attack) for name, attack in lasting(plan()).items()} == {
+        name: repr(attack) for name, attack in lasting(plan()).items()
+    }
+    assert not any(" at 0x" in repr(attack) for attack in lasting(plan()).values())
 
 
 def test_progress_names_every_attack(contrast_model, contrast_examples) -> None:
