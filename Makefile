@@ -12,7 +12,7 @@ FAST := tests/ops tests/losses tests/augmentations tests/inference tests/serving
 	tests/test_architecture.py tests/test_registry.py tests/test_signatures.py \
 	tests/test_storage.py tests/test_types.py tests/test_validation.py
 
-.PHONY: demo test test-fast test-all test-tf221 lint clean
+.PHONY: demo docs test test-fast test-all test-tf221 lint clean
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; choose one with: make PYTHON=python3.12 ..." % v)'
@@ -24,6 +24,11 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
+
+# The site, in build/site. Building and reading it need no network.
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Read it: $(BIN)/python -m http.server -d build/site"
 
 test: $(VENV)/.installed
 	$(PYTEST)
