@@ -9,6 +9,7 @@ from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.loggers import build_logger
 from lsp_keras.runs.resolve import attacks, in_force
 from lsp_keras.training import (
     BestAndLast,
@@ -83,6 +84,8 @@ def build_callbacks(
     callbacks.append(HistoryCSV(folder.history))
     if config.tensorboard:
         callbacks.append(TensorBoardScalars(folder.tensorboard))
+    if config.logger is not None:
+        callbacks.append(build_logger(config.logger, folder=folder.path, settings=config.flat()))
     return callbacks
 
 

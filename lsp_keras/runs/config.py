@@ -12,6 +12,7 @@ from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
 from lsp_keras.runs.layers import SWITCHES, Tree, flat_names, merge, to_tree
 from lsp_keras.runs.settings import (
     check_settings,
+    module_and_class,
     published_evaluation,
     radius,
     section,
@@ -196,6 +197,12 @@ class FitConfig:
         "attack's step instead of robustness.",
     )
     tensorboard: bool = setting(False, "Write the history for TensorBoard too.")
+    logger: str | None = setting(
+        None,
+        "A Keras callback of yours that sees each epoch, as module:Class; for MLflow and others. "
+        "It gets the run's `folder` and `settings` where its constructor names them.",
+        module_and_class,
+    )
     evaluation: str | None = setting(
         None,
         "The published evaluation that belongs to the run: what `attack --suite paper` does.",

@@ -15,7 +15,7 @@ from lsp_keras.validation import InputError
 
 _LOCK_FILE = ".lock"
 # What may change when a run goes on: where data lie, how it is watched, what is tested later.
-NOT_COMPARED = {"data_dir", "num_test", "stop_at_collapse", "tensorboard", "evaluation"}
+NOT_COMPARED = {"data_dir", "num_test", "stop_at_collapse", "tensorboard", "logger", "evaluation"}
 
 
 @dataclass(frozen=True)

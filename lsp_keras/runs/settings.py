@@ -79,6 +79,15 @@ def published_evaluation(name: str, value: str) -> None:
     check_choice(name, value, protocols())
 
 
+def module_and_class(name: str, value: str) -> None:
+    """Names of a module and of something in it."""
+    module, _, kind = value.partition(":")
+    if not (module and kind.isidentifier()):
+        raise InputError(
+            f"`{name}` must be module:Class, such as mine:Logger. Received: {value!r}."
+        )
+
+
 def radius(name: str, value: str) -> None:
     """An L-inf radius on the [0, 1] scale."""
     parse_epsilon(value)

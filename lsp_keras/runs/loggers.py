@@ -1,0 +1,49 @@
+"""Loggers of others: a Keras callback by name that sees each epoch of a run."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lsp_keras.validation import InputError
+
+
+def build_logger(
+    name: str, *, folder: Path, settings: Mapping[str, Any]
+) -> keras.callbacks.Callback:
+    """The callback that a user named.
+
+    Args:
+        name: `"module:Class"`, looked for in the working folder and in what is installed. Of the
+            arguments below the class gets those that its constructor names.
+        folder: Folder of the run, for a class that keeps something there.
+        settings: Settings of the run by the names of their options.
+
+    Raises:
+        InputError: There is no such class, it cannot be made, or it is no Keras callback.
+    """
+    module, _, kind = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"There is no class {kind!r} in a module {module!r}: {error}. It is looked for in this "
+            "folder and in what is installed."
+        ) from error
+    given = {"folder": folder, "settings": dict(settings)}
+    if not (inspect.isclass(found) and issubclass(found, keras.callbacks.Callback)):
+        raise InputError(f"`logger` must name a Keras callback's class. Received: {name!r}.")
+    known = inspect.signature(found).parameters
+    try:
+        return found(**{key: value for key, value in given.items() if key in known})
+    except TypeError as error:
+        raise InputError(
+            f"{name} could not be made: {error}. Its constructor may name `folder` and "
+            "`settings`; everything else needs a default."
+        ) from error
