@@ -1,4 +1,5 @@
 // Shows a classifier that `lsp-keras export` wrote: its answer for an image, its card, its calls.
+import { plainLine } from "./plainly.js";
 import { curlCommand, pythonLines } from "./snippets.js";
 
 const SHOWN_CLASSES = 10;
@@ -108,6 +109,7 @@ function showImage(file) {
 function showCard(model) {
   const card = model.card;
   const evaluation = card?.evaluations?.at(-1);
+  element("plainly").textContent = plainLine(evaluation);
   element("statement").textContent =
     evaluation?.statement ?? "No attack on this model has been recorded; expect no robustness.";
   const shares = evaluation

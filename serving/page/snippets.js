@@ -15,7 +15,7 @@ export function curlCommand(base, model, file) {
 
 export function pythonLines(base, model, file) {
   return [
-    "from serving import Client",
+    "from lsp_keras.serving import Client",
     "",
     `client = Client(${JSON.stringify(base)}, model=${JSON.stringify(model)})`,
     `print(client.predict_images([${JSON.stringify(file)}]))`,

@@ -18,7 +18,7 @@ from lsp_keras.serving.rest.handlers import respond
 CARD_FILE = "assets.extra/model_card.json"
 IMAGE_SIGNATURE = "serving_bytes"
 _TYPES = {"index.html": "text/html", "page.css": "text/css"}
-_FILES = ("index.html", "page.css", "page.js", "snippets.js")
+_FILES = ("index.html", "page.css", "page.js", "plainly.js", "snippets.js")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "

@@ -25,7 +25,7 @@ from lsp_keras.serving.server import Server, running
 RECORD = {
     "statement": "Robust accuracy 41.2 % under pgd at L-inf 8/255.",
     "model_fingerprint": "abc",
-    "threat_model": {"epsilon_text": "8/255"},
+    "threat_model": {"norm": "linf", "epsilon": 8 / 255, "epsilon_text": "8/255"},
     "clean_accuracy": {"value": 0.873},
     "attacks": {"pgd": {"accuracy": {"value": 0.412}}},
     "worst_case_accuracy": {"value": 0.412},
@@ -158,6 +158,11 @@ def test_an_image_in_classes_card_and_commands_out(server, browser, tmp_path) ->
     browser.send("Page.navigate", url=url)
     browser.wait("document.querySelector('#model')?.value === 'colors'")
     assert browser.text("#statement") == RECORD["statement"]
+    assert browser.text("#plainly") == (
+        "Of 100 pictures like those it was tested on, it names 87 rightly, and 41 after every "
+        "point was made brighter or darker by at most 8 of 255 steps by the attacks that were "
+        "tried (a stronger one may do worse)."
+    )
     accuracies = " ".join(browser.text("#accuracies").split())
     assert accuracies == "clean 87.3 % pgd 41.2 % worst case 41.2 %"
     assert "8/255" in browser.text("#facts")
@@ -178,6 +183,18 @@ def test_an_image_in_classes_card_and_commands_out(server, browser, tmp_path) ->
     )
     assert json.loads(answer.stdout)["predictions"][0]["class_names"] == "green"
     assert f'Client("{url.rstrip("/")}", model="colors")' in browser.text("#python")
+
+
+def test_what_nobody_measured_is_said_plainly_too(server, browser) -> None:
+    browser.send("Page.navigate", url=f"http://127.0.0.1:{server.rest_port}/")
+    browser.wait("document.querySelector('#model')?.value === 'colors'")
+    said = browser.evaluate("import('/page/plainly.js').then((it) => it.plainLine(undefined))")
+    assert said.startswith("Nobody has measured how this model does under attack")
+    share = {"value": 0.3}
+    record = {"clean_accuracy": share, "worst_case_accuracy": share, "is_autoattack": True}
+    record["threat_model"] = {"norm": "l2", "epsilon": 0.5, "epsilon_text": "0.5"}
+    ask = f"import('/page/plainly.js').then((it) => it.plainLine({json.dumps(record)}))"
+    assert "whole picture (size 0.5) by an attacker who knows" in browser.evaluate(ask)
 
 
 def test_a_dropped_image_and_a_broken_one(server, browser) -> None:
