@@ -17,7 +17,7 @@ LEVELS = {
     **dict.fromkeys(
         ["regularizers", "methods", "training", "pretraining", "evaluation", "export"], 4
     ),
-    **dict.fromkeys(["runs", "plots", "tables"], 5),
+    **dict.fromkeys(["runs", "plots", "tables", "reports"], 5),
 }
 # What packages of one level use of each other.
 BESIDE = {
@@ -29,6 +29,7 @@ BESIDE = {
     "runs": {"plots"},
     "plots": {"runs"},
     "tables": {"runs"},
+    "reports": {"runs"},
 }
 FOUNDATION = {name for name, level in LEVELS.items() if level == 0}
 HEAVY = {

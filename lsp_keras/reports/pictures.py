@@ -1,0 +1,153 @@
+"""Images inside the page: attacked ones with the answers to them, and queries with neighbors."""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lsp_keras.evaluation.examples import as_floats
+from lsp_keras.runs.subject import Subject
+from lsp_keras.types import Floats, Integers
+
+_NUM_PICTURES = 6
+_NUM_QUERIES = 4
+_NUM_NEIGHBORS = 8
+# Float images in [0, 1] to logits.
+Predict = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """The attacked images of one attack, as `AdversarialExamples` keeps them.
+
+    Attributes:
+        attack: Its name.
+        indices: int `(n,)`, of the images.
+        labels: int `(n,)`.
+        predictions: int `(n,)`, under attack.
+        success: bool `(n,)`.
+        clean: float32 `(n, height, width, channels)`.
+        adversarial: Likewise.
+    """
+
+    attack: str
+    indices: Integers
+    labels: Integers
+    predictions: Integers
+    success: npt.NDArray[np.bool_]
+    clean: Floats
+    adversarial: Floats
+
+
+def load_attacked(folder: Path) -> Attacked | None:
+    """Those of the strongest attack that was kept: the one that broke the most images."""
+    found = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as arrays:
+            kept = {name: arrays[name] for name in Attacked.__dataclass_fields__ if name in arrays}
+        found.append(Attacked(attack=path.stem.replace("+", "/"), **kept))
+    return max(found, key=lambda item: int(item.success.sum()), default=None)
+
+
+def probabilities(logits: Floats) -> Floats:
+    """Softmax of logits, `(n, classes)`."""
+    logits = logits.astype(np.float64)
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def picture_rows(
+    attacked: Attacked, predict: Predict, class_names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Some attacked images of different classes: fooled and not, as far as there are both.
+
+    Args:
+        attacked: Images and verdicts.
+        predict: The model, asked once more for its confidence.
+        class_names: In label order.
+    """
+    rows = _chosen(attacked)
+    before, after = (
+        probabilities(predict(images[rows])) for images in (attacked.clean, attacked.adversarial)
+    )
+    return [
+        {
+            "truth": class_names[attacked.labels[row]],
+            "before": _answer(before[place], class_names),
+            "after": _answer(after[place], class_names),
+            "fooled": bool(attacked.success[row]),
+            "clean": data_uri(attacked.clean[row]),
+            "adversarial": data_uri(attacked.adversarial[row]),
+            "difference": data_uri(_enlarged(attacked.adversarial[row] - attacked.clean[row])),
+        }
+        for place, row in enumerate(rows)
+    ]
+
+
+def neighbor_rows(subject: Subject, images: Any, distances: Any) -> list[dict[str, Any]]:
+    """Test images of different classes with their nearest training images.
+
+    Args:
+        subject: The model's images.
+        images: uint8 `(n, m, height, width, channels)`, neighbors of the first `n` test images.
+        distances: float `(n, m)`, in the feature space.
+    """
+    test = subject.test.take(len(images))
+    rows = _of_different_classes(np.arange(len(test)), test.labels, _NUM_QUERIES)
+    names = subject.dataset.info.class_names
+    return [
+        {
+            "query": data_uri(as_floats(test.images[row])),
+            "class": names[test.labels[row]],
+            "neighbors": [
+                {"image": data_uri(as_floats(image)), "distance": f"{distance:.3g}"}
+                for image, distance in zip(
+                    images[row][:_NUM_NEIGHBORS], distances[row][:_NUM_NEIGHBORS], strict=True
+                )
+            ],
+        }
+        for row in rows
+    ]
+
+
+def data_uri(pixels: Floats) -> str:
+    """An image in [0, 1] as a PNG that the page itself holds."""
+    if pixels.shape[-1] == 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
+    file = io.BytesIO()
+    values = np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
+    Image.fromarray(values).save(file, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _chosen(attacked: Attacked) -> list[int]:
+    """Half of them fooled, half not, where there are enough of both; no class twice in a half."""
+    fooled = np.flatnonzero(attacked.success)
+    standing = np.flatnonzero(~attacked.success)
+    half = _NUM_PICTURES // 2
+    first = _of_different_classes(fooled, attacked.labels, _NUM_PICTURES)
+    second = _of_different_classes(standing, attacked.labels, _NUM_PICTURES)
+    num_second = min(len(second), max(half, _NUM_PICTURES - len(first)))
+    return [*first[: _NUM_PICTURES - num_second], *second[:num_second]]
+
+
+def _of_different_classes(rows: Integers, labels: Integers, count: int) -> list[int]:
+    first = {int(labels[row]): int(row) for row in rows[::-1]}
+    return sorted(first.values())[:count]
+
+
+def _answer(shares: Floats, class_names: Sequence[str]) -> str:
+    best = int(shares.argmax())
+    return f"{class_names[best]}, {100 * shares[best]:.0f} % sure"
+
+
+def _enlarged(difference: Floats) -> Floats:
+    largest = float(np.abs(difference).max())
+    shown = 0.5 + 0.5 * difference / largest if largest else np.full_like(difference, 0.5)
+    return shown.astype(np.float32)
