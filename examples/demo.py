@@ -1,6 +1,7 @@
 """The main job end to end on the embedded digits: fit, attack, export, serve, predict.
 
-Each step is the command a user would type; everything lands in the folder demo/.
+Then the robust network of the zoo: an attack that fools the standard one and not this one, and the
+robust one served. Each step is a command that a user would type; everything lands in demo/.
 """
 
 import json
@@ -19,6 +20,9 @@ HERE = Path("demo")
 RUN = HERE / "runs" / "digits"
 MODEL = HERE / "models" / "digits"
 IMAGE = HERE / "three.png"
+ROBUST = HERE / "models" / "cifar10_robust"
+FLOWER = HERE / "flower.png"
+PICTURE = HERE / "two_networks.png"
 STARTUP_SECONDS = 60
 
 
@@ -30,7 +34,11 @@ def main() -> None:
     run("attack", str(RUN), "--attacks", "fgsm,pgd", "--epsilon", "16/255")
     run("export", str(RUN), "--to", str(MODEL))
     save_test_image(digit=3)
-    predict()
+    predict(MODEL, IMAGE)
+    compare_networks()
+    run("export", "zoo:cifar10_robust", "--to", str(ROBUST))
+    save_flower()
+    predict(ROBUST, FLOWER)
     print(
         f"\nDone in {time.perf_counter() - start:.0f} s. What was made:\n"
         f"  {RUN}/model.keras        the classifier with the best validation accuracy\n"
@@ -38,6 +46,8 @@ def main() -> None:
         f"  {RUN}/evaluations/       the attack's record\n"
         f"  {MODEL}/1/         the SavedModel, as TensorFlow Serving reads it\n"
         f"  {IMAGE}            the test image that was classified\n"
+        f"  {PICTURE}     what the attack did to the standard and to the robust network\n"
+        f"  {ROBUST}/1 the robust network, ready to be served\n"
         f"Serve it again: .venv/bin/lsp-keras serve {MODEL}"
     )
 
@@ -58,18 +68,34 @@ def save_test_image(digit: int) -> None:
     Image.fromarray(test.images[test.labels == digit][0]).save(IMAGE)
 
 
-def predict() -> None:
-    """Serves the model on a free port and asks for one prediction."""
+def compare_networks() -> None:
+    """Attacks both networks of the zoo on pieces of photographs, and draws what came of it."""
+    script = Path(__file__).with_name("two_networks.py")
+    arguments = ["--num-images", "16", "--output", str(PICTURE)]
+    print(f"\n$ python examples/{script.name} {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, str(script), *arguments], check=True)
+
+
+def save_flower() -> None:
+    """Writes a photograph that comes with scikit-learn as a PNG."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    Image.fromarray(load_sample_image("flower.jpg")).save(FLOWER)
+
+
+def predict(model: Path, image: Path) -> None:
+    """Serves a model on a free port and asks for one prediction."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/v1/models/{MODEL.name}"
-    arguments = ["serve", str(MODEL), "--rest-api-port", str(port), "--port", "0"]
+    url = f"http://127.0.0.1:{port}/v1/models/{model.name}"
+    arguments = ["serve", str(model), "--rest-api-port", str(port), "--port", "0"]
     print(f"\n$ lsp-keras {' '.join(arguments)} &", flush=True)
     server = subprocess.Popen([sys.executable, "-m", "lsp_keras", *arguments])
     try:
         wait_until_available(url, server)
-        run("predict", "--url", url, str(IMAGE))
+        run("predict", "--url", url, str(image))
     finally:
         server.terminate()
         server.wait()
