@@ -21,6 +21,7 @@ PACKAGES = [
     "neighbors",
     "pretraining",
     "regularizers",
+    "reports",
     "runs",
     "serving",
     "training",

@@ -60,6 +60,7 @@ def test_wheel_runs_from_another_folder(built: Path, tmp_path: Path) -> None:
     assert (tmp_path / "models" / "cifar10" / "1" / "saved_model.pb").is_file()
     site = tmp_path / "site" / "lsp_keras"
     assert (site / "serving" / "page" / "index.html").is_file()
+    assert (site / "reports" / "templates" / "report.html.j2").is_file()
     assert (site / "serving" / "deploy" / "kubernetes" / "deployment.yaml").is_file()
 
 
@@ -94,6 +95,8 @@ def test_sdist_holds_what_a_contributor_needs(built: Path) -> None:
         "CONTRIBUTING.md",
         "docs/architecture.md",
         "examples/demo.py",
+        "mkdocs.yml",
+        "website/hooks.py",
         "tests/test_wheel.py",
         "cli/main.py",
         "serving/server.py",
