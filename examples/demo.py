@@ -71,7 +71,7 @@ def save_test_image(digit: int) -> None:
 def compare_networks() -> None:
     """Attacks both networks of the zoo on pieces of photographs, and draws what came of it."""
     script = Path(__file__).with_name("two_networks.py")
-    arguments = ["--num-images", "16", "--output", str(PICTURE)]
+    arguments = ["--num-images", "48", "--output", str(PICTURE)]
     print(f"\n$ python examples/{script.name} {' '.join(arguments)}", flush=True)
     subprocess.run([sys.executable, str(script), *arguments], check=True)
 

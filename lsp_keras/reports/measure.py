@@ -12,6 +12,7 @@ from lsp_keras.runs.records import (
     diagnosis_folder,
     find_records,
     journal_folder,
+    known_records,
     records_folder,
     write_record,
 )
@@ -154,7 +155,7 @@ class _Work:
         """The record of AutoAttack on the most images, made where there is none."""
         known = [
             (path, record)
-            for folder in self._folders()
+            for folder in known_records(self._subject.classifier, self._request.output)
             for path, record in find_records(folder, self._fingerprint)
             if record.get("is_autoattack") and self._is_of_these_images(record)
         ]
@@ -246,12 +247,6 @@ class _Work:
 
     def _fewer(self, count: int) -> Subject:
         return replace(self._subject, test=self._subject.test.take(count))
-
-    def _folders(self) -> list[Path]:
-        """Where records may lie: the zoo's own come with the package."""
-        run = self._subject.classifier.run
-        own = [] if run is None else [run / "evaluations"]
-        return list(dict.fromkeys([self._records, *own]))
 
     def _is_of_these_images(self, record: Record) -> bool:
         ball = record.get("threat_model", {})

@@ -52,7 +52,6 @@ def view_of(measured: Measured, target: str, *, evidence: bool = False) -> dict[
         "robust": _share(first["worst_case_accuracy"]),
         "clean": _share(first["clean_accuracy"]),
         "is_autoattack": first["is_autoattack"],
-        "attacks_named": ", ".join(name for name in first["attacks"] if "/" not in name),
         "num_images": first["num_examples"],
         "masking": _masking(measured),
         "flags": first["flags"],
@@ -235,7 +234,10 @@ def _commands(measured: Measured, target: str) -> list[str]:
     is_url = "://" in target
     model: list[object] = ["--url", target] if is_url else [target]
     ball = ["--epsilon", request.threat.epsilon_text, "--norm", request.threat.norm]
-    data = [] if run is not None else ["--dataset", measured.subject.dataset.info.name]
+    name = measured.subject.dataset.info.name
+    data = [] if measured.subject.settings.get("dataset") == name else ["--dataset", name]
+    weights = measured.subject.context["model"]["weights"]
+    data += [] if weights in (None, "best") else ["--weights", weights]
     for record in measured.evaluations:
         names = [name for name in record["attacks"] if "/" not in name]
         attacks = ["--attacks", ",".join(names)]

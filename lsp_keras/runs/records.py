@@ -41,6 +41,12 @@ def records_folder(classifier: "Classifier", output: Path | None = None) -> Path
     return OUTSIDE / (name if fingerprint is None else f"{name}-{fingerprint[:_DIGITS]}")
 
 
+def known_records(classifier: "Classifier", output: Path | None = None) -> list[Path]:
+    """Folders that may hold records of a model: where its own go, and its run's in the zoo."""
+    own = [] if classifier.run is None else [classifier.run / "evaluations"]
+    return list(dict.fromkeys([records_folder(classifier, output), *own]))
+
+
 def diagnosis_folder(classifier: "Classifier", output: Path | None = None) -> Path:
     """Where records of diagnoses go: likewise, `RUN/diagnosis` or a folder beside the records."""
     if output is not None:

@@ -236,21 +236,15 @@ def profile_subject(
 
 
 def _autoattack_record(subject: Subject, threat: ThreatModel) -> dict[str, Any] | None:
-    """The run's newest record of AutoAttack with these weights and this ball."""
+    """The newest record of AutoAttack with these weights and this ball."""
     from lsp_keras.evaluation import model_fingerprint
-    from lsp_keras.storage import read_json
+    from lsp_keras.runs.records import find_records, known_records
 
-    run = subject.classifier.run
-    if run is None:
-        return None
     fingerprint = model_fingerprint(subject.classifier.source)
-    for path in sorted((run / "evaluations").glob("*.json"), reverse=True):
-        record = read_json(path)
-        ball = record.get("threat_model", {})
-        if (
-            record.get("is_autoattack")
-            and record.get("model_fingerprint") == fingerprint
-            and (ball.get("norm"), ball.get("epsilon")) == (threat.norm, threat.epsilon)
-        ):
-            return record
+    for folder in known_records(subject.classifier):
+        for _, record in find_records(folder, fingerprint):
+            ball = record.get("threat_model", {})
+            same = (ball.get("norm"), ball.get("epsilon")) == (threat.norm, threat.epsilon)
+            if record.get("is_autoattack") and same:
+                return record
     return None

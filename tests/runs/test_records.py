@@ -7,6 +7,7 @@ import pytest
 from lsp_keras.runs.records import (
     diagnosis_folder,
     find_records,
+    known_records,
     model_name,
     records_folder,
     write_record,
@@ -43,6 +44,8 @@ def test_a_run_keeps_its_own_records_and_the_zoo_none(tmp_path) -> None:
     kept = records_folder(classifier(zoo / "model.keras", zoo))
     assert kept == Path("evaluations/zoo-cifar10_robust-01234567")
     assert diagnosis_folder(classifier(zoo / "model.keras", zoo)) == kept / "diagnosis"
+    assert known_records(classifier(zoo / "model.keras", zoo)) == [kept, zoo / "evaluations"]
+    assert known_records(own) == [tmp_path / "r/evaluations"]
 
 
 def test_only_records_of_these_weights_are_found_the_newest_first(tmp_path) -> None:
