@@ -23,7 +23,7 @@ IMAGE = HERE / "three.png"
 ROBUST = HERE / "models" / "cifar10_robust"
 FLOWER = HERE / "flower.png"
 PICTURE = HERE / "two_networks.png"
-STARTUP_SECONDS = 60
+STARTUP_SECONDS = 180
 
 
 def main() -> None:

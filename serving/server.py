@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grpc_health.v1 import health_pb2
@@ -252,7 +253,9 @@ def running(
         ...     requests.get(f"http://localhost:{server.rest_port}/v1/models/m")
     """
     server = Server(configs, options or ServerOptions(rest_port=0, grpc_port=0))
-    server.load()
+    # Elsewhere than here, for a notebook's own thread is in an event loop already.
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(server.load).result()
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
     while not server.started.wait(0.05):

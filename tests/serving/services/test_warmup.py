@@ -1,5 +1,6 @@
 """Requests stored with a model run before it serves."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
+from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.options import LoadOptions
-from lsp_keras.serving.server import load_servable
+from lsp_keras.serving.server import load_servable, running
 from lsp_keras.serving.services.warmup import MAX_RECORDS, WARMUP_FILE, warm_up
 
 
@@ -69,3 +71,13 @@ def test_files_that_cannot_be_used(version) -> None:
     write(version, *[predict_log(3)] * (MAX_RECORDS + 1))
     with pytest.raises(InvalidArgumentError, match="exceeds the maximum"):
         load_servable(version, LoadOptions())
+
+
+def test_a_server_starts_where_an_event_loop_runs_as_in_a_notebook(version) -> None:
+    write(version, predict_log(2))
+
+    async def cell() -> list[int]:
+        with running([ModelConfig("affine", version.parent)]) as server:
+            return [server.rest_port, server.grpc_port]
+
+    assert all(port > 0 for port in asyncio.run(cell()))
