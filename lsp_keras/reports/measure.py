@@ -104,12 +104,7 @@ def measure(subject: Subject, request: Request, watchers: Watchers | None = None
     """
     work = _Work(subject, request, watchers or Watchers())
     quick = work.quick()
-    if not subject.classifier.has_gradients:
-        reason = "a served model shows no gradients, which it needs"
-        left_out = dict.fromkeys(("autoattack", "diagnosis", "profile"), reason)
-        plan = Plan(dict.fromkeys(left_out, 0), left_out)
-    else:
-        plan = make_plan(request.budget, min(request.num_images, len(subject.test)), quick)
+    plan = _plan(subject, request, quick)
     strongest = work.autoattack(plan.images["autoattack"])
     diagnosis = work.diagnosis(plan.images["diagnosis"])
     profile = work.profile(plan.images["profile"])
@@ -124,6 +119,19 @@ def measure(subject: Subject, request: Request, watchers: Watchers | None = None
         left_out={name: why for name, why in plan.left_out.items() if made[name] is None},
         sources=work.sources,
     )
+
+
+def _plan(subject: Subject, request: Request, quick: Record) -> Plan:
+    """What is worth measuring after the quick suite, and on how many images."""
+    reason = None
+    if not subject.classifier.has_gradients:
+        reason = "a served model shows no gradients, which it needs"
+    elif not quick["is_judgeable"]:
+        reason = "the model is no better than guessing"
+    if reason is None:
+        return make_plan(request.budget, min(request.num_images, len(subject.test)), quick)
+    names = ("autoattack", "diagnosis", "profile")
+    return Plan(dict.fromkeys(names, 0), dict.fromkeys(names, reason))
 
 
 class _Work:
