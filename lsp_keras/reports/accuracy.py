@@ -56,9 +56,9 @@ def class_rows(
     """Clean and robust accuracy of each class.
 
     Args:
-        record: Of an evaluation, with its verdicts.
+        record: Record of an evaluation, with its verdicts.
         labels: int `(n,)`, of its images in its order.
-        class_names: In label order.
+        class_names: Names of the classes, in label order.
 
     Returns:
         Empty for a record without verdicts.
@@ -85,7 +85,7 @@ def agrees(record: Record, correct: npt.NDArray[np.bool_]) -> bool:
     A model of another precision or on another machine may differ on an image or two.
 
     Args:
-        record: Of an evaluation.
+        record: Record of an evaluation.
         correct: bool `(m,)`, which of the first test images the model is right on.
     """
     verdicts = record.get("verdicts", {}).get("clean")
@@ -104,7 +104,7 @@ def confusion(
     Args:
         labels: int `(n,)`.
         predictions: int `(n,)`.
-        class_names: In label order.
+        class_names: Names of the classes, in label order.
 
     Returns:
         `rows`: each with `name`, `total` and `cells` of `count` and `share` of the class's images,

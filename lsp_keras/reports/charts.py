@@ -16,7 +16,7 @@ class Line:
     """A curve on the canvas.
 
     Attributes:
-        name: For the legend.
+        name: Name in the legend.
         points: Places `(x, y)` of the values, those that are missing left out.
         values: Their text, shown where somebody points at one.
         look: Number of its color and style.
@@ -43,7 +43,7 @@ class Chart:
         y_label: What lies upwards.
         lines: The curves.
         x_ticks: Place and label of each tick.
-        y_ticks: Likewise.
+        y_ticks: Place and label of each tick of the vertical axis.
         mark: Place on the horizontal axis that is marked, and why.
     """
 
@@ -70,11 +70,11 @@ def line_chart(
 
     Args:
         title: What it shows.
-        series: By name, pairs of values; those that are not finite are left out.
-        x_label: Of the horizontal axis.
-        y_label: Of the vertical axis.
+        series: Pairs of values by name; those that are not finite are left out.
+        x_label: Title of the horizontal axis.
+        y_label: Title of the vertical axis.
         x_ticks: Labels by value, default round numbers.
-        y_range: Of the vertical axis, default that of the values.
+        y_range: Range of the vertical axis, default that of the values.
         mark: Value on the horizontal axis to be marked, and why.
     """
     finite = {

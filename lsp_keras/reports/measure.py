@@ -32,7 +32,7 @@ class Request:
     Attributes:
         threat: What the attacker may do.
         budget: Seconds for what is not known yet.
-        num_images: At most so many test images.
+        num_images: Largest number of test images.
         batch_size: Images attacked at once.
         seed: Seed of the attacks.
         cache_dir: Where encoders are kept.

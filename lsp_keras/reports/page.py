@@ -18,7 +18,7 @@ def write_page(path: Path, views: Sequence[Mapping[str, Any]], *, command: str) 
 
     Args:
         path: HTML file.
-        views: Of each model, as `lsp_keras.reports.view.view_of` makes them.
+        views: What is shown of each model, as `lsp_keras.reports.view.view_of` makes it.
         command: What was typed to make the page.
     """
     text = render(views, command=command)

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lsp_keras.evaluation.examples import as_floats
 from lsp_keras.runs.subject import Subject
-from lsp_keras.types import Floats, Integers
+from lsp_keras.types import Floats, Integers, as_floats
 
 _NUM_PICTURES = 6
 _NUM_QUERIES = 4
@@ -27,13 +26,13 @@ class Attacked:
     """The attacked images of one attack, as `AdversarialExamples` keeps them.
 
     Attributes:
-        attack: Its name.
+        attack: Name of the attack.
         indices: int `(n,)`, of the images.
         labels: int `(n,)`.
         predictions: int `(n,)`, under attack.
         success: bool `(n,)`.
         clean: float32 `(n, height, width, channels)`.
-        adversarial: Likewise.
+        adversarial: The same images, attacked.
     """
 
     attack: str
@@ -70,7 +69,7 @@ def picture_rows(
     Args:
         attacked: Images and verdicts.
         predict: The model, asked once more for its confidence.
-        class_names: In label order.
+        class_names: Names of the classes, in label order.
     """
     rows = _chosen(attacked)
     before, after = (

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lsp_keras.evaluation.examples import adapted, as_floats, check_examples
+from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.share import Share
 from lsp_keras.inference.batches import compiled, predictor
 from lsp_keras.reports import accuracy, curves, pictures, words
 from lsp_keras.reports.evidence import evidence_rows
 from lsp_keras.reports.measure import Measured, Record
-from lsp_keras.types import Floats
+from lsp_keras.types import Floats, as_floats
 from lsp_keras.zoo import card, is_in_zoo
 
 _ANSWERS = {
@@ -78,7 +78,7 @@ def view_of(measured: Measured, target: str, *, evidence: bool = False) -> dict[
 
 def _predict(measured: Measured) -> Callable[[Floats], Floats]:
     subject, batch_size = measured.subject, measured.request.batch_size
-    examples = check_examples(subject.test.images, subject.test.labels, None, batch_size)
+    examples = check_examples(subject.test.images, subject.test.labels, None)
     probed = adapted(subject.classifier, examples)
     return predictor(compiled(probed.model, subject.test.images.shape[1:]), batch_size)
 

@@ -107,7 +107,7 @@ def find_records(folder: Path, fingerprint: str | None) -> Iterator[tuple[Path, 
 
     Args:
         folder: Where they lie; it need not exist.
-        fingerprint: Of the model; `None` finds nothing.
+        fingerprint: Fingerprint of the model; `None` finds nothing.
     """
     if fingerprint is None:
         return

@@ -110,7 +110,9 @@ def diagnose(
         structure=None if structure is None else structure.under(predict, len(pixels)),
     )
     fingerprint = model_fingerprint(classifier.source)
-    kept = Journal.open(journal, fingerprint, examples, lasting(plan), seed)
+    kept = Journal.open(
+        journal, fingerprint, examples, lasting(plan), batch_size=batch_size, seed=seed
+    )
     trials = run_attacks(
         plan,
         traced,

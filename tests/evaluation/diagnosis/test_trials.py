@@ -9,6 +9,7 @@ from lsp_keras.attacks.pgd import PGD
 from lsp_keras.evaluation.diagnosis.local_structure import LocalStructure
 from lsp_keras.evaluation.diagnosis.trials import (
     Cooled,
+    Plan,
     Transfer,
     Trials,
     lasting,
@@ -93,11 +94,21 @@ def test_verdicts_of_a_killed_diagnosis_are_not_found_again(
 ) -> None:
     weak, other = (Counted(epsilon=0.1) for _ in range(2))
     most = PGD(epsilon=0.1, num_steps=2)
-    groups = {"radius": {0.1: weak}, "transfer": {20: other}, "steps": {2: most}}
-    arguments = (groups, traced(contrast_model, contrast_examples), *contrast_examples)
-    options = {"batch_size": 4, "seed": 0, "progress": None, "journal": Journal(tmp_path)}
+    groups: Plan = {"radius": {0.1: weak}, "transfer": {20: other}, "steps": {2: most}}
+    model = traced(contrast_model, contrast_examples)
     Counted.count = 0
-    first, again = (run_attacks(*arguments, **options) for _ in range(2))
+    first, again = (
+        run_attacks(
+            groups,
+            model,
+            *contrast_examples,
+            batch_size=4,
+            seed=0,
+            progress=None,
+            journal=Journal(tmp_path),
+        )
+        for _ in range(2)
+    )
     # What depends on another model runs each time, and so does what images are needed of.
     assert Counted.count == 3
     for group in groups:

@@ -74,10 +74,10 @@ def test_files_that_cannot_be_used(version) -> None:
 
 
 def test_a_server_starts_where_an_event_loop_runs_as_in_a_notebook(version) -> None:
-    write(version, predict_log(2))
+    write(version, predict_log(3))
 
-    async def cell() -> list[int]:
+    async def cell() -> bool:
         with running([ModelConfig("affine", version.parent)]) as server:
-            return [server.rest_port, server.grpc_port]
+            return bool(server.rest_port)
 
-    assert all(port > 0 for port in asyncio.run(cell()))
+    assert asyncio.run(cell())
