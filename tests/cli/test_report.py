@@ -120,7 +120,7 @@ def test_models_outside_of_runs_and_several_on_a_page(run, tmp_path) -> None:
     lone = shutil.copy(run / "model.keras", tmp_path / "lone.keras")
     page = report(lone, run, *FEW, "--budget", "1s", "--dataset", "digits")
     text = visible(page)
-    assert text.startswith("Robustness of lone, tiny")
+    assert text.startswith("Robustness of lone.keras, tiny")
     assert page.count('class="headline') == 2
     (folder,) = Path("evaluations").glob("lone-*")
     assert list(folder.glob("report-*/record.json"))
