@@ -103,8 +103,9 @@ def command(
 
     The model is a run's folder, zoo:NAME, a .keras file, a SavedModel's folder, or with --url one
     that is served, which can be attacked without gradients only. The record of the evaluation, one
-    for each ball, is kept. Killed, the same command goes on where it stopped. Several processes or machines share an evaluation by --shard, and --merge makes the
-    record of their findings: the same numbers as from one.
+    for each ball, is kept. Killed, the same command goes on where it stopped. Several processes or
+    machines share an evaluation by --shard, and --merge makes the record of their findings: the
+    same numbers as from one.
 
     \b
     lsp-keras attack runs/svhn-at+lsp --attacks fgsm,pgd --epsilon 8/255 --num-steps 20

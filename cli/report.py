@@ -11,6 +11,7 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, quiet_option
+from lsp_keras.cli._paths import MachinePath
 
 if TYPE_CHECKING:
     from lsp_keras.runs.subject import Subject
@@ -23,7 +24,7 @@ _SCHEMES = ("http://", "https://", "grpc://")
 @click.option(
     "--to",
     "page",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=MachinePath(dir_okay=False, path_type=Path),
     default=Path("report.html"),
     show_default=True,
     help="HTML file to write.",
@@ -53,7 +54,7 @@ _SCHEMES = ("http://", "https://", "grpc://")
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=MachinePath(path_type=Path, file_okay=False),
     help="Folder for the records.  [default: the run's, or evaluations/NAME]",
 )
 @quiet_option
@@ -142,7 +143,8 @@ def _served(
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.records import model_name
     from lsp_keras.runs.subject import Subject
-    from lsp_keras.runs.test_images import TestImages, describe, load_images
+    from lsp_keras.runs.test_images import describe, load_images
+    from lsp_keras.types import TestSplit
 
     dataset = load_images(
         None,
@@ -150,7 +152,8 @@ def _served(
         data_dir=options["data_dir"],
         cache_dir=cache_dir,
     )
-    test = TestImages(dataset.info, dataset.test.take(num_examples), len(dataset.test))
+    images = dataset.test.take(num_examples)
+    test = TestSplit(dataset.info, images, len(dataset.test), images.indices)
     reading = {"pixel_range": options["pixel_range"], "output": options["model_output"]}
     with open_target(None, url, options["weights"], lambda _: test, {}, reading) as target:
         classifier, _ = target
