@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -159,9 +160,20 @@ class ThreatModel:
         return f"{NORM_TEXTS[self.norm]} {self.epsilon_text}"
 
     @classmethod
-    def of(cls, threat: "ThreatModel | str") -> "ThreatModel":
-        """The threat model itself, or that of a radius such as `"8/255"` under L-inf."""
-        return cls.parse(threat) if isinstance(threat, str) else threat
+    def of(cls, threat: "ThreatModel | str | float") -> "ThreatModel":
+        """The threat model itself, or that of a radius such as `"8/255"` or `0.1` under L-inf.
+
+        Raises:
+            InputError: It is neither.
+        """
+        if isinstance(threat, ThreatModel):
+            return threat
+        if isinstance(threat, str | Real):
+            return cls.parse(threat if isinstance(threat, str) else float(threat))
+        raise InputError(
+            "`threat` must be a radius under L-inf such as '8/255', or a threat model: "
+            f"ThreatModel.parse('0.5', 'l2'). Received: {threat!r}."
+        )
 
     @classmethod
     def parse(cls, epsilon: str | float, norm: str = "linf") -> "ThreatModel":

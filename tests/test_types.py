@@ -66,6 +66,11 @@ def test_a_threat_model_is_taken_as_it_is_or_made_of_text() -> None:
     made = ThreatModel.of("8/255")
     assert (made.norm, made.epsilon, made.epsilon_text) == ("linf", 8 / 255, "8/255")
     assert ThreatModel.of(made) is made
+    assert ThreatModel.of(8 / 255).epsilon == made.epsilon
+    assert ThreatModel.of(np.float32(0.125)) == ThreatModel.parse(0.125)  # type: ignore[arg-type]
+    for wrong in (None, ("0.5", "l2")):
+        with pytest.raises(InputError, match=r"or a threat model: ThreatModel\.parse"):
+            ThreatModel.of(wrong)  # type: ignore[arg-type]
     assert str(made) == "L-inf 8/255"
     assert str(ThreatModel.parse(0.5, "l2")) == "L2 0.5"
 

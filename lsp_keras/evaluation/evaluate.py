@@ -34,7 +34,7 @@ def evaluate(
     *,
     attacks: Mapping[str, Attack] | None = None,
     suite: str = "quick",
-    threat: ThreatModel | str = "8/255",
+    threat: ThreatModel | str | float = "8/255",
     batch_size: int = 128,
     seed: int = 0,
     indices: npt.ArrayLike | None = None,
@@ -57,7 +57,8 @@ def evaluate(
         labels: int `(n,)`.
         attacks: Attacks by the name they are reported under, all within `threat`.
         suite: Instead of `attacks`: `"quick"`, `"autoattack"` or `"black-box"`.
-        threat: What the attacker may do; text such as `"8/255"` is a radius under L-inf.
+        threat: What the attacker may do; text such as `"8/255"`, or a number, is a radius under
+            L-inf.
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.
         indices: int `(n,)`, what identifies each image; default its place.

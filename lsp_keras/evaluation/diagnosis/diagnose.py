@@ -55,7 +55,7 @@ def diagnose(
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
-    threat: ThreatModel | str,
+    threat: ThreatModel | str | float,
     batch_size: int = 128,
     seed: int = 0,
     num_queries: int = 1000,
@@ -72,7 +72,7 @@ def diagnose(
         model: Any classifier, see `evaluate`.
         images: `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: int `(n,)`.
-        threat: What the attacker may do, under L-inf or L2; text such as `"8/255"` is a radius
+        threat: What the attacker may do, under L-inf or L2; `"8/255"` or a number is a radius
             under L-inf.
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.

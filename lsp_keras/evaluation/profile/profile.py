@@ -95,7 +95,7 @@ def profile(
     *,
     test: Labeled,
     train: Labeled | None = None,
-    threat: ThreatModel | str,
+    threat: ThreatModel | str | float,
     batch_size: int = 128,
     seed: int = 0,
     progress: Progress | None = None,
@@ -110,7 +110,7 @@ def profile(
         model: Any classifier, see `evaluate`.
         test: Images `(n, height, width, channels)`, float in [0, 1] or uint8, and labels.
         train: Images that the model was trained on, and labels.
-        threat: What the attacker may do, under L-inf or L2; text such as `"8/255"` is a radius
+        threat: What the attacker may do, under L-inf or L2; `"8/255"` or a number is a radius
             under L-inf.
         batch_size: Images at once.
         seed: Seed of the attack and of random directions.
