@@ -1,6 +1,5 @@
 """Options of `lsp-keras attack` for the settings of every attack, read off the signatures."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from lsp_keras.cli._paths import MachinePath
 from lsp_keras.cli._sections import SectionedCommand
 from lsp_keras.cli._setting_options import SettingOption, option_names, option_type, with_default
 from lsp_keras.runs.flags import settings_by_unit, together
+from lsp_keras.runs.toml_file import read_config
 from lsp_keras.runs.units import Unit
 from lsp_keras.validation import InputError
 
@@ -76,10 +76,7 @@ def read_settings(path: Path | None) -> dict[str, dict[str, Any]]:
     """
     if path is None:
         return {}
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
+    document = read_config(path)
     sections = document.get(_SECTION)
     if set(document) != {_SECTION} or not isinstance(sections, dict):
         raise InputError(

@@ -3,8 +3,10 @@
 import difflib
 import math
 import re
+import stat
 from collections.abc import Collection, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,6 +101,24 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     raise InputError(
         f"`{name}` must be {listing(choices)}. Received: {shown(value)}.{nearest(value, choices)}"
     )
+
+
+def check_file(path: Path, most_bytes: int) -> None:
+    """Raises `InputError` for a file that reading might never come to the end of.
+
+    That is a pipe, a device, a socket, and a file of more bytes than that. A folder passes, and so
+    does what is not there: opening it says so.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return
+    if stat.S_ISDIR(status.st_mode):
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} cannot be read: it is no file, but a pipe or a device.")
+    if status.st_size > most_bytes:
+        raise InputError(f"{path} cannot be read: it is over {most_bytes:,} bytes long.")
 
 
 def shown(value: object) -> str:

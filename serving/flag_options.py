@@ -9,6 +9,7 @@ from typing import Any
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.models.config_files import (
     DEFAULT_METRICS_PATH,
+    LONGEST_FILE,
     read_batching_parameters,
     read_metrics_path,
     read_model_config,
@@ -16,7 +17,7 @@ from lsp_keras.serving.models.config_files import (
 )
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.options import LoadOptions, ServerOptions, TLSOptions
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_file
 
 logger = logging.getLogger(__name__)
 Flags = Mapping[str, Any]
@@ -131,6 +132,7 @@ def _grpc_tls(file: Path | None) -> TLSOptions | None:
 
 
 def _read(file: Path, flag: str) -> bytes:
+    check_file(file, LONGEST_FILE)
     try:
         return file.read_bytes()
     except OSError as error:

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lsp_keras.serving.options import TLSOptions
+from lsp_keras.serving.rest.handshake import LimitedHandshake
 from lsp_keras.serving.rest.protocol import ConnectionLimits, LimitedProtocol, WaitingConnections
 
 # Longer than load balancers keep a connection idle, so that they close it, and never send a
@@ -71,21 +72,21 @@ class _WebServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         waiting = WaitingConnections()
 
-        def make_protocol() -> asyncio.Protocol:
-            return LimitedProtocol(
+        def make_protocol() -> asyncio.BaseProtocol:
+            protocol = LimitedProtocol(
                 self._limits,
                 waiting,
                 config=self.config,
                 server_state=self.server_state,
                 app_state=self.lifespan.state,
             )
+            if self.config.ssl is None:
+                return protocol
+            return LimitedHandshake(protocol, self.config.ssl, self._limits, waiting)
 
-        tls = self.config.ssl
         server = await asyncio.get_running_loop().create_server(
             make_protocol,
             sock=self._bound,
-            ssl=tls,
-            ssl_handshake_timeout=self._limits.header_seconds if tls else None,
             # So many are accepted before the first of them can be refused.
             backlog=_ACCEPTED_AT_ONCE,
         )

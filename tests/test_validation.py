@@ -1,12 +1,16 @@
 """Checks of user input and their messages."""
 
 import math
+import os
+import socket
+from pathlib import Path
 
 import pytest
 
 from lsp_keras.validation import (
     InputError,
     check_choice,
+    check_file,
     check_positive,
     check_shape,
     parse_epsilon,
@@ -71,3 +75,28 @@ def test_shape() -> None:
     check_shape("images", (None, 8, 8, 3), 4, "(batch, height, width, channels)")
     with pytest.raises(InputError, match=r"\(batch, height, width, channels\).*shape=\(8, 8, 3\)"):
         check_shape("images", (8, 8, 3), 4, "(batch, height, width, channels)")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device", "socket", "long"])
+def test_files_that_do_not_end_are_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/zero")
+    elif kind == "link to a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    else:
+        path.write_bytes(bytes(11))
+    with pytest.raises(InputError, match=f"{path} cannot be read"):
+        check_file(path, 10)
+
+
+def test_files_folders_and_what_is_not_there_pass(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(10))
+    (tmp_path / "link").symlink_to("nowhere")
+    for path in (tmp_path / "file", tmp_path, tmp_path / "nothing", tmp_path / "link"):
+        check_file(path, 10)

@@ -103,7 +103,8 @@ def find_saved_model(path: Path) -> Path | None:
     """The folder of a SavedModel: the path itself, or the newest version below it."""
     if (path / _FILE).is_file():
         return path
-    versions = [item for item in path.glob("*/") if item.name.isdigit()]
+    names = (item for item in path.glob("*/") if item.name.isascii())
+    versions = [item for item in names if item.name.isdigit()]
     complete = [item for item in versions if (item / _FILE).is_file()]
     return max(complete, key=lambda item: int(item.name), default=None)
 

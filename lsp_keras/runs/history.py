@@ -9,7 +9,9 @@ from typing import Any
 
 from lsp_keras.epochs import rank
 from lsp_keras.storage import read_json
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_file
+
+_LONGEST_FILE = 2**26
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def _num_images(run: Path) -> dict[str, int]:
 
 def _columns(path: Path) -> dict[str, list[float]]:
     """Columns of the table without those that hold no value."""
+    check_file(path, _LONGEST_FILE)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             table = list(csv.reader(file))

@@ -1,12 +1,12 @@
 """The test images that a command measures a model on."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lsp_keras.shards import Shard
+from lsp_keras.storage import read_json
 from lsp_keras.types import Dataset, Examples, Images, TestSplit
 from lsp_keras.validation import InputError
 
@@ -85,8 +85,14 @@ def recorded_shape(run: Path) -> dict[str, Any]:
     path = run / "dataset.json"
     if not path.is_file():
         return {}
-    shape = json.loads(path.read_text(encoding="utf-8")).get("image_shape")
-    return {} if shape is None else {"image_size": f"{shape[0]}x{shape[1]}", "channels": shape[2]}
+    shape = read_json(path).get("image_shape")
+    if shape is None:
+        return {}
+    try:
+        height, width, channels = map(int, shape)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged: its `image_shape` is no shape.") from error
+    return {"image_size": f"{height}x{width}", "channels": channels}
 
 
 def load_test_images(

@@ -9,9 +9,10 @@ from tensorflow_serving.config import model_server_config_pb2
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 from lsp_keras.serving.models.config_protos import BatchingParameters, MonitoringConfig, SSLConfig
 from lsp_keras.serving.models.versions import ModelConfig, VersionPolicy
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_file
 
 Message = TypeVar("Message")
+LONGEST_FILE = 2**24
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -21,6 +22,7 @@ def read_text_proto(path: Path, message: Message) -> Message:
     Raises:
         InputError: The file is missing or has another form.
     """
+    check_file(path, LONGEST_FILE)
     try:
         text_format.Parse(path.read_text(encoding="utf-8"), message)
     except (OSError, UnicodeDecodeError) as error:

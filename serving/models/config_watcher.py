@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 from lsp_keras.serving.errors import ServingError
-from lsp_keras.serving.models.config_files import read_model_config
+from lsp_keras.serving.models.config_files import LONGEST_FILE, read_model_config
 from lsp_keras.serving.models.manager import ModelManager
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_file
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class ConfigWatcher:
 
     def _contents(self) -> bytes:
         try:
+            check_file(self._path, LONGEST_FILE)
             return self._path.read_bytes()
-        except OSError:
+        except (OSError, InputError):
             return b""

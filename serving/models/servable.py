@@ -3,6 +3,7 @@
 import gc
 import math
 import re
+import sys
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 
 from lsp_keras.serving.errors import InternalError, InvalidArgumentError, from_canonical
 from lsp_keras.serving.models.signatures import Signature, Tensors, as_array
+from lsp_keras.validation import InputError, check_file
 
 TAGS = ("serve",)
 
@@ -57,6 +59,7 @@ class Servable:
             raise
 
     def _load(self, tags: Collection[str]) -> dict[str, Any]:
+        _check_files(self.path)
         loader = tf.compat.v1.saved_model.loader.load
         try:
             with self._graph.as_default():
@@ -123,6 +126,16 @@ def clean_message(message: str) -> str:
         'x must be positive'
     """
     return _NODES.sub("", message.split(_ORIGINS, 1)[0]).strip()
+
+
+def _check_files(folder: Path) -> None:
+    """Raises where the loader would read for ever: from a pipe or a device in the folder."""
+    for path in folder.rglob("*"):
+        try:
+            check_file(path, sys.maxsize)
+        except InputError as error:
+            name = path.relative_to(folder)
+            raise InvalidArgumentError(f"{name} is no file, but a pipe or a device.") from error
 
 
 def _signatures(protos: Mapping[str, Any]) -> Mapping[str, Signature]:

@@ -14,8 +14,10 @@ from lsp_keras.serving.errors import ServingError
 from lsp_keras.serving.models.manager import ModelManager, ModelSpec
 from lsp_keras.serving.models.servable import Servable
 from lsp_keras.serving.rest.handlers import respond
+from lsp_keras.validation import check_file
 
 CARD_FILE = "assets.extra/model_card.json"
+_LONGEST_CARD = 2**22
 IMAGE_SIGNATURE = "serving_bytes"
 _TYPES = {"index.html": "text/html", "page.css": "text/css"}
 _FILES = ("index.html", "page.css", "page.js", "plainly.js", "snippets.js")
@@ -84,7 +86,9 @@ def _takes_images(servable: Servable) -> bool:
 
 
 def _card(servable: Servable) -> Any:
+    path = servable.path / CARD_FILE
     try:
-        return json.loads((servable.path / CARD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        check_file(path, _LONGEST_CARD)
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None

@@ -8,7 +8,7 @@ connections and sends nothing, or half a request, would hold them for ever.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -39,19 +39,34 @@ class ConnectionLimits:
     idle_seconds: float = 10.0
 
 
+class Connection(Protocol):
+    """What can be waited for, and closed."""
+
+    transport: Any
+
+
 class WaitingConnections:
     """Connections that the server waits for, the longest first."""
 
     def __init__(self) -> None:
-        self._waiting: dict[LimitedProtocol, None] = {}
+        self._waiting: dict[Connection, None] = {}
+        self._handshakes: set[Connection] = set()
 
-    def add(self, connection: "LimitedProtocol") -> None:
-        """The server waits for it from now on."""
+    @property
+    def num_handshakes(self) -> int:
+        """Connections whose TLS handshake is not done, which uvicorn does not know yet."""
+        return len(self._handshakes)
+
+    def add(self, connection: Connection, *, handshake: bool = False) -> None:
+        """The server waits for it from now on, and perhaps for its TLS handshake first."""
         self._waiting[connection] = None
+        if handshake:
+            self._handshakes.add(connection)
 
-    def discard(self, connection: "LimitedProtocol") -> None:
+    def discard(self, connection: Connection) -> None:
         """The server does not wait for it any more."""
         self._waiting.pop(connection, None)
+        self._handshakes.discard(connection)
 
     def close_longest(self) -> bool:
         """Makes room for another one; returns whether there was one to close."""
@@ -70,6 +85,9 @@ class LimitedProtocol(HttpToolsProtocol):
         limits: The limits.
         waiting: Shared by all connections of a server.
         arguments: uvicorn's own.
+
+    Attributes:
+        handshake: Its TLS handshake, if any.
     """
 
     def __init__(
@@ -85,9 +103,18 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._stray_bytes = 0
         self._refusal = 400
+        self.handshake: Connection | None = None
+
+    def is_full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        number = len(self.connections) + self._waiting.num_handshakes
+        return number >= self._limits.max_connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        full = len(self.connections) >= self._limits.max_connections
+        if self.handshake:
+            # Its place becomes this connection's.
+            self._waiting.discard(self.handshake)
+        full = self.is_full()
         super().connection_made(transport)
         if full and not self._waiting.close_longest():
             self._refusal = 503

@@ -266,6 +266,41 @@ def test_a_tls_handshake_must_come_to_an_end(affine_folder, certificate) -> None
         assert answer.ok
 
 
+def is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.01)
+    try:
+        return connection.recv(4096) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"])
+def test_tls_handshakes_are_bounded_in_number(affine_folder, certificate, sent) -> None:
+    key, chain = certificate
+    tls = TLSOptions(key.read_bytes(), chain.read_bytes())
+    with start(affine_folder, tls=tls, max_connections=4, header_seconds=600.0) as server:
+        opened = []
+        for port in (server.rest_port, server.grpc_port):
+            for _ in range(20):
+                opened.append(socket.create_connection(("127.0.0.1", port), timeout=20))
+                with contextlib.suppress(ConnectionError):
+                    opened[-1].sendall(sent)
+            wait_until(lambda: sum(not is_closed(client) for client in opened) <= 4)
+            if port == server.rest_port:
+                # The silent ones that wait for longest give way, over and over.
+                for _ in range(6):
+                    answer = requests.post(
+                        url(server, scheme="https"), json=ZERO, verify=chain, timeout=10
+                    )
+                    assert answer.ok
+                assert sum(not is_closed(client) for client in opened) <= 4
+            for client in opened:
+                client.close()
+            opened.clear()
+
+
 def test_cors_by_option(affine_folder) -> None:
     with start(affine_folder, cors=True) as server:
         origin = {"Origin": "http://localhost:3000"}

@@ -1,5 +1,6 @@
 """SavedModels of any origin, in a session of their own."""
 
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +139,23 @@ def test_a_damaged_model_is_an_error_of_ours(affine_folder, tmp_path, damage) ->
     file.write_bytes(saved_model.SerializeToString())
     with pytest.raises(ServingError):
         Servable(tmp_path / "1")
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "variables/variables.index", "assets.extra/model_card.json"]
+)
+def test_a_pipe_or_a_device_in_a_model_is_an_error_of_ours(
+    affine_folder, tmp_path: Path, name: str
+) -> None:
+    version = tmp_path / "1"
+    shutil.copytree(affine_folder / "1", version)
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        (version / name).parent.mkdir(exist_ok=True)
+        (version / name).unlink(missing_ok=True)
+        make(version / name)
+        with pytest.raises(InvalidArgumentError, match=f"{name} is no file") as caught:
+            Servable(version)
+        assert str(tmp_path) not in caught.value.message
 
 
 @pytest.mark.parametrize("length", [0, 1, 1000])
