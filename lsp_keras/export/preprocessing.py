@@ -68,8 +68,14 @@ def decode_images(
         # Rounded to whole levels, as the images that were trained on are kept.
         return fit_tensor(decode_pixels(contents, channels), (size[0], size[1]), resize)
 
-    spec = tf.TensorSpec(image_shape, tf.uint8)
-    return scale_pixels(tf.map_fn(decode, image_bytes, fn_output_signature=spec))
+    # Few at a time: each may have many pixels until it is resized.
+    pixels = tf.map_fn(
+        decode,
+        image_bytes,
+        fn_output_signature=tf.TensorSpec(image_shape, tf.uint8),
+        parallel_iterations=4,
+    )
+    return scale_pixels(pixels)
 
 
 def encoded_images(examples: tf.Tensor) -> tf.Tensor:

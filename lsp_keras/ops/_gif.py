@@ -1,7 +1,8 @@
-"""GIF files with their transparent pixels laid on white.
+"""GIF files with their transparent pixels laid on white, and of one frame.
 
 TensorFlow's operator makes transparent pixels black and tells nobody. A GIF has one transparent
-entry of its palette, so that here this entry becomes white in the file itself, and opaque.
+entry of its palette, so that here this entry becomes white in the file itself, and opaque. It also
+decodes all frames, which take thousands of times the bytes of a small file.
 
 References:
     GIF89a specification, sections 18 (screen), 20 (image) and 23 (graphic control).
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from lsp_keras.ops._bytes import ByteReader
 
-_LIMIT = 2**18
+_LIMIT, _LONGEST = 2**18, 2**30
 _HEADER = 13
 _EXTENSION, _CONTROL, _IMAGE = 0x21, 0xF9, 0x2C
 _EVERY_BYTE = [bytes([value]) for value in range(256)]
@@ -22,7 +23,7 @@ _SMALL = (
 
 
 def opaque_gif(contents: tf.Tensor) -> tf.Tensor:
-    """The file with the transparent entry of its first frame's palette turned opaque white.
+    """The first frame, with the transparent entry of its palette turned opaque white.
 
     Args:
         contents: Bytes of a GIF file, a string scalar.
@@ -41,8 +42,11 @@ def opaque_gif(contents: tf.Tensor) -> tf.Tensor:
     own_palette = _palette_size(reader.byte(image + 9)) > 0
     entry = tf.where(own_palette, image + 10, _HEADER) + 3 * reader.byte(control + 6)
     whole &= entry + 3 <= reader.size
+    # The frame's header, its palette, one byte on the codes, then the codes in blocks.
+    start = image + 11 + _palette_size(reader.byte(image + 9))
     with tf.control_dependencies([tf.debugging.Assert(whole, [_SMALL, image])]):
-        contents = tf.identity(contents)
+        end = _skip_blocks(ByteReader(contents, _LONGEST), start)
+        contents = tf.strings.join([tf.strings.substr(contents, 0, end), b";"])
 
     def patched() -> tf.Tensor:
         # Even values of the flags say that nothing is transparent.

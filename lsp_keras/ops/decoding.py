@@ -22,6 +22,12 @@ _BAD_BMP = (
     "A BMP file must have 24 or 32 bits per pixel without compression. Save it as PNG. "
     "Bits per pixel and compression received:"
 )
+# A small file may claim a large image, which costs 3 bytes a pixel, with transparency about 50.
+MAX_PIXELS, MAX_TRANSPARENT_PIXELS = 2**26, 2**24
+_LARGE = (
+    f"An image may have {MAX_PIXELS} pixels, or {MAX_TRANSPARENT_PIXELS} with transparency. "
+    "Send a smaller one. Height and width received:"
+)
 # Bytes of a file in which its header is looked for.
 _HEAD = 2**16
 # Luma of ITU-R BT.601 in 65536ths, as Pillow computes it.
@@ -42,11 +48,12 @@ def decode_pixels(contents: tf.Tensor, channels: int = 3) -> tf.Tensor:
         uint8 `(height, width, channels)`, of the file's own size.
 
     Raises:
-        InvalidArgumentError: When it is evaluated, where the file is damaged or of another format.
+        InvalidArgumentError: When it is evaluated, where the file is damaged, of another format, or
+            has more pixels than `MAX_PIXELS`.
     """
     pixels = tf.cond(
         _is_plain_png(contents),
-        lambda: tf.io.decode_png(contents, channels=3),
+        lambda: tf.io.decode_png(_bounded(contents, *_png_size(contents)), channels=3),
         lambda: _decode_any(contents),
     )
     pixels.set_shape((None, None, 3))
@@ -101,7 +108,26 @@ def on_white(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast((color * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
+def _bounded(
+    contents: tf.Tensor, height: tf.Tensor, width: tf.Tensor, limit: int = MAX_PIXELS
+) -> tf.Tensor:
+    """The contents of a file, if the size that it states is one that may be decoded."""
+    pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+    with tf.control_dependencies([tf.debugging.Assert(pixels <= limit, [_LARGE, height, width])]):
+        return tf.identity(contents)
+
+
+def _png_size(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    # Zeros behind it, for a file that is cut short.
+    head = tf.strings.join([tf.strings.substr(contents, 0, 24), bytes(24)])
+    stated = tf.strings.substr(head, 16, 8)
+    width, height = tf.unstack(tf.io.decode_raw(stated, tf.int32, little_endian=False), 2)
+    return height, width
+
+
 def _decode_jpeg(contents: tf.Tensor) -> tf.Tensor:
+    height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(contents), 3)
+    contents = _bounded(contents, height, width)
     # The default transform is a fast one that differs from everybody else's by up to 18 of 255.
     pixels = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
     return turn(pixels, exif_orientation(contents))
@@ -113,10 +139,13 @@ def _decode_png(contents: tf.Tensor) -> tf.Tensor:
     # own. Where there is neither, four channels are not asked for: TensorFlow fills the fourth
     # with 15 instead of 255 for a file with 4 bits.
     has_alpha = (reader.byte(25) // 4 % 2 == 1) | (reader.find(b"tRNS") < reader.find(b"IDAT"))
+    size = _png_size(contents)
     return tf.cond(
         has_alpha,
-        lambda: on_white(tf.io.decode_png(contents, channels=4)),
-        lambda: tf.io.decode_png(contents, channels=3),
+        lambda: on_white(
+            tf.io.decode_png(_bounded(contents, *size, MAX_TRANSPARENT_PIXELS), channels=4)
+        ),
+        lambda: tf.io.decode_png(_bounded(contents, *size), channels=3),
     )
 
 
@@ -132,4 +161,6 @@ def _decode_bmp(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_gif(contents: tf.Tensor) -> tf.Tensor:
+    reader = ByteReader(contents, _HEAD)
+    contents = _bounded(contents, reader.little16(8), reader.little16(6))
     return tf.io.decode_gif(opaque_gif(contents))[0]

@@ -1,13 +1,15 @@
 """Image files as pixels: equal to what Pillow, a decoder of other people, shows on white."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from lsp_keras.ops.decoding import decode_pixels, to_channels
+from lsp_keras.ops._gif import opaque_gif
+from lsp_keras.ops.decoding import MAX_PIXELS, decode_pixels, to_channels
 
 PIXELS = np.kron(
     np.random.default_rng(0).integers(0, 256, (6, 8, 4)), np.ones((4, 4, 1), int)
@@ -137,6 +139,51 @@ def test_other_formats_are_refused_in_a_sentence(decode, name):
 def test_damaged_files_are_errors(decode, contents, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         decode(contents)
+
+
+def claiming(name: str, height: int, width: int) -> bytes:
+    """A small file whose header states another size."""
+    contents = bytearray(FILES[name])
+    if "png" in name:
+        contents[16:24] = struct.pack(">II", width, height)
+    elif "gif" in name:
+        contents[6:10] = struct.pack("<HH", width, height)
+    else:
+        frame = contents.index(b"\xff\xc0") + 5
+        contents[frame : frame + 4] = struct.pack(">HH", height, width)
+    return bytes(contents)
+
+
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [
+        ("png", 2**13, 2**13 + 1),
+        ("png", 2**31 - 1, 2**31 - 1),
+        ("palette png", 1, 2**27),
+        ("transparent png", 2**12, 2**12 + 1),
+        ("palette png, one color transparent", 2**12 + 1, 2**12),
+        ("jpeg", 65500, 65500),
+        ("gray jpeg", 2**13 + 1, 2**13),
+        ("gif", 65535, 65535),
+    ],
+)
+def test_small_files_cannot_claim_large_images(decode, name, height, width):
+    message = rf"may have {MAX_PIXELS} pixels.*\[{height}\] \[{width}\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode(claiming(name, height, width))
+
+
+def test_of_an_animation_only_the_first_frame_is_decoded():
+    first = np.arange(400, dtype=np.uint8).reshape(20, 20)
+    rest = [Image.fromarray(first + number).convert("P") for number in range(1, 60)]
+    contents = encoded(
+        Image.fromarray(first).convert("P"), "GIF", save_all=True, append_images=rest
+    )
+    assert Image.open(io.BytesIO(contents)).n_frames == 60
+    alone = opaque_gif(tf.constant(contents)).numpy()
+    assert len(alone) < len(contents) / 20
+    assert Image.open(io.BytesIO(alone)).n_frames == 1
+    np.testing.assert_array_equal(decode_pixels(tf.constant(contents)), shown_on_white(contents))
 
 
 @pytest.mark.parametrize("seed", range(20))
