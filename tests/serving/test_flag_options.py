@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 
+from lsp_keras.ops.decoding import MAX_PIXELS, MAX_TRANSPARENT_PIXELS
 from lsp_keras.serving.codecs import json_decode, tensor_proto
 from lsp_keras.serving.codecs.gzip_body import MAX_MEMBERS, MAX_RATIO
 from lsp_keras.serving.codecs.wire import MAX_FIELDS
+from lsp_keras.serving.errors import MAX_MESSAGE_LENGTH
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.flag_options import models, server_options
 from lsp_keras.serving.flags import FLAGS
+from lsp_keras.serving.models.config_files import LONGEST_FILE
 from lsp_keras.serving.models.config_watcher import ConfigWatcher
 from lsp_keras.serving.models.manager import ModelManager
 from lsp_keras.serving.models.served_model import LoadPolicy
+from lsp_keras.serving.models.versions import LARGEST_VERSION
 from lsp_keras.serving.options import DEFAULT_CONNECTIONS, ServerOptions, possible_connections
 from lsp_keras.serving.rest.protocol import ConnectionLimits
+from lsp_keras.serving.services.warmup import MAX_RECORDS
 from lsp_keras.validation import InputError
 
 
@@ -156,6 +161,12 @@ def test_the_documentation_gives_every_limit_its_default() -> None:
         "tensor that repeats": f"{tensor_proto.MAX_REPEATED_BYTES} bytes",
         "fields of a gRPC message": MAX_FIELDS,
         "dimensions of a gRPC tensor": tensor_proto.MAX_RANK,
+        "bytes of a gRPC tensor": tensor_proto.MAX_TENSOR_BYTES,
+        "pixels of an image file": f"{MAX_PIXELS}; {MAX_TRANSPARENT_PIXELS} with transparency",
+        "characters of an error": MAX_MESSAGE_LENGTH,
+        "warm-up requests": MAX_RECORDS,
+        "number of a version": LARGEST_VERSION,
+        "bytes of a configuration file": LONGEST_FILE,
         "time without progress": f"{ConnectionLimits().idle_seconds:.0f} s",
     }
     for limit, constant in constants.items():
