@@ -79,7 +79,7 @@ class FolderSource(Source):
             validation=validation,
             resize=options.resize,
             left_out=dict(left_out),
-            notes=(*_split_notes(roots), *_shape_notes(headers, files.shape, options)),
+            notes=(*_split_notes(roots, names), *_shape_notes(headers, files.shape, options)),
         )
 
 
@@ -137,9 +137,11 @@ def _class_folders(roots: Roots) -> list[str]:
     """Names of the folders to train on, in order; the other splits have no other classes."""
     names = subfolders(roots.train)
     if len(names) < 2:
+        inner = [roots.train / name for name in names if len(subfolders(roots.train / name)) > 1]
+        hint = f" Is folder:{inner[0]} meant, which holds several?" if inner else ""
         raise InputError(
             f"{roots.train} must hold at least two folders of images, one per class. "
-            f"It holds {len(names)}."
+            f"It holds {len(names)}.{hint}"
         )
     for root in roots[1:]:
         unknown = [name for name in subfolders(root) if name not in names] if root else []
@@ -163,7 +165,13 @@ def _one_line(name: str) -> str:
     return " ".join(name.split())
 
 
-def _split_notes(roots: Roots) -> Iterator[str]:
+def _split_notes(roots: Roots, names: Sequence[str]) -> Iterator[str]:
+    inner = {tuple(subfolders(roots.train / name)) for name in names}
+    if len(inner) == 1 and len(same := inner.pop()) > 1:
+        yield (
+            f"The classes {', '.join(names)} hold folders of the same names ({', '.join(same)}). "
+            "If they are splits, name them by --split-train and --split-test."
+        )
     if roots.test is None:
         yield "There is no folder of test images: a fifth of each class is tested on."
     elif roots.test.name.lower().startswith(("val", "dev")):

@@ -140,9 +140,11 @@ def _problem(image: Image.Image) -> str | None:
 
 def _named(paths: Sequence[Path]) -> InputError | None:
     """The error of the first file that cannot be decoded."""
+    # A graph's assertions have one form, those outside of it another.
+    decode = tf.function(decode_pixels, input_signature=[tf.TensorSpec((), tf.string)])
     for path in paths:
         try:
-            decode_pixels(tf.io.read_file(str(path)))
+            decode(tf.io.read_file(str(path)))
         except tf.errors.OpError as error:
             found = _ASSERTION.search(error.message)
             reason = found[1] if found else error.message.partition("} ")[2] or error.message

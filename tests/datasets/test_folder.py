@@ -1,6 +1,8 @@
 """Folders of images: which files, which classes, which splits, and what is refused."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -258,6 +260,33 @@ def test_an_empty_class_is_named(make_folder):
     (folder / "eel").mkdir()
     with pytest.raises(InputError, match=r"images/eel holds no images \(.bmp, .dib, .gif"):
         load(f"folder:{folder}")
+
+
+def test_a_file_that_claims_a_large_image_is_named_with_the_limit(make_folder):
+    folder = make_folder(two_classes(5))
+    victim = folder / "dog" / "3.png"
+    contents = bytearray(victim.read_bytes())
+    contents[16:24] = struct.pack(">II", 9000, 9000)
+    contents[29:33] = struct.pack(">I", zlib.crc32(contents[12:29]))
+    victim.write_bytes(contents)
+    message = r"dog/3.png cannot be read as an image \(An image may have 67108864 pixels"
+    with pytest.raises(InputError, match=message):
+        load(f"folder:{folder}")
+
+
+def test_a_folder_within_the_folder_is_pointed_out(make_folder):
+    files = {f"data/train/{name}": value for name, value in two_classes(3).items()}
+    folder = make_folder(files | {"data/test/cat/1.png": (RED, (8, 8))})
+    with pytest.raises(InputError, match=rf"Is folder:{folder / 'data'} meant"):
+        load(f"folder:{folder}")
+
+
+def test_classes_that_look_like_splits_are_pointed_out(make_folder):
+    files = {f"{split}/{name}": value for split in "ab" for name, value in two_classes(5).items()}
+    dataset = load(f"folder:{make_folder(files)}")
+    assert dataset.info.class_names == ("a", "b")
+    (note,) = [note for note in dataset.info.notes if "If they are splits" in note]
+    assert note.startswith("The classes a, b hold folders of the same names (cat, dog).")
 
 
 def test_folders_that_hold_no_classes_are_refused(make_folder, tmp_path):
