@@ -133,9 +133,9 @@ def _candidates(folder: Path, left_out: collections.Counter[str]) -> Iterator[Pa
 
 def _walk(folder: Path, skip: set[str] = frozenset()) -> Iterator[Path]:  # type: ignore[assignment]
     """All files below a folder in the order of their names, folder by folder."""
-    visited = set()
+    # A link to a folder above would go in circles, and bring what belongs to other classes.
+    visited = {str(above) for above in Path(os.path.realpath(folder)).parents}
     for parent, names, files in os.walk(folder, followlinks=True):
-        # A link to a folder above would go in circles.
         visited.add(os.path.realpath(parent))
         names[:] = sorted(
             name

@@ -127,6 +127,18 @@ def test_pipes_devices_and_links_to_nothing_are_counted_and_never_opened(make_fo
     assert dataset.info.left_out == {"no files but pipes, devices or links to nothing": 4}
 
 
+def test_links_to_folders_above_bring_no_image_twice(make_folder):
+    folder = make_folder(two_classes(5, (16, 16)))
+    (folder / "cat" / "up").symlink_to(folder)
+    (folder / "cat" / "same").symlink_to(folder / "cat")
+    (folder / "dog" / "top").symlink_to("/")
+    dataset = load(f"folder:{folder}", validation_size=0)
+    for split in (dataset.train, dataset.test):
+        colors = np.array([RED, BLUE])[split.labels]
+        np.testing.assert_array_equal(split.images[:, 0, 0], colors)
+    assert len(dataset.train) + len(dataset.test) == 10
+
+
 def test_folders_within_classes_are_read_and_all_else_is_counted(make_folder):
     files = {f"cat/{index}.png": (RED, (16, 16)) for index in range(5)}
     files |= {f"cat/day{day}/{index}.png": (RED, (16, 16)) for day in (1, 2) for index in range(5)}
