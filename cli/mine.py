@@ -135,7 +135,7 @@ def command(
     from lsp_keras.neighbors.feature_shards import with_feature_shards, write_feature_shard
     from lsp_keras.plots.neighbors import draw_sheet
     from lsp_keras.runs.header import describe_data, describe_device
-    from lsp_keras.storage import write_json
+    from lsp_keras.storage import atomic_path, write_json
 
     images = datasets.load(
         dataset,
@@ -146,10 +146,10 @@ def command(
         seed=data_seed,
         **reading,
     )
-    click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)
     train = images.train
     mining = MiningSettings(**settings)
     source = _feature_source(images, encoder, embeddings)
+    click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)
     if shard is not None:
         with stage_progress() as progress:
             part = write_feature_shard(
@@ -162,6 +162,8 @@ def command(
         click.echo(f"Features of the shard {shard}: {part}", err=True)
         return
     source = with_feature_shards(train.images, source, cache_dir=cache_dir)
+    work = f"{mining.num_neighbors} neighbors of each of {len(train):,} images by {source.name}"
+    click.echo(f"Mining: {work}.", err=True)
     with stage_progress() as progress:
         where: dict[str, Any] = {"space": space, "cache_dir": cache_dir, "progress": progress}
         noted = {"dataset": dataset, "split": "train"}
@@ -173,7 +175,8 @@ def command(
     if output is not None:
         save_table(output, table)
         if keep_features:
-            shutil.copyfile(features_path(cached), features_path(output))
+            with atomic_path(features_path(output)) as temporary:
+                shutil.copyfile(features_path(cached), temporary)
     write_json((output or cached).with_suffix(".json"), record)
     if sheet is not None:
         names = images.info.class_names

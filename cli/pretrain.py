@@ -87,7 +87,7 @@ def command(
     """
     from lsp_keras import datasets
     from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
-    from lsp_keras.runs.header import describe_data, describe_device
+    from lsp_keras.runs.header import describe_pretraining
     from lsp_keras.storage import read_json
     from lsp_keras.training.progress import ThroughputProgress
 
@@ -100,9 +100,9 @@ def command(
         seed=data_seed,
         **reading,
     )
-    click.echo(f"{describe_data(images)}\n{describe_device()}", err=True)
     options = PretrainSettings(**settings, seed=seed)
     folder = encoder_folder(images, options, cache_dir)
+    click.echo(describe_pretraining(options, images, folder), err=True)
     _say_what_is_there(folder, restart)
     encoder = find_or_pretrain(
         images,

@@ -1,8 +1,11 @@
 """What a long command is going to do, said before it starts."""
 
+from pathlib import Path
+
 import keras
 
 from lsp_keras.evaluation.provenance import hardware
+from lsp_keras.pretraining import PretrainSettings
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.folder import RunFolder
 from lsp_keras.types import Dataset, DatasetInfo
@@ -45,6 +48,27 @@ def describe_fit(config: FitConfig, folder: RunFolder, dataset: Dataset, paramet
             f"Training: {config.method.name}{added}, {config.epochs} epochs of {steps:,} steps "
             f"with {model} ({parameters:,} weights{precision}).",
             f"Run: {folder.path}",
+        ]
+    )
+
+
+def describe_pretraining(settings: PretrainSettings, dataset: Dataset, folder: Path) -> str:
+    """The header of an encoder's training.
+
+    Args:
+        settings: How the encoder is trained.
+        dataset: Its images.
+        folder: Where it is kept.
+    """
+    resolved = settings.resolved(len(dataset.train))
+    steps = len(dataset.train) // (resolved.batch_size or 1)
+    return "\n".join(
+        [
+            describe_data(dataset),
+            describe_device(),
+            f"Training: MoCo v2, {resolved.epochs} epochs of {steps:,} steps with {resolved.model} "
+            f"of width {resolved.width}.",
+            f"Encoder: {folder}",
         ]
     )
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from lsp_keras.datasets import load
+from lsp_keras.pretraining import PretrainSettings
 from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.folder import RunFolder
-from lsp_keras.runs.header import describe_fit, describe_test
+from lsp_keras.runs.header import describe_fit, describe_pretraining, describe_test
 
 
 def test_a_run_says_data_device_work_and_folder() -> None:
@@ -19,6 +20,16 @@ def test_a_run_says_data_device_work_and_folder() -> None:
     assert "7 epochs of 3 steps" in lines[4]
     assert "1,234 weights" in lines[4]
     assert lines[5] == "Run: runs/own"
+
+
+def test_a_pretraining_says_data_device_work_and_folder() -> None:
+    dataset = load("digits", num_train=200, validation_size=50)
+    settings = PretrainSettings(width=4, epochs=7, batch_size=64)
+    lines = describe_pretraining(settings, dataset, Path("encoders/own")).splitlines()
+    assert lines[0] == "Data: digits, 10 classes, 16x16x3."
+    assert lines[-3].startswith("Device: ")
+    assert lines[-2] == "Training: MoCo v2, 7 epochs of 3 steps with resnet18 of width 4."
+    assert lines[-1] == "Encoder: encoders/own"
 
 
 def test_a_measurement_says_how_many_of_the_test_images() -> None:
