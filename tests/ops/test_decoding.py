@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from lsp_keras.ops._gif import opaque_gif
 from lsp_keras.ops.decoding import MAX_PIXELS, decode_pixels, to_channels
@@ -173,16 +173,20 @@ def test_small_files_cannot_claim_large_images(decode, name, height, width):
         decode(claiming(name, height, width))
 
 
+def num_frames(contents: bytes) -> int:
+    return sum(1 for _ in ImageSequence.Iterator(Image.open(io.BytesIO(contents))))
+
+
 def test_of_an_animation_only_the_first_frame_is_decoded():
     first = np.arange(400, dtype=np.uint8).reshape(20, 20)
     rest = [Image.fromarray(first + number).convert("P") for number in range(1, 60)]
     contents = encoded(
         Image.fromarray(first).convert("P"), "GIF", save_all=True, append_images=rest
     )
-    assert Image.open(io.BytesIO(contents)).n_frames == 60
+    assert num_frames(contents) == 60
     alone = opaque_gif(tf.constant(contents)).numpy()
     assert len(alone) < len(contents) / 20
-    assert Image.open(io.BytesIO(alone)).n_frames == 1
+    assert num_frames(alone) == 1
     np.testing.assert_array_equal(decode_pixels(tf.constant(contents)), shown_on_white(contents))
 
 
