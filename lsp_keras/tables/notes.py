@@ -22,8 +22,9 @@ def header(column: Column) -> str:
 
 
 def explain(column: Column) -> str:
-    """What a column's attack is, with all settings that are not its defaults."""
-    settings = ", ".join(f"{name} {value}" for name, value in column.options.items())
+    """What a column's attack is: its version, and all settings that are not its defaults."""
+    version = {k: v for k, v in column.build().get_config().items() if k == "version"}
+    settings = ", ".join(f"{k} {v}" for k, v in {**version, **column.options}.items())
     ball = "no bound" if column.threat.epsilon > _UNBOUNDED else str(column.threat)
     summary = registry.summary("attack", column.attack).rstrip(".")
     given = f"; {settings}" if settings else ""

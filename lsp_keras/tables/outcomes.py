@@ -33,6 +33,7 @@ class Outcome:
         seconds: What the attack took.
         hardware: Machine that it was measured on.
         path: The record.
+        is_judgeable: Whether the network is better than guessing.
     """
 
     clean: Verdicts
@@ -41,6 +42,7 @@ class Outcome:
     seconds: float
     hardware: Mapping[str, Any]
     path: Path
+    is_judgeable: bool = True
 
 
 def find_outcome(
@@ -102,6 +104,7 @@ def outcome_of(record: Mapping[str, Any], name: str, path: Path) -> Outcome:
         seconds=float(entry["seconds"]),
         hardware=record["hardware"],
         path=path,
+        is_judgeable=bool(record.get("is_judgeable", True)),
     )
 
 

@@ -9,7 +9,7 @@ from lsp_keras.tables.intervals import BRACKETS, Estimate, Verdicts, accuracy, d
 from lsp_keras.tables.measure import Measured, Results
 from lsp_keras.tables.notes import explain, header, machines, missing
 from lsp_keras.tables.rows import CLEAN, Plan, Row
-from lsp_keras.tables.table import Cell, Gap, Line, Published, Table, Value
+from lsp_keras.tables.table import NOTHING, Cell, Gap, Line, Published, Table, Value
 
 _GAIN, _COMMAND, _SIGNS, _TIME, _SEEDS = "gain", "command", "signs", "training", "seeds"
 FULL_SCALE = "paper"
@@ -94,7 +94,7 @@ def _lines(plan: Plan, row: Row, results: Results) -> Iterator[Line]:
     command = str(facts["command"])
     shown: dict[str, Value] = {
         _SEEDS: str(len(measured.get(CLEAN, ()))),
-        _SIGNS: ", ".join(signs(seeds)) or ("none" if measured else "-"),
+        _SIGNS: _judged(seeds),
         _TIME: _duration([item.seconds for item in seeds.values() if item.seconds is not None]),
         _COMMAND: f"`{command}`",
     }
@@ -110,6 +110,16 @@ def _lines(plan: Plan, row: Row, results: Results) -> Iterator[Line]:
         if cells:
             kind = {**facts, "kind": f"less {rival}"}
             yield Line(f"{row.name} less {rival}", cells, kind, is_detail=True)
+
+
+def _judged(seeds: Mapping[int, Measured]) -> str:
+    """Signs of masking, or that there is nothing to judge."""
+    outcomes = [outcome for item in seeds.values() for outcome in item.outcomes.values()]
+    if not outcomes:
+        return NOTHING
+    guesses = not all(outcome.is_judgeable for outcome in outcomes)
+    found = [*(["no better than guessing"] if guesses else []), *signs(seeds)]
+    return ", ".join(found) or "none"
 
 
 def _published_lines(plan: Plan, row: Row, values: Mapping[str, Value]) -> Iterator[Line]:

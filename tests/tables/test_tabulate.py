@@ -1,5 +1,6 @@
 """From outcomes to lines, against what they must say."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from lsp_keras.runs import FitConfig
 from lsp_keras.runs.protocol import find_protocol
 from lsp_keras.tables.intervals import BRACKETS, Verdicts
 from lsp_keras.tables.measure import Measured
-from lsp_keras.tables.notes import header
+from lsp_keras.tables.notes import explain, header
 from lsp_keras.tables.outcomes import Outcome
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.tables.tabulate import tabulate
@@ -64,6 +65,13 @@ def test_rows_show_means_signs_and_time() -> None:
     assert found["random"]["seeds"] == "1"
 
 
+def test_a_network_that_guesses_is_not_called_free_of_signs() -> None:
+    measured = outcome(9, 9)
+    guessing = {"pgd": replace(measured.outcomes["pgd"], is_judgeable=False)}
+    table = tabulate(plan(), {**RESULTS, "plain": {0: replace(measured, outcomes=guessing)}})
+    assert str(table.lines[0].values["signs"]) == "no better than guessing"
+
+
 def test_rows_are_compared_with_baseline_and_controls_by_seed() -> None:
     found = lines(baseline="plain")
     # +20 in both seeds, on nested images.
@@ -110,3 +118,11 @@ def test_headers_name_the_attack_behind_a_column() -> None:
     assert headers["aa_torchattacks"] == "aa_torchattacks = autoattack_torchattacks 2/255"
     other = {column.name: header(column) for column in find_protocol("lsp_adversarial")}
     assert other["cw"] == "cw = cw_linf 8/255"
+
+
+def test_notes_name_meaning_and_version_of_an_attack() -> None:
+    notes = {column.name: explain(column) for column in find_protocol("lsp_standard")}
+    assert notes["aa"].endswith("; L-inf 2/255; version standard.")
+    assert "torchattacks" in notes["aa_torchattacks"]
+    assert "fixed constant" in notes["cw"]
+    assert "; no bound; constant 0.01" in notes["cw"]
