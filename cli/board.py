@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from lsp_keras.cli import _threads
-from lsp_keras.cli._table_options import make_table, plan_of_file, plan_options, table_options
+from lsp_keras.cli._plan_options import plan_of_file, plan_options
+from lsp_keras.cli._table_options import make_table, table_options
 
 
 @click.command()

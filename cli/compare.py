@@ -8,7 +8,8 @@ import click
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import weights_option
 from lsp_keras.cli._paths import MachinePath
-from lsp_keras.cli._table_options import make_table, plan_of_file, plan_options, table_options
+from lsp_keras.cli._plan_options import plan_of_file, plan_options
+from lsp_keras.cli._table_options import make_table, table_options
 from lsp_keras.validation import InputError
 
 
