@@ -84,8 +84,8 @@ def publish(folder: Path, target: Any, *, last: str) -> None:
     """Copies a finished folder to a store, which cannot rename it into its place at once.
 
     Args:
-        folder: On this machine.
-        target: From `place`; must not exist.
+        folder: Folder on this machine.
+        target: Place that `place` named; it must not exist yet.
         last: File whose presence says that all others are there: it is written last.
 
     Raises:

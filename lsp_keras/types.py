@@ -130,7 +130,7 @@ class TestSplit:
     """Test images of a dataset, or a share of them, without its other splits.
 
     Attributes:
-        info: Of the dataset.
+        info: Facts about the dataset.
         split: The images.
         source_size: Number of images in the whole test split.
         positions: int64 `(n,)`, where in the source the images of all shares are, in their order.

@@ -34,16 +34,16 @@ def load_test(
     """The test images of a dataset alone: no image of another split is read.
 
     Args:
-        name: As for `load`, and so are the others down to `seed`.
-        data_dir: Likewise.
-        cache_dir: Likewise.
-        num_train: Likewise; it is checked only.
-        num_test: Likewise.
-        validation_size: Likewise; it is checked only.
-        seed: Likewise.
+        name: Name of the dataset, as `load` takes it.
+        data_dir: Folder of TFDS's data, as `load` takes it.
+        cache_dir: Folder for what is made once, as `load` takes it.
+        num_train: Number of training images; it is checked only.
+        num_test: Number of test images, as `load` takes it.
+        validation_size: Training images held out; it is checked only.
+        seed: Seed of the choice of images, as `load` takes it.
         shard: Which share of the images is read; default all of them.
         num_examples: Only the first so many, before they are dealt out to shards.
-        settings: As for `load`.
+        settings: Settings of the dataset's own, as `load` takes them.
         reading: `image_size`, `resize`, `channels`, `split_train` and `split_test`, as for `load`.
 
     Raises:

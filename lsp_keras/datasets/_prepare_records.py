@@ -26,10 +26,10 @@ def prepare(
     names the dataset wherever a name is taken, and gives the same batches bit for bit.
 
     Args:
-        name: As for `load`.
+        name: Name of the dataset, as `load` takes it.
         to: Folder that must not exist yet.
-        data_dir: As for `load`.
-        cache_dir: As for `load`.
+        data_dir: Folder of TFDS's data, as `load` takes it.
+        cache_dir: Folder for what is made once, as `load` takes it.
         progress: Called with the split, the images done and their number.
         reading: `image_size`, `resize`, `channels`, `split_train` and `split_test`, as for `load`.
 

@@ -30,7 +30,7 @@ def write_prepared(
 
     Args:
         opened: The source.
-        name: Of the dataset.
+        name: Name of the dataset.
         augmentation: Name of the augmentation that suits it, or `None`.
         folder: Must not exist.
         progress: Called with the split's name and how many of its images are done.

@@ -37,7 +37,7 @@ def shard_record(report: Report, shard: Shard, positions: Integers) -> dict[str,
     """The record of one shard, with what `merge` needs besides.
 
     Args:
-        report: On the shard's images.
+        report: Report on the shard's images.
         shard: Which it is.
         positions: int `(n,)`, what identifies the images of all shards, in their order.
     """
@@ -70,7 +70,7 @@ def merge(records: Sequence[Record]) -> Report:
     Counts are summed, verdicts put in the order of the images, and signs looked for again.
 
     Args:
-        records: From `shard_record`, in any order.
+        records: Records that `shard_record` made, in any order.
 
     Raises:
         InputError: A shard is missing, is there twice, or belongs to another evaluation.

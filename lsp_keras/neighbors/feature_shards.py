@@ -29,7 +29,7 @@ def write_feature_shard(
 
     Args:
         images: All training images.
-        source: With an encoder.
+        source: Feature source with an encoder.
         shard: Which share of the images is encoded.
         cache_dir: Default: the user's cache folder.
         progress: Called with `("encode", done, total)`.
@@ -60,7 +60,7 @@ def with_feature_shards(
 
     Args:
         images: All training images.
-        source: With the shards' encoder.
+        source: Feature source with the shards' encoder.
         cache_dir: Where the shards were told to keep them.
 
     Raises:

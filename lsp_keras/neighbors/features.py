@@ -107,7 +107,7 @@ def check_memory(num_numbers: int) -> None:
     """Refuses features that would not fit beside the index made of them.
 
     Args:
-        num_numbers: Of float32, over all images.
+        num_numbers: Number of float32 values, over all images.
 
     Raises:
         InputError: They need more memory than there is.

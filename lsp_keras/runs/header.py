@@ -57,7 +57,7 @@ def describe_pretraining(settings: PretrainSettings, dataset: Dataset, folder: P
 
     Args:
         settings: How the encoder is trained.
-        dataset: Its images.
+        dataset: Dataset to train on.
         folder: Where it is kept.
     """
     resolved = settings.resolved(len(dataset.train))

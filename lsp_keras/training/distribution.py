@@ -85,7 +85,7 @@ def check_distributable(trainer: RobustTrainer, batch_size: int, num_replicas: i
     """Refuses what would be another method on a part of the batch.
 
     Args:
-        trainer: Of any method.
+        trainer: Trainer of any method.
         batch_size: Images of all replicas together.
         num_replicas: Number of them.
 
@@ -115,7 +115,7 @@ def deal_batches(
     """From the epoch to its batches, of which each replica of this process gets its own part.
 
     Args:
-        make: From the epoch to the batches of this process alone.
+        make: Function from the epoch to the batches of this process alone.
         workers: All processes.
         batch_size: Images of all replicas together.
     """

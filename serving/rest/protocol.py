@@ -87,7 +87,7 @@ class LimitedProtocol(HttpToolsProtocol):
         arguments: uvicorn's own.
 
     Attributes:
-        handshake: Its TLS handshake, if any.
+        handshake: TLS handshake of the connection, if there is one.
     """
 
     def __init__(
