@@ -84,7 +84,6 @@ class PreparedSource(Source):
         return found
 
     def open(self, folders: Folders, options: ReadOptions) -> OpenSource:
-        """See the base class."""
         manifest = self._manifest()
         options.refuse_splits("A prepared dataset")
         height, width, channels = manifest["image_shape"]

@@ -58,13 +58,11 @@ class RecordImages(StoredImages):
         self._own = threading.local()
 
     def encoded(self, rows: Array) -> list[bytes]:
-        """See the base class."""
         places = self.places[np.asarray(rows).ravel()]
         found: list[bytes] = self._reader().read(places.tolist()) if len(places) else []
         return found
 
     def decoded(self, rows: Array) -> Array:
-        """See the base class."""
         files = self.encoded(rows)
         images = np.empty((len(files), *self.shape[1:]), np.uint8)
         for place, file in enumerate(files):
@@ -72,17 +70,15 @@ class RecordImages(StoredImages):
         return images.reshape(*np.shape(rows), *self.shape[1:])
 
     def taken(self, rows: Array) -> "RecordImages":
-        """See the base class."""
         height, width, channels = self.shape[1:]
         return RecordImages(self.path, self.places[rows], (height, width, channels))
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """See the base class; computed once, as `fingerprint` is, and kept beside the file."""
+        """Statistics that are computed once, as `fingerprint` is, and kept beside the file."""
         facts = self._facts()
         return tuple(facts["mean"]), tuple(facts["std"])
 
     def fingerprint(self) -> str:
-        """See the base class."""
         return str(self._facts()["fingerprint"])
 
     def _facts(self) -> dict[str, Any]:
