@@ -22,7 +22,7 @@ _BAD_BMP = (
     "A BMP file must have 24 or 32 bits per pixel without compression. Save it as PNG. "
     "Bits per pixel and compression received:"
 )
-# A small file may claim a large image, which costs 3 bytes a pixel, with transparency about 50.
+# A small file may claim a large image; one with transparency is also held in numbers of 32 bits.
 MAX_PIXELS, MAX_TRANSPARENT_PIXELS = 2**26, 2**24
 _LARGE = (
     f"An image may have {MAX_PIXELS} pixels, or {MAX_TRANSPARENT_PIXELS} with transparency. "
