@@ -43,6 +43,7 @@ from lsp_keras.training.distribution import (
     make_strategy,
     synchronize_batch_norm,
 )
+from lsp_keras.training.state import has_state
 from lsp_keras.types import Dataset, Progress, ThreatModel
 from lsp_keras.validation import InputError
 
@@ -184,8 +185,9 @@ def _train(
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
     with workers.strategy.scope():
-        if resume and folder.last_model.exists():
+        if resume and has_state(folder.checkpoints) and folder.last_model.exists():
             # What the run was started from may be gone, and its weights are the checkpoint's.
+            # Killed before its first checkpoint, it begins again, and not from what it had learned.
             classifier = load_keras(folder.last_model)
         else:
             classifier = start_classifier(config, dataset, surroundings.announce)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -69,6 +70,19 @@ def test_the_best_epoch_is_chosen_on_held_out_images(result) -> None:
     logits = model.predict(held_out.images / np.float32(255), verbose=0)
     accuracy = np.mean(np.argmax(logits, axis=1) == held_out.labels)
     assert accuracy == pytest.approx(result.best["val_accuracy"])
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_run_that_was_killed_before_its_first_state_begins_again(tmp_path: Path) -> None:
+    config = FitConfig.of(**(TINY | {"lsp": False, "epochs": 1}))
+    runs = []
+    for resume in (False, True):
+        runs.append(fit(config, runs_dir=tmp_path, name="run", resume=resume).history)
+        # What it had learned is there, and no state to go on from.
+        shutil.rmtree(tmp_path / "run" / "checkpoints")
+    for history in runs:
+        history[0].pop("images_per_second")
+    assert runs[0] == runs[1]
 
 
 def test_the_same_seed_gives_the_same_run(result, tmp_path: Path) -> None:
