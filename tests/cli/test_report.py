@@ -146,7 +146,7 @@ def test_a_served_model_is_reported_on_by_its_answers(run, tmp_path, monkeypatch
     export_model(model, tmp_path / "digits", class_names=[str(digit) for digit in range(10)])
     with running([ModelConfig("digits", tmp_path / "digits")]) as server:
         url = f"http://localhost:{server.rest_port}/v1/models/digits"
-        options = ("--num-examples", 6, "--dataset", "digits", "--epsilon", "32/255")
+        options = ("--num-examples", 4, "--dataset", "digits", "--epsilon", "96/255")
         text = visible(report(url, *options))
     assert "may only ask the model" in text
     assert "a served model shows no gradients" in text
