@@ -29,7 +29,7 @@ def weights(run: Path) -> list[np.ndarray]:
 def kill_after_epoch(command: list[str], history: Path, epochs: int) -> None:
     """Starts a fit and kills it with SIGKILL once so many epochs are written."""
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     try:
         while not (history.exists() and len(history.read_text().splitlines()) > epochs):
             assert process.poll() is None, "the run ended before it could be killed"
