@@ -222,7 +222,11 @@ class Winners(keras.layers.Layer):
 
 
 @pytest.mark.slow
-def test_winners_take_all_shows_more_than_one_sign(digits) -> None:
+@pytest.mark.timeout(900)
+def test_winners_take_all_shows_more_than_one_sign(digits, monkeypatch) -> None:
+    monkeypatch.setattr(_trials, "_TEMPERATURES", (1.0,))
+    monkeypatch.setattr(_trials, "_CONSTANTS", (0.01,))
+    monkeypatch.setattr(_trials, "_EPSILON_FACTORS", (1.0,))
     keras.utils.set_random_seed(0)
     layers = keras.layers
     model = keras.Sequential(
