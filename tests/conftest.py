@@ -1,7 +1,8 @@
 """What every test shares: quiet TensorFlow, few threads, no user folders."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _not_deterministic() -> Iterator[None]:
+    """What a run in this process switched on for good would keep later tests from compiling."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config
+
+        config.disable_op_determinism()
+
+
 @pytest.fixture
 def run_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """Runs `lsp-keras` in this process, in the test's own folder; returns what it left.
@@ -41,7 +52,6 @@ def run_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     Another process would import TensorFlow again, which takes longer than most commands.
     """
     import subprocess
-    import sys
 
     from lsp_keras.cli.main import main
 
@@ -63,7 +73,6 @@ def run_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 def run_process(tmp_path: Path):
     """Runs `lsp-keras` as a user would, in a subprocess; returns the completed process."""
     import subprocess
-    import sys
 
     def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "lsp_keras", *map(str, arguments)]

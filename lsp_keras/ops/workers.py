@@ -99,5 +99,6 @@ class Workers:
 
 
 def workers_of(model: Any) -> Workers:
-    """The processes that train a Keras model."""
-    return Workers(model.distribute_strategy)
+    """The processes that train a Keras model, or those of the scope where nothing trains it yet."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return Workers(tf.distribute.get_strategy() if strategy is None else strategy)

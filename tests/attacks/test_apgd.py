@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -169,7 +170,8 @@ def test_what_breaks_in_a_larger_ball_does_not_count(linear) -> None:
     problem = Problem(linear.logits_fn, tf.constant(images), tf.constant(labels), *keys)
     turn, first, last = map(tf.constant, (0, 0, 60))
     state = attack.begin(problem, turn)
-    large = tf.function(attack.advance)(problem, state, turn=turn, first=first, last=last)
+    advance = tf.function(partial(attack.advance, problem))
+    large = advance(state, turn=turn, first=first, last=last)
     beyond = linear.logits_fn(large["best"]).numpy().argmax(axis=1) != labels
     assert beyond.all()
     assert not large["broken"].numpy().any()

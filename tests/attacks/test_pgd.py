@@ -166,8 +166,6 @@ def test_wrong_options_are_refused(options, message) -> None:
 
 
 def test_attacks_from_the_clean_image_refuse_a_comparison_with_it() -> None:
-    with pytest.raises(InputError, match="'kl' is flat at the clean image"):
-        BIM(epsilon=0.1, objective="kl")  # type: ignore[arg-type]
-    for kind in (FGSM, MIM):
-        with pytest.raises(InputError, match="`objective` must be one of"):
+    for kind in (BIM, FGSM, MIM):
+        with pytest.raises(InputError, match="'kl' is a divergence .* which only PGD climbs"):
             kind(epsilon=0.1, objective="kl")  # type: ignore[arg-type]

@@ -94,10 +94,10 @@ def step_graph(name: str) -> tf.Graph:
 
 
 def test_an_operation_for_processors_alone_is_found() -> None:
-    split = tf.function(lambda text: tf.strings.split(text).values)
+    split = tf.function(lambda texts: tf.strings.split(texts).values)
     # It lies in the library of functions, as the branches of a condition do.
-    outer = tf.function(lambda text: tf.concat([split(text), split(text)], axis=0))
-    graph = outer.get_concrete_function(tf.TensorSpec([], tf.string)).graph
+    outer = tf.function(lambda texts: tf.concat([split(texts), split(texts)], axis=0))
+    graph = outer.get_concrete_function(tf.TensorSpec([2], tf.string)).graph
     assert "StringSplitV2" in lacking(graph)
     doubled = tf.function(lambda numbers: tf.sort(numbers) * 2.0)
     assert lacking(doubled.get_concrete_function(tf.TensorSpec([3], tf.float32)).graph) == set()

@@ -59,7 +59,8 @@ def test_a_file_with_other_classes_gets_a_new_last_layer(tmp_path: Path, photos)
     model.save(tmp_path / "own.keras")
     built = build(str(tmp_path / "own.keras"))
     assert built(photos).shape == (3, 4)
-    features = keras.Model(model.inputs, model.get_layer("pool").output)(photos * 255)
+    (pixels,) = model.inputs
+    features = keras.Model(pixels, model.get_layer("pool").output)(photos * 255)
     kernel, bias = built.get_layer("logits").get_weights()
     np.testing.assert_allclose(built(photos), np.asarray(features) @ kernel + bias, atol=1e-5)
 
