@@ -318,7 +318,8 @@ def test_attacked_images_are_saved_with_a_picture(run, tmp_path) -> None:
 def test_a_killed_evaluation_goes_on_to_the_same_record(run_cli, run) -> None:
     options = [
         *("attack", str(run), "--attacks", "apgd", "--epsilon", "8/255", "--json"),
-        *("--num-examples", "12", "--num-steps", "10", "--batch-size", "2"),
+        # A piece of work is eight batches: eight pieces, each of which takes a while.
+        *("--num-steps", "500", "--batch-size", "1"),
     ]
     journal = run / "evaluations" / ".unfinished"
     process = subprocess.Popen(

@@ -137,7 +137,7 @@ def test_neighbors_come_from_where_the_user_says(tmp_path: Path) -> None:
         fit(config, runs_dir=tmp_path, cache_dir=tmp_path)
 
 
-MOCO = {"features": "moco", "encoder_epochs": 1, "encoder_width": 2, "epochs": 1}
+MOCO = {"features": "moco", "encoder_epochs": 1, "encoder_width": 4, "epochs": 1}
 
 
 def test_a_missing_encoder_is_trained_once_and_said(tmp_path: Path) -> None:
