@@ -172,7 +172,9 @@ class FitConfig:
         False, "Train in half precision, attacks included; measure and keep float32."
     )
     xla: bool = setting(
-        False, "Compile the training step with XLA (for a GPU; small networks gain the most)."
+        False,
+        "Compile the training step with XLA, for a GPU, where small networks gain the most; takes "
+        "--no-deterministic.",
     )
     validation_epsilon: str | None = setting(
         None,
@@ -218,6 +220,11 @@ class FitConfig:
     def __post_init__(self) -> None:
         check_settings(self, run_settings())
         _check_budget(self.attack)
+        if self.xla and self.deterministic:
+            raise InputError(
+                "Keras leaves a step uncompiled where operations must be deterministic. Pass "
+                "deterministic=False (--no-deterministic) with xla=True (--xla), or leave XLA off."
+            )
         if None not in (self.method.get("helper"), self.method.get("helper_epochs")):
             raise InputError(
                 "`helper_epochs` is for a helper that is trained first, and `helper` names a "

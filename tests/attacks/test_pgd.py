@@ -167,5 +167,5 @@ def test_wrong_options_are_refused(options, message) -> None:
 
 def test_attacks_from_the_clean_image_refuse_a_comparison_with_it() -> None:
     for kind in (BIM, FGSM, MIM):
-        with pytest.raises(InputError, match="'kl' is a divergence .* which only PGD climbs"):
+        with pytest.raises(InputError, match=r"'kl' is a divergence .* which only PGD climbs"):
             kind(epsilon=0.1, objective="kl")  # type: ignore[arg-type]

@@ -125,3 +125,9 @@ def test_another_unit_keeps_what_it_has_too_but_a_method_nothing() -> None:
             "attack": {"name": "mim", "epsilon": "4/255"},
         }.items()
     )
+
+
+def test_a_step_that_keras_would_not_compile_is_refused() -> None:
+    with pytest.raises(InputError, match="--no-deterministic"):
+        FitConfig.of(xla=True)
+    assert FitConfig.of(xla=True, deterministic=False).xla
