@@ -146,8 +146,10 @@ def _named(paths: Sequence[Path]) -> InputError | None:
         try:
             decode(tf.io.read_file(str(path)))
         except tf.errors.OpError as error:
-            found = _ASSERTION.search(error.message)
-            reason = found[1] if found else error.message.partition("} ")[2] or error.message
+            # What went wrong is the last paragraph, between the calls and the node of the graph.
+            text = error.message.partition("\n\t [[{{node")[0].rpartition("\n\n")[2]
+            found = _ASSERTION.search(text)
+            reason = found[1] if found else text.partition("} ")[2] or text
             return _unreadable(path, reason.partition(" [Op:")[0])
     return None
 
