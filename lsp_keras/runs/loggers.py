@@ -1,14 +1,13 @@
 """Loggers of others: a Keras callback by name that sees each epoch of a run."""
 
-import importlib
 import inspect
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from lsp_keras.runs.users_code import find_in_module
 from lsp_keras.validation import InputError
 
 
@@ -27,15 +26,7 @@ def build_logger(
         InputError: There is no such class, it cannot be made, or it is no Keras callback.
     """
     module, _, kind = name.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"There is no class {kind!r} in a module {module!r}: {error}. It is looked for in this "
-            "folder and in what is installed."
-        ) from error
+    found = find_in_module(module, kind, kind="class")
     given = {"folder": folder, "settings": dict(settings)}
     if not (inspect.isclass(found) and issubclass(found, keras.callbacks.Callback)):
         raise InputError(f"`logger` must name a Keras callback's class. Received: {name!r}.")

@@ -1,8 +1,6 @@
 """Classifiers that a run starts from: anyone's architecture, anyone's weights."""
 
-import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from lsp_keras.classifiers import (
 from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.pixels import find_pixel_range
 from lsp_keras.runs.units import is_foreign
+from lsp_keras.runs.users_code import find_in_module
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError, listing, nearest
 from lsp_keras.zoo import PREFIX
@@ -236,15 +235,7 @@ def _hub_range(keras_hub: Any, preset: str) -> PixelRange:
 
 def _called(module: str, function: str, info: DatasetInfo, seed: int) -> Any:
     """What the user's function returns; it gets those arguments that it names."""
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        build = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"There is no function {function!r} in a module {module!r}: {error}. It is looked for "
-            "in this folder and in what is installed."
-        ) from error
+    build = find_in_module(module, function, kind="function")
     given = {
         "num_classes": info.num_classes,
         "input_shape": tuple(info.image_shape),
