@@ -142,6 +142,18 @@ def attack_options(command: Command) -> Command:
     return epsilon(dataset(shared))
 
 
+def norm_option(command: Command) -> Command:
+    """Adds `--norm`, of the two norms that a diagnosis has attacks in."""
+    norm = click.option(
+        "--norm",
+        type=click.Choice(["linf", "l2"]),
+        default="linf",
+        show_default=True,
+        help="Norm of the perturbation.",
+    )
+    return norm(command)
+
+
 def data_options(command: Command) -> Command:
     """Adds `--data-dir` and `--cache-dir`: the command gets `data_dir` and `cache_dir`."""
     data = click.option(

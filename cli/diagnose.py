@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli import _threads
-from lsp_keras.cli._options import attack_options, quiet_option
+from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
 from lsp_keras.runs.records import diagnosis_folder, journal_folder, write_record
 from lsp_keras.validation import InputError
@@ -36,13 +36,7 @@ from lsp_keras.validation import InputError
     help="Plain model, to see whether images made against it break this one.",
 )
 @attack_options
-@click.option(
-    "--norm",
-    type=click.Choice(["linf", "l2"]),
-    default="linf",
-    show_default=True,
-    help="Norm of the perturbation.",
-)
+@norm_option
 @click.option(
     "--num-examples",
     type=click.IntRange(1),

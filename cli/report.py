@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lsp_keras.cli import _threads
-from lsp_keras.cli._options import attack_options, quiet_option
+from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ _SCHEMES = ("http://", "https://", "grpc://")
 )
 @click.option("--evidence", is_flag=True, help="Add what an auditor asks (EU AI Act, NIST).")
 @attack_options
-@click.option(
-    "--norm",
-    type=click.Choice(["linf", "l2"]),
-    default="linf",
-    show_default=True,
-    help="Norm of the perturbation.",
-)
+@norm_option
 @click.option(
     "--num-examples",
     type=click.IntRange(1),

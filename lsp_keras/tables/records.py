@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lsp_keras.evaluation import evaluate
 from lsp_keras.runs.protocol import Column
-from lsp_keras.runs.records import write_record
+from lsp_keras.runs.records import journal_folder, write_record
 from lsp_keras.runs.test_images import describe, load_test_images
 from lsp_keras.tables.outcomes import SEED, Outcome, find_outcome, outcome_of
 from lsp_keras.types import EvaluationProgress, ThreatModel
@@ -96,7 +96,7 @@ class Evaluation:
             batch_size=self.batch_size,
             seed=SEED,
             progress=self.progress,
-            journal=folder / ".unfinished",
+            journal=journal_folder(folder),
             context=describe(classifier, test, weights),
         ).to_dict()
         path = write_record(folder, f"table-{'-'.join(attacks)}", record)
