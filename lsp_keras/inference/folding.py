@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+_DTYPES = ("float32", "float16", "bfloat16")
+
 
 def folded(logits_fn: Any) -> Any:
     """The same function with fewer passes over the memory, equal up to rounding.
@@ -29,9 +31,9 @@ def folded(logits_fn: Any) -> Any:
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
         nonlocal changed
-        if _is_normalization(layer) and id(inputs[0]) in convolved:
+        convolution, values = convolved.get(id(inputs[0]), (None, None))
+        if convolution is not None and _is_normalization(layer, convolution.compute_dtype):
             changed = True
-            convolution, values = convolved[id(inputs[0])]
             return NormalizedConvolution(convolution, layer)(values)
         inner = folded(layer)
         changed |= inner is not layer
@@ -50,13 +52,14 @@ class NormalizedConvolution(keras.Layer):
     def __init__(
         self, convolution: keras.layers.Conv2D, normalization: keras.layers.BatchNormalization
     ) -> None:
-        # Only float32 layers are folded, whatever new ones would compute in.
-        super().__init__(dtype="float32")
+        # That of the two layers, whatever new ones would compute in.
+        super().__init__(dtype=convolution.dtype_policy)
         self._convolution = convolution
         self._normalization = normalization
 
     def call(self, values: Any) -> Any:
         convolution, normalization = self._convolution, self._normalization
+        # The averages are float32 under a mixed policy too; what the convolution reads is not.
         scale = ops.rsqrt(normalization.moving_variance + normalization.epsilon)
         if normalization.scale:
             scale *= normalization.gamma
@@ -67,13 +70,13 @@ class NormalizedConvolution(keras.Layer):
             shift += convolution.bias * scale
         convolved = ops.conv(
             values,
-            convolution.kernel * scale,
+            ops.cast(convolution.kernel * scale, self.compute_dtype),
             strides=convolution.strides,
             padding=convolution.padding,
             data_format=convolution.data_format,
             dilation_rate=convolution.dilation_rate,
         )
-        return convolved + shift
+        return convolved + ops.cast(shift, self.compute_dtype)
 
 
 def as_functional(logits_fn: Any) -> keras.Model | None:
@@ -94,13 +97,13 @@ def _is_convolution(layer: keras.Layer) -> bool:
         type(layer) is keras.layers.Conv2D
         and layer.activation is keras.activations.linear
         and layer.data_format == "channels_last"
-        and layer.compute_dtype == "float32"
+        and layer.compute_dtype in _DTYPES
     )
 
 
-def _is_normalization(layer: keras.Layer) -> bool:
+def _is_normalization(layer: keras.Layer, compute_dtype: str) -> bool:
     return (
         type(layer) is keras.layers.BatchNormalization
         and layer.axis in (-1, 3)
-        and layer.compute_dtype == "float32"
+        and layer.compute_dtype == compute_dtype
     )

@@ -65,6 +65,30 @@ def test_a_normalization_becomes_part_of_the_convolution(options, normalization)
     assert_same(found, model)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_folded_as_exactly_as_it_computes(policy: str) -> None:
+    """Both differ from float32 by their own rounding alone: folding adds no error of its own."""
+    half, full = (
+        chain(
+            layers.Conv2D(6, 3, dtype=dtype),
+            layers.BatchNormalization(dtype=dtype),
+            layers.ReLU(dtype=dtype),
+            layers.Conv2D(5, 3, use_bias=False, dtype=dtype),
+            layers.BatchNormalization(dtype=dtype),
+            layers.Activation("linear", dtype="float32"),
+        )
+        for dtype in (policy, "float32")
+    )
+    found = folded(half)
+    assert sum(type(item).__name__ == "NormalizedConvolution" for item in found.layers) == 2
+    assert {item.compute_dtype for item in found.layers if item.weights} == {policy[len("mixed_") :]}
+    for one, other, exact in zip(*map(answer_and_slope, (found, half, full)), strict=True):
+        assert one.dtype == np.float32
+        spread = np.abs(other - exact).mean()
+        assert spread > 0
+        assert np.abs(one - exact).mean() < 1.5 * spread
+
+
 def test_weights_that_change_later_count() -> None:
     model = chain(layers.Conv2D(6, 3), layers.BatchNormalization())
     found = folded(model)
@@ -132,10 +156,7 @@ def doubling() -> keras.Model:
         chain(layers.Conv2D(6, 3, activation="relu"), layers.BatchNormalization()),
         chain(layers.Conv2D(6, 3), layers.BatchNormalization(axis=1)),
         chain(layers.Conv2D(6, 3), layers.ReLU(), layers.BatchNormalization()),
-        chain(
-            layers.Conv2D(6, 3, dtype="mixed_float16"),
-            layers.BatchNormalization(dtype="mixed_float16"),
-        ),
+        chain(layers.Conv2D(6, 3, dtype="mixed_float16"), layers.BatchNormalization()),
     ],
 )
 def test_what_cannot_be_folded_is_returned_unchanged(model) -> None:
