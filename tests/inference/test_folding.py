@@ -81,7 +81,7 @@ def test_half_precision_is_folded_as_exactly_as_it_computes(policy: str) -> None
     )
     found = folded(half)
     assert sum(type(item).__name__ == "NormalizedConvolution" for item in found.layers) == 2
-    assert {item.compute_dtype for item in found.layers if item.weights} == {policy[len("mixed_") :]}
+    assert {item.dtype_policy.name for item in found.layers if item.weights} == {policy}
     for one, other, exact in zip(*map(answer_and_slope, (found, half, full)), strict=True):
         assert one.dtype == np.float32
         spread = np.abs(other - exact).mean()
