@@ -28,7 +28,7 @@ from _torch_model import TorchClassifier
 from lsp_keras.attacks.autoattack import AutoAttack
 from lsp_keras.classifiers import load_classifier
 from lsp_keras.cli._threads import one_for_each_operator
-from lsp_keras.runs.test_images import load_test_images
+from lsp_keras.runs.subjects.test_images import load_test_images
 from lsp_keras.types import ThreatModel
 
 SMOKE_STEPS, SMOKE_QUERIES = 5, 50

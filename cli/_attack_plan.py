@@ -87,7 +87,7 @@ def make_plan(
 
 
 def _stated(model: Path | None, suite: str, given: list[str]) -> Plan:
-    from lsp_keras.runs.protocol import attacks_by_threat, find_protocol, protocol_of
+    from lsp_keras.runs.settings.protocol import attacks_by_threat, find_protocol, protocol_of
 
     if given:
         raise InputError(

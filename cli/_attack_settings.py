@@ -10,9 +10,9 @@ from lsp_keras import registry
 from lsp_keras.cli._paths import MachinePath
 from lsp_keras.cli._sections import SectionedCommand
 from lsp_keras.cli._setting_options import SettingOption, option_names, option_type, with_default
-from lsp_keras.runs.flags import settings_by_unit, together
-from lsp_keras.runs.toml_file import read_config
-from lsp_keras.runs.units import Unit
+from lsp_keras.runs.settings.flags import settings_by_unit, together
+from lsp_keras.runs.settings.toml_file import read_config
+from lsp_keras.runs.settings.units import Unit
 from lsp_keras.validation import InputError
 
 # Of the threat model, which all attacks of an evaluation share.

@@ -19,11 +19,11 @@ from lsp_keras.cli._setting_options import (
     with_default,
 )
 from lsp_keras.runs import FitConfig, find_recipe
-from lsp_keras.runs.config import config_from_layers, run_settings, unit_flags
-from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag
-from lsp_keras.runs.resolve import BUDGET, INHERITED
-from lsp_keras.runs.settings import plain_types
-from lsp_keras.runs.units import is_foreign
+from lsp_keras.runs.settings.config import config_from_layers, run_settings, unit_flags
+from lsp_keras.runs.settings.flags import REGULARIZERS, SECTIONS, Flag
+from lsp_keras.runs.settings.resolve import BUDGET, INHERITED
+from lsp_keras.runs.settings.setting import plain_types
+from lsp_keras.runs.settings.units import is_foreign
 from lsp_keras.signatures import Argument
 from lsp_keras.validation import InputError
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lsp_keras.plots.figure import radius_text
-from lsp_keras.runs.subject import Findings
+from lsp_keras.runs.subjects.subject import Findings
 
 _CHECKS = "checks: number (limit)"
 _SWEEPS = {

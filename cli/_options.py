@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from lsp_keras.cli._paths import MachinePath
-from lsp_keras.runs.config import READING
+from lsp_keras.runs.settings.config import READING
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -94,7 +94,7 @@ def merged(model: Path) -> list[tuple[Any, Path | None]]:
         InputError: There are none, or those of one evaluation are not complete.
     """
     from lsp_keras.evaluation import merge
-    from lsp_keras.runs.records import write_record
+    from lsp_keras.runs.files.records import write_record
 
     groups = _groups(model)
     reports = [(folder, _merged_or_named(folder, files, merge)) for folder, files in groups.items()]
@@ -147,7 +147,7 @@ def evaluate_by_workers(
         click.ClickException: One of them failed.
     """
     from lsp_keras.evaluation import merge
-    from lsp_keras.runs.records import write_record
+    from lsp_keras.runs.files.records import write_record
 
     by_ball = zip(*_outcomes(_without(typed), count), strict=True)
     reports: list[tuple[Any, Path | None]] = []

@@ -124,9 +124,9 @@ def command(
     _threads.one_for_each_operator()
 
     from lsp_keras.cli._target import open_target
+    from lsp_keras.runs.files.records import records_folder
     from lsp_keras.runs.header import describe_test
-    from lsp_keras.runs.records import records_folder
-    from lsp_keras.runs.test_images import describe, load_test_images
+    from lsp_keras.runs.subjects.test_images import describe, load_test_images
 
     if suite is not None and names is not None:
         raise InputError("Give --suite or --attacks, not both.")
@@ -192,7 +192,7 @@ def _evaluate(
     from lsp_keras import evaluation
     from lsp_keras.cli._progress import attack_progress
     from lsp_keras.cli._report_table import print_reading, print_report
-    from lsp_keras.runs.records import journal_folder, write_record
+    from lsp_keras.runs.files.records import journal_folder, write_record
 
     with attack_progress() as progress:
         report = evaluation.evaluate(

@@ -10,7 +10,7 @@ import click
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
-from lsp_keras.runs.records import diagnosis_folder, journal_folder, write_record
+from lsp_keras.runs.files.records import diagnosis_folder, journal_folder, write_record
 from lsp_keras.validation import InputError
 
 
@@ -96,7 +96,7 @@ def command(
     from lsp_keras.classifiers import load_classifier
     from lsp_keras.cli._report_table import print_reading
     from lsp_keras.runs.header import describe_test
-    from lsp_keras.runs.subject import load_rival, load_subject
+    from lsp_keras.runs.subjects.subject import load_rival, load_subject
     from lsp_keras.types import DEFAULT_EPSILONS, ThreatModel
 
     threat = ThreatModel.parse(epsilon or DEFAULT_EPSILONS[norm], norm)
@@ -155,7 +155,7 @@ def _measure(
 ) -> Any:
     """The subject's findings."""
     from lsp_keras.cli._progress import step_progress
-    from lsp_keras.runs.subject import Findings, diagnose_subject, profile_subject
+    from lsp_keras.runs.subjects.subject import Findings, diagnose_subject, profile_subject
 
     diagnosis = certainty = None
     options: dict[str, Any] = {"batch_size": batch_size, "seed": seed}

@@ -135,7 +135,7 @@ def _probed(
     import numpy as np
 
     from lsp_keras.classifiers import probe, sample_rows
-    from lsp_keras.runs.test_images import load_test_images
+    from lsp_keras.runs.subjects.test_images import load_test_images
 
     test = load_test_images(
         classifier, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir, num_examples=None
@@ -169,7 +169,7 @@ def _trained_with(run: Path | None) -> str:
 
 def _agreement(run: Path, folder: Path) -> "Agreement | None":
     """What the model answers to test files of the run, beside what it should; says so."""
-    from lsp_keras.runs.served_files import check_files
+    from lsp_keras.runs.subjects.served_files import check_files
 
     try:
         agreement = check_files(run, folder)

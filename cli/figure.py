@@ -100,7 +100,7 @@ def _draw(
     number: str, output: Path, runs: dict[str, Any], title: str, places: dict[str, Any]
 ) -> None:
     from lsp_keras.plots.paper import draw_distances, draw_losses
-    from lsp_keras.runs.history import load_history
+    from lsp_keras.runs.files.history import load_history
     from lsp_keras.tables.figures import distances
 
     if number == "3":

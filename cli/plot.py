@@ -27,7 +27,7 @@ def command(runs: tuple[Path, ...], output: Path | None) -> None:
     lsp-keras plot runs/svhn-at runs/svhn-at+lsp --output svhn.png
     """
     from lsp_keras.plots.runs import plot_run, plot_runs
-    from lsp_keras.runs.history import load_history
+    from lsp_keras.runs.files.history import load_history
     from lsp_keras.validation import InputError
 
     if output is None and len(runs) > 1:

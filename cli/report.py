@@ -14,7 +14,7 @@ from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
 
 if TYPE_CHECKING:
-    from lsp_keras.runs.subject import Subject
+    from lsp_keras.runs.subjects.subject import Subject
 
 _SCHEMES = ("http://", "https://", "grpc://")
 
@@ -111,7 +111,7 @@ def _opened(
     model: str, num_examples: int, cache_dir: Path | None, options: dict[str, Any]
 ) -> Iterator["Subject"]:
     """The model with its images, while it is measured."""
-    from lsp_keras.runs.subject import load_subject
+    from lsp_keras.runs.subjects.subject import load_subject
 
     if not model.startswith(_SCHEMES):
         yield load_subject(
@@ -135,9 +135,9 @@ def _served(
 ) -> Iterator["Subject"]:
     """A served model with the images of the dataset that was named."""
     from lsp_keras.cli._target import open_target
-    from lsp_keras.runs.records import model_name
-    from lsp_keras.runs.subject import Subject
-    from lsp_keras.runs.test_images import describe, load_images
+    from lsp_keras.runs.files.records import model_name
+    from lsp_keras.runs.subjects.subject import Subject
+    from lsp_keras.runs.subjects.test_images import describe, load_images
     from lsp_keras.types import TestSplit
 
     dataset = load_images(

@@ -9,7 +9,7 @@ import numpy as np
 
 from lsp_keras.plots.figure import radius_text, save
 from lsp_keras.plots.run_curves import RUN_COLORS, RUN_STYLES
-from lsp_keras.runs.subject import Findings
+from lsp_keras.runs.subjects.subject import Findings
 
 _WIDEST_TITLE = 110
 _SWEEPS = {

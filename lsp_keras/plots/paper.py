@@ -9,7 +9,7 @@ import numpy as np
 
 from lsp_keras.plots.figure import save, set_from_zero
 from lsp_keras.plots.run_curves import BLUE, GRAY, ORANGE, RED
-from lsp_keras.runs.history import History
+from lsp_keras.runs.files.history import History
 
 # Farther out lie few points, which would press all others together.
 _WIDEST = 99.5

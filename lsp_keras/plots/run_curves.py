@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lsp_keras.runs.history import History, short_names
+from lsp_keras.runs.files.history import History, short_names
 
 # Told apart also by those who do not tell red from green (Okabe and Ito, 2008).
 BLUE, ORANGE, GREEN, RED, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#707070"

@@ -19,7 +19,7 @@ from lsp_keras.plots.run_curves import (
     run_labels,
     run_panels,
 )
-from lsp_keras.runs.history import History, short_names
+from lsp_keras.runs.files.history import History, short_names
 from lsp_keras.validation import InputError
 
 _LOW, _HIGH = 0.4, 1.0

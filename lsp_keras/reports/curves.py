@@ -80,7 +80,7 @@ def calibration_chart(profile: Record | None) -> Chart | None:
 
 def training_charts(run: Path | None) -> list[Chart]:
     """Accuracy on held-out images and loss over the epochs; none for a model without a history."""
-    from lsp_keras.runs.history import load_history
+    from lsp_keras.runs.files.history import load_history
 
     if run is None:
         return []

@@ -8,7 +8,7 @@ from typing import Any
 
 from lsp_keras.evaluation import evaluate, model_fingerprint
 from lsp_keras.reports.plan import QUICK_IMAGES, Plan, make_plan
-from lsp_keras.runs.records import (
+from lsp_keras.runs.files.records import (
     diagnosis_folder,
     find_records,
     journal_folder,
@@ -16,7 +16,7 @@ from lsp_keras.runs.records import (
     records_folder,
     write_record,
 )
-from lsp_keras.runs.subject import Subject, diagnose_subject, profile_subject
+from lsp_keras.runs.subjects.subject import Subject, diagnose_subject, profile_subject
 from lsp_keras.storage import fingerprint, read_json, write_json
 from lsp_keras.types import EvaluationProgress, Progress, ThreatModel
 from lsp_keras.validation import InputError

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lsp_keras.runs.subject import Subject
+from lsp_keras.runs.subjects.subject import Subject
 from lsp_keras.types import Floats, Integers, as_floats
 
 _NUM_PICTURES = 6

@@ -6,16 +6,16 @@ from lsp_keras._face import show
 
 # The record and its file format are read without TensorFlow; carrying a run out needs it.
 if TYPE_CHECKING:
-    from lsp_keras.runs.config import FitConfig, read_config
     from lsp_keras.runs.fit import FitResult, fit
-    from lsp_keras.runs.local_structure import structure_of
-    from lsp_keras.runs.published import (
+    from lsp_keras.runs.settings.config import FitConfig, read_config
+    from lsp_keras.runs.settings.published import (
         NOTES,
         Expected,
         expected_accuracies,
         find_recipe,
         recipe_summary,
     )
+    from lsp_keras.runs.subjects.local_structure import structure_of
 
 __all__ = [
     "NOTES",

@@ -9,10 +9,10 @@ import keras
 from lsp_keras import datasets, registry
 from lsp_keras.attacks import Attack
 from lsp_keras.methods import RobustTrainer, StepOptions
-from lsp_keras.runs.config import READING, FitConfig
-from lsp_keras.runs.resolve import helped, in_force
+from lsp_keras.runs.settings.config import READING, FitConfig
+from lsp_keras.runs.settings.resolve import helped, in_force
+from lsp_keras.runs.settings.units import Unit, is_foreign
 from lsp_keras.runs.start import build_foreign, check_start, file_shape, take_weights
-from lsp_keras.runs.units import Unit, is_foreign
 from lsp_keras.training import CoupledSGD, OneCycleMomentum, schedule
 from lsp_keras.training.fine_tuning import (
     FineTuningSGD,

@@ -7,10 +7,10 @@ import keras
 
 from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.files.folder import RunFolder
 from lsp_keras.runs.loggers import build_logger
-from lsp_keras.runs.resolve import attacks, in_force
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.resolve import attacks, in_force
 from lsp_keras.training import (
     BestAndLast,
     BestAverage,

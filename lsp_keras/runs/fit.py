@@ -26,14 +26,14 @@ from lsp_keras.runs.callbacks import (
     build_keepers,
     validation_threat,
 )
-from lsp_keras.runs.chief import shared_folder
-from lsp_keras.runs.config import FitConfig, write_config
-from lsp_keras.runs.folder import RunFolder, new_run, resumed_run
+from lsp_keras.runs.files.chief import shared_folder
+from lsp_keras.runs.files.folder import RunFolder, new_run, resumed_run
+from lsp_keras.runs.files.moved import folder_record
 from lsp_keras.runs.header import describe_fit
 from lsp_keras.runs.helper_model import find_helper
-from lsp_keras.runs.moved import folder_record
 from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_contrast
-from lsp_keras.runs.resolve import helped, resolve
+from lsp_keras.runs.settings.config import FitConfig, write_config
+from lsp_keras.runs.settings.resolve import helped, resolve
 from lsp_keras.shards import Shard
 from lsp_keras.storage import fingerprint, read_json, write_json
 from lsp_keras.training import make_deterministic, run_training

@@ -6,8 +6,8 @@ import keras
 
 from lsp_keras.evaluation.provenance import hardware
 from lsp_keras.pretraining import PretrainSettings
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.files.folder import RunFolder
+from lsp_keras.runs.settings.config import FitConfig
 from lsp_keras.types import Dataset, DatasetInfo
 
 

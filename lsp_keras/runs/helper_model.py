@@ -8,10 +8,10 @@ import keras
 
 from lsp_keras.classifiers import load_classifier
 from lsp_keras.processes import locked
-from lsp_keras.runs.config import READING, FitConfig
-from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
-from lsp_keras.runs.resolve import resolve
-from lsp_keras.runs.units import Unit, settings_of
+from lsp_keras.runs.files.folder import NOT_COMPARED, RunFolder
+from lsp_keras.runs.settings.config import READING, FitConfig
+from lsp_keras.runs.settings.resolve import resolve
+from lsp_keras.runs.settings.units import Unit, settings_of
 from lsp_keras.storage import cache_dir, fingerprint
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError

@@ -23,9 +23,9 @@ from lsp_keras.neighbors.batches import nearest_in_batch
 from lsp_keras.neighbors.stored import StoredFeatures
 from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
 from lsp_keras.regularizers import FEATURES, LSP, NEIGHBORS, Regularizer
-from lsp_keras.runs.config import FitConfig
 from lsp_keras.runs.features import embeddings_file_source, encoder_source
-from lsp_keras.runs.units import is_foreign
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.units import is_foreign
 from lsp_keras.training import ThroughputProgress
 from lsp_keras.types import Dataset, Floats, NeighborTable, Progress
 from lsp_keras.validation import InputError

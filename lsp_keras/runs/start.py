@@ -20,7 +20,7 @@ from lsp_keras.classifiers import (
 )
 from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.pixels import find_pixel_range
-from lsp_keras.runs.units import is_foreign
+from lsp_keras.runs.settings.units import is_foreign
 from lsp_keras.runs.users_code import find_in_module
 from lsp_keras.types import Dataset, DatasetInfo
 from lsp_keras.validation import InputError, listing, nearest

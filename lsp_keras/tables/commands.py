@@ -3,8 +3,8 @@
 import shlex
 from typing import Any
 
-from lsp_keras.runs.config import FitConfig, config_from
-from lsp_keras.runs.published import find_recipe
+from lsp_keras.runs.settings.config import FitConfig, config_from
+from lsp_keras.runs.settings.published import find_recipe
 
 _SHOWN_FIRST = ("dataset", "method")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lsp_keras import registry
-from lsp_keras.runs.protocol import Column
+from lsp_keras.runs.settings.protocol import Column
 from lsp_keras.tables.found_runs import config_of, key_of
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.types import ThreatModel

@@ -8,9 +8,9 @@ import scipy.stats
 
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.classifiers import load_classifier
-from lsp_keras.runs.local_structure import structure_of
-from lsp_keras.runs.test_images import load_images
-from lsp_keras.runs.toml_file import read_config
+from lsp_keras.runs.settings.toml_file import read_config
+from lsp_keras.runs.subjects.local_structure import structure_of
+from lsp_keras.runs.subjects.test_images import load_images
 from lsp_keras.tables.paper import Request, paper_plan
 from lsp_keras.tables.rows import Row
 from lsp_keras.types import Floats, as_floats

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.runs.config import FitConfig, config_from
-from lsp_keras.runs.folder import NOT_COMPARED, RunFolder
-from lsp_keras.runs.history import load_history
-from lsp_keras.runs.resolve import in_force
-from lsp_keras.runs.toml_file import read_config
+from lsp_keras.runs.files.folder import NOT_COMPARED, RunFolder
+from lsp_keras.runs.files.history import load_history
+from lsp_keras.runs.settings.config import FitConfig, config_from
+from lsp_keras.runs.settings.resolve import in_force
+from lsp_keras.runs.settings.toml_file import read_config
 from lsp_keras.storage import fingerprint
 from lsp_keras.validation import InputError
 

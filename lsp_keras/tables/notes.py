@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lsp_keras import registry
-from lsp_keras.runs.protocol import Column
+from lsp_keras.runs.settings.protocol import Column
 from lsp_keras.tables.measure import Measured, Results
 from lsp_keras.tables.rows import Plan, seeds_of
 from lsp_keras.types import NORM_TEXTS

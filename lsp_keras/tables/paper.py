@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lsp_keras.runs.config import config_from
-from lsp_keras.runs.protocol import Column, find_protocol
-from lsp_keras.runs.published import Expected, expected_accuracies, find_recipe
+from lsp_keras.runs.settings.config import config_from
+from lsp_keras.runs.settings.protocol import Column, find_protocol
+from lsp_keras.runs.settings.published import Expected, expected_accuracies, find_recipe
 from lsp_keras.tables.rows import CLEAN, Plan, Row
 from lsp_keras.tables.scales import FULL, Scale, Sizes
 from lsp_keras.validation import check_choice

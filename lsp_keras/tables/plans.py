@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.runs.config import config_from_layers
-from lsp_keras.runs.protocol import Column, column_of
-from lsp_keras.runs.published import find_recipe
-from lsp_keras.runs.toml_file import read_config
+from lsp_keras.runs.settings.config import config_from_layers
+from lsp_keras.runs.settings.protocol import Column, column_of
+from lsp_keras.runs.settings.published import find_recipe
+from lsp_keras.runs.settings.toml_file import read_config
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.tables.scales import Scale, Sizes
 from lsp_keras.validation import InputError, check_choice, nearest

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsp_keras.evaluation import evaluate
-from lsp_keras.runs.protocol import Column
-from lsp_keras.runs.records import journal_folder, write_record
-from lsp_keras.runs.test_images import describe, load_test_images
+from lsp_keras.runs.files.records import journal_folder, write_record
+from lsp_keras.runs.settings.protocol import Column
+from lsp_keras.runs.subjects.test_images import describe, load_test_images
 from lsp_keras.tables.outcomes import SEED, Outcome, find_outcome, outcome_of
 from lsp_keras.types import EvaluationProgress, ThreatModel
 from lsp_keras.validation import InputError

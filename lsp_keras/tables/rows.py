@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.protocol import Column
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.protocol import Column
 
 CLEAN = "clean"
 

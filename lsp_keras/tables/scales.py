@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras import registry
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.resolve import helped
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.resolve import helped
 from lsp_keras.validation import check_choice
 
 FULL = "paper"

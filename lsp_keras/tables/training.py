@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsp_keras.processes import locked
-from lsp_keras.runs.config import FitConfig, write_config
-from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.files.folder import RunFolder
+from lsp_keras.runs.settings.config import FitConfig, write_config
 from lsp_keras.storage import scratch_folder
 from lsp_keras.tables.found_runs import find_run, is_finished, key_of
 from lsp_keras.validation import InputError

@@ -130,6 +130,6 @@ if __name__ == "__main__":
     import lsp_keras.plots.neighbors
     import lsp_keras.pretraining
     import lsp_keras.runs.fit
-    import lsp_keras.runs.test_images  # noqa: F401
+    import lsp_keras.runs.subjects.test_images  # noqa: F401
 
     main()

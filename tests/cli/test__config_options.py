@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lsp_keras.cli._config_options import config_from_options, config_options
 from lsp_keras.runs import FitConfig, find_recipe
-from lsp_keras.runs.config import config_from
+from lsp_keras.runs.settings.config import config_from
 from lsp_keras.validation import InputError
 
 

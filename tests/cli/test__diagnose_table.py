@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 from lsp_keras.cli._diagnose_table import print_findings, statement
-from lsp_keras.runs.subject import Findings
+from lsp_keras.runs.subjects.subject import Findings
 from lsp_keras.types import Flag
 
 

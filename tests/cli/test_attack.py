@@ -20,7 +20,7 @@ from lsp_keras import evaluation
 from lsp_keras.cli._attack_plan import ONE_BALL, STATED, make_plan
 from lsp_keras.cli.attack import command
 from lsp_keras.export import export_model
-from lsp_keras.runs.protocol import protocols
+from lsp_keras.runs.settings.protocol import protocols
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.server import running
 from lsp_keras.validation import InputError
@@ -195,7 +195,7 @@ def test_a_stated_evaluation_runs_in_each_of_its_balls(run, tmp_path, monkeypatc
         '[fgsm]\nattack = "fgsm"\nepsilon = "2/255"\n'
         '[wide]\nattack = "pgd"\nnorm = "l2"\nepsilon = "0.5"\nnum_steps = 3\n'
     )
-    monkeypatch.setattr("lsp_keras.runs.protocol._FOLDER", tmp_path)
+    monkeypatch.setattr("lsp_keras.runs.settings.protocol._FOLDER", tmp_path)
     config = (run / "config.toml").read_text()
     (run / "config.toml").write_text(config + 'evaluation = "mine"\n')
     try:

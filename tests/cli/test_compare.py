@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from lsp_keras import datasets
 from lsp_keras.cli.compare import command
 from lsp_keras.runs import FitConfig
-from lsp_keras.runs.config import write_config
+from lsp_keras.runs.settings.config import write_config
 from lsp_keras.validation import InputError
 
 TESTED = 60

@@ -9,8 +9,8 @@ from lsp_keras import registry
 from lsp_keras.cli import attack, fit
 from lsp_keras.cli._config_options import config_from_options
 from lsp_keras.runs import FitConfig
-from lsp_keras.runs.flags import SECTIONS
-from lsp_keras.runs.units import settings_of
+from lsp_keras.runs.settings.flags import SECTIONS
+from lsp_keras.runs.settings.units import settings_of
 from lsp_keras.signatures import Argument
 
 # What a run makes or knows itself; whoever adds to this list takes a setting from the user.

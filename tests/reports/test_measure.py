@@ -4,7 +4,7 @@ import pytest
 from lsp_keras.classifiers import read
 from lsp_keras.datasets import load
 from lsp_keras.reports.measure import Request, measure
-from lsp_keras.runs.subject import Subject
+from lsp_keras.runs.subjects.subject import Subject
 from lsp_keras.types import ThreatModel
 
 

@@ -7,8 +7,8 @@ from lsp_keras.datasets import load
 from lsp_keras.methods import RobustTrainer
 from lsp_keras.regularizers import ADR, LFR, LSP
 from lsp_keras.runs.build import build_augmentation, build_classifier, build_trainer
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.resolve import resolve
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.validation import InputError
 
 STEPS = 7

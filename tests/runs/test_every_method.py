@@ -9,7 +9,7 @@ import pytest
 
 from lsp_keras import registry
 from lsp_keras.runs import FitConfig, fit, read_config
-from lsp_keras.runs.config import config_from
+from lsp_keras.runs.settings.config import config_from
 
 pytestmark = pytest.mark.usefixtures("small_network")
 

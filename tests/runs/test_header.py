@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lsp_keras.datasets import load
 from lsp_keras.pretraining import PretrainSettings
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.files.folder import RunFolder
 from lsp_keras.runs.header import describe_fit, describe_pretraining, describe_test
+from lsp_keras.runs.settings.config import FitConfig
 
 
 def test_a_run_says_data_device_work_and_folder() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lsp_keras.runs import FitConfig, FitResult, fit, read_config
 from lsp_keras.runs.helper_model import helper_config
-from lsp_keras.runs.resolve import resolve
+from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.validation import InputError
 
 # The module; the package's own `fit` is the function.

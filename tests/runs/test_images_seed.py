@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lsp_keras.runs.build import load_dataset
-from lsp_keras.runs.config import FitConfig, write_config
-from lsp_keras.runs.test_images import load_images
+from lsp_keras.runs.settings.config import FitConfig, write_config
+from lsp_keras.runs.subjects.test_images import load_images
 from lsp_keras.types import Dataset
 
 LIMITS: dict[str, Any] = {"num_train": 100, "num_test": 50, "validation_size": 20}

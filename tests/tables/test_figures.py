@@ -8,8 +8,8 @@ import pytest
 
 from lsp_keras.plots.paper import draw_distances, draw_losses
 from lsp_keras.runs import FitConfig
-from lsp_keras.runs.config import write_config
-from lsp_keras.runs.history import History
+from lsp_keras.runs.files.history import History
+from lsp_keras.runs.settings.config import write_config
 from lsp_keras.tables.figures import Distances, distance_rows, distances, loss_rows
 from lsp_keras.tables.paper import Request
 from lsp_keras.tables.scales import SCALES, Sizes

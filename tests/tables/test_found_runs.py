@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lsp_keras.runs import FitConfig
-from lsp_keras.runs.config import write_config
-from lsp_keras.runs.resolve import resolve
+from lsp_keras.runs.settings.config import write_config
+from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.tables.found_runs import find_run, is_finished, key_of
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lsp_keras.evaluation.share import Share
 from lsp_keras.runs import FitConfig
-from lsp_keras.runs.protocol import find_protocol
+from lsp_keras.runs.settings.protocol import find_protocol
 from lsp_keras.tables.intervals import BRACKETS, Verdicts
 from lsp_keras.tables.measure import Measured
 from lsp_keras.tables.notes import explain, header

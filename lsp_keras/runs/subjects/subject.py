@@ -81,7 +81,7 @@ def load_subject(
     """
     from lsp_keras.classifiers import load_classifier
     from lsp_keras.runs import read_config
-    from lsp_keras.runs.test_images import describe, fitted, load_images
+    from lsp_keras.runs.subjects.test_images import describe, fitted, load_images
 
     classifier = load_classifier(path, weights=weights, pixel_range=pixel_range, output=output)
     run = classifier.run
@@ -220,7 +220,7 @@ def profile_subject(
         progress: Callback told how far it is, as `lsp_keras.evaluation.profile` takes it.
     """
     from lsp_keras.evaluation import profile
-    from lsp_keras.runs.test_images import fitted
+    from lsp_keras.runs.subjects.test_images import fitted
 
     train = fitted(subject.dataset.train.take(len(subject.test)), subject.classifier)
     return profile(
@@ -238,7 +238,7 @@ def profile_subject(
 def _autoattack_record(subject: Subject, threat: ThreatModel) -> dict[str, Any] | None:
     """The newest record of AutoAttack with these weights and this ball."""
     from lsp_keras.evaluation import model_fingerprint
-    from lsp_keras.runs.records import find_records, known_records
+    from lsp_keras.runs.files.records import find_records, known_records
 
     fingerprint = model_fingerprint(subject.classifier.source)
     for folder in known_records(subject.classifier):

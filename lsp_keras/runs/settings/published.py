@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lsp_keras import registry
-from lsp_keras.runs.config import old_names, read_config, run_names
-from lsp_keras.runs.flags import Place
-from lsp_keras.runs.layers import Tree, merge, to_tree
+from lsp_keras.runs.settings.config import old_names, read_config, run_names
+from lsp_keras.runs.settings.flags import Place
+from lsp_keras.runs.settings.layers import Tree, merge, to_tree
 from lsp_keras.validation import InputError
 
-_FOLDER = Path(__file__).parents[1] / "recipes"
+_FOLDER = Path(__file__).parents[2] / "recipes"
 _EXTENDS = "extends"
 _SOURCE = "Local Structure Preserving, Table {}"
 # What the columns' names leave open.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lsp_keras.datasets import encoded_files, load
 from lsp_keras.export import Agreement, compare_files
-from lsp_keras.runs.config import READING, config_from, images_seed, read_config
-from lsp_keras.runs.moved import present_name
-from lsp_keras.runs.test_images import recorded_shape
+from lsp_keras.runs.files.moved import present_name
+from lsp_keras.runs.settings.config import READING, config_from, images_seed, read_config
+from lsp_keras.runs.subjects.test_images import recorded_shape
 
 _NUM_FILES = 32
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lsp_keras import registry
-from lsp_keras.runs.flags import OLD_NAMES, REGULARIZERS, SECTIONS, Flag, Place, flags
-from lsp_keras.runs.units import settings_of
+from lsp_keras.runs.settings.flags import OLD_NAMES, REGULARIZERS, SECTIONS, Flag, Place, flags
+from lsp_keras.runs.settings.units import settings_of
 from lsp_keras.validation import InputError, nearest
 
 Tree = dict[str, Any]

@@ -7,7 +7,12 @@ import pytest
 
 from lsp_keras import registry
 from lsp_keras.runs import expected_accuracies
-from lsp_keras.runs.protocol import attacks_by_threat, find_protocol, protocol_of, protocols
+from lsp_keras.runs.settings.protocol import (
+    attacks_by_threat,
+    find_protocol,
+    protocol_of,
+    protocols,
+)
 from lsp_keras.types import ThreatModel
 from lsp_keras.validation import InputError
 

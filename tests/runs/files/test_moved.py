@@ -8,8 +8,8 @@ import pytest
 import tomli_w
 from PIL import Image
 
-from lsp_keras.runs.moved import folder_record, present_name
-from lsp_keras.runs.test_images import load_images
+from lsp_keras.runs.files.moved import folder_record, present_name
+from lsp_keras.runs.subjects.test_images import load_images
 from lsp_keras.validation import InputError
 
 

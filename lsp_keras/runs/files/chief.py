@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lsp_keras.ops.workers import Workers
-from lsp_keras.runs.folder import RunFolder
+from lsp_keras.runs.files.folder import RunFolder
 from lsp_keras.validation import InputError
 
 _REFUSED = "refused: "

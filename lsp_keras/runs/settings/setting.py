@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from typing import Any
 
-from lsp_keras.runs.flags import SECTIONS
-from lsp_keras.runs.protocol import protocols
-from lsp_keras.runs.units import Unit
+from lsp_keras.runs.settings.flags import SECTIONS
+from lsp_keras.runs.settings.protocol import protocols
+from lsp_keras.runs.settings.units import Unit
 from lsp_keras.validation import (
     InputError,
     check_choice,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lsp_keras.attacks import Attack
     from lsp_keras.types import ThreatModel
 
-_FOLDER = Path(__file__).parents[1] / "recipes" / "evaluations"
+_FOLDER = Path(__file__).parents[2] / "recipes" / "evaluations"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def find_protocol(name: str) -> tuple[Column, ...]:
     Raises:
         InputError: There is no such evaluation.
     """
-    from lsp_keras.runs.toml_file import read_config
+    from lsp_keras.runs.settings.toml_file import read_config
 
     check_choice("evaluation", name, protocols())
     sections = read_config(_FOLDER / f"{name}.toml")
@@ -68,7 +68,7 @@ def protocol_of(run: Path | None) -> tuple[Column, ...]:
     Raises:
         InputError: Nothing is stated.
     """
-    from lsp_keras.runs.toml_file import read_config
+    from lsp_keras.runs.settings.toml_file import read_config
 
     settings = {} if run is None else read_config(run / "config.toml")
     name = settings.get("evaluation")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lsp_keras.runs.config import FitConfig, write_config
-from lsp_keras.runs.folder import existing_run, new_run, resumed_run
+from lsp_keras.runs.files.folder import existing_run, new_run, resumed_run
+from lsp_keras.runs.settings.config import FitConfig, write_config
 from lsp_keras.validation import InputError
 
 CONFIG = FitConfig.of(dataset="digits", adv=True)
@@ -77,8 +77,8 @@ def test_a_run_from_before_a_setting_existed_is_found(tmp_path: Path) -> None:
 RUNNER = """
 import sys
 from pathlib import Path
-from lsp_keras.runs.config import FitConfig, write_config
-from lsp_keras.runs.folder import new_run, resumed_run
+from lsp_keras.runs.settings.config import FitConfig, write_config
+from lsp_keras.runs.files.folder import new_run, resumed_run
 runs, name, how, width = sys.argv[1:]
 config = FitConfig.of(dataset="digits", width=int(width))
 claim = new_run if how == "new" else resumed_run

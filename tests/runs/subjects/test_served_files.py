@@ -10,7 +10,7 @@ from PIL import Image
 
 from lsp_keras.datasets import load
 from lsp_keras.export import ExportOptions, export_model
-from lsp_keras.runs.served_files import check_files
+from lsp_keras.runs.subjects.served_files import check_files
 
 
 def photographs(folder: Path) -> Path:

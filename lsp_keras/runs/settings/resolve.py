@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from lsp_keras import registry
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.units import Unit, settings_of
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.units import Unit, settings_of
 from lsp_keras.validation import InputError, listing
 
 PAPER_STANDARD_EPSILON = "2/255"

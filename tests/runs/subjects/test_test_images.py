@@ -11,8 +11,8 @@ from PIL import Image
 
 from lsp_keras.datasets import load
 from lsp_keras.runs.build import load_dataset
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.test_images import load_images
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.subjects.test_images import load_images
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ def _how_to_load(
 ) -> tuple[str, dict[str, Any]]:
     """The name of a dataset and the arguments of `lsp_keras.datasets.load`; see `load_images`."""
     from lsp_keras.runs import read_config
-    from lsp_keras.runs.config import READING, config_from, images_seed
-    from lsp_keras.runs.moved import present_name
+    from lsp_keras.runs.files.moved import present_name
+    from lsp_keras.runs.settings.config import READING, config_from, images_seed
 
     height, width, channels = image_shape
     size = None if height is None or width is None else f"{height}x{width}"

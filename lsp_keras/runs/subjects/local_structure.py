@@ -9,9 +9,9 @@ import numpy as np
 from lsp_keras.evaluation import LocalStructure
 from lsp_keras.neighbors import FeatureSource, nearest_among
 from lsp_keras.pretraining import encoder_folder
-from lsp_keras.runs.config import FitConfig, config_from
 from lsp_keras.runs.features import encoder_source
 from lsp_keras.runs.neighbors import encoder_settings
+from lsp_keras.runs.settings.config import FitConfig, config_from
 from lsp_keras.types import Dataset, Images
 from lsp_keras.validation import InputError
 

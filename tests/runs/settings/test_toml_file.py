@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lsp_keras.runs.config import config_from
-from lsp_keras.runs.toml_file import read_config
+from lsp_keras.runs.settings.config import config_from
+from lsp_keras.runs.settings.toml_file import read_config
 from lsp_keras.validation import InputError
 
 BAD: dict[str, bytes] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from lsp_keras import registry
-from lsp_keras.runs.units import settings_of
+from lsp_keras.runs.settings.units import settings_of
 from lsp_keras.signatures import Argument
 
 # The unit that a section holds where none is named; an augmentation is the dataset's own.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lsp_keras.runs.config import (
+from lsp_keras.runs.settings.config import (
     FitConfig,
     config_from,
     read_config,

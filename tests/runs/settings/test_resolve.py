@@ -3,8 +3,8 @@
 import pytest
 
 from lsp_keras import registry
-from lsp_keras.runs.config import FitConfig
-from lsp_keras.runs.resolve import attacks, helped, in_force, resolve
+from lsp_keras.runs.settings.config import FitConfig
+from lsp_keras.runs.settings.resolve import attacks, helped, in_force, resolve
 from lsp_keras.validation import InputError
 
 

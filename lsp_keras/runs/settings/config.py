@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from lsp_keras import registry
 from lsp_keras.choices import ScheduleName
-from lsp_keras.runs.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
-from lsp_keras.runs.layers import SWITCHES, Tree, flat_names, merge, to_tree
-from lsp_keras.runs.settings import (
+from lsp_keras.runs.settings.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
+from lsp_keras.runs.settings.layers import SWITCHES, Tree, flat_names, merge, to_tree
+from lsp_keras.runs.settings.setting import (
     check_settings,
     module_and_class,
     published_evaluation,
@@ -21,8 +21,8 @@ from lsp_keras.runs.settings import (
     share,
     zero_or_more,
 )
-from lsp_keras.runs.toml_file import read_config as read_config
-from lsp_keras.runs.units import Unit, nested
+from lsp_keras.runs.settings.toml_file import read_config as read_config
+from lsp_keras.runs.settings.units import Unit, nested
 from lsp_keras.storage import atomic_path
 from lsp_keras.validation import InputError, check_positive, parse_epsilon, parse_fraction
 

@@ -9,7 +9,7 @@ import pytest
 
 from lsp_keras import registry
 from lsp_keras.runs import expected_accuracies, find_recipe, recipe_summary
-from lsp_keras.runs.config import FitConfig, config_from
+from lsp_keras.runs.settings.config import FitConfig, config_from
 from lsp_keras.validation import InputError
 
 RECIPES = registry.names("recipe")

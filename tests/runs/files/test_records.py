@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lsp_keras.runs.records import (
+from lsp_keras.runs.files.records import (
     diagnosis_folder,
     find_records,
     known_records,

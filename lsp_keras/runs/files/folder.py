@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras.processes import BusyError, locked
-from lsp_keras.runs.config import FitConfig, config_from, read_config
-from lsp_keras.runs.resolve import in_force
+from lsp_keras.runs.settings.config import FitConfig, config_from, read_config
+from lsp_keras.runs.settings.resolve import in_force
 from lsp_keras.storage import TEMPORARY_PREFIX, remove_leftovers
 from lsp_keras.validation import InputError
 

@@ -1,0 +1,1 @@
+"""Models that are measured, and the images that they are measured on."""
