@@ -121,7 +121,10 @@ class Runner:
         report = self.progress
 
         def within(done: int, work: int, left: int) -> None:
-            report(name, (start + size * done / work) / total, total, standing - size + left)
+            # What stands at the end is said once, after the verdicts on the model itself.
+            if done < work:
+                share = (start + size * done / work) / total
+                report(name, share, total, standing - size + left)
 
         return within
 

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from lsp_keras import registry
+from lsp_keras import datasets, registry
+from lsp_keras.inference.fused import fused
+from lsp_keras.models import resnet18
 from lsp_keras.ops.workers import Workers
 from lsp_keras.pretraining import MoCoTrainer
 from lsp_keras.regularizers import ADR, LFR, LFRC, LSP
@@ -152,3 +155,18 @@ def test_moco_is_refused_on_several_replicas(monkeypatch) -> None:
     monkeypatch.setattr(MoCoTrainer, "distribute_strategy", two, raising=False)
     with pytest.raises(InputError, match="MoCo trains on one replica"):
         MoCoTrainer(trainer_of("standard").classifier)
+
+
+def test_synchronized_normalization_differs_from_kerass_like_any_other_kernel() -> None:
+    """Rounding, which a deep network enlarges: no digit-by-digit equality can be asked of it."""
+    images = datasets.load("digits").test.images[:32].astype(np.float32) / 255.0
+
+    def logits(change: Callable[[keras.Model], object]) -> np.ndarray:
+        classifier = resnet18(10, width=4, input_shape=images.shape[1:], seed=0)
+        changed = change(classifier)
+        model = changed if isinstance(changed, keras.Model) else classifier
+        return np.asarray(model(images, training=True))
+
+    expected = logits(lambda classifier: classifier)
+    rounding = np.abs(logits(fused) - expected).max()
+    assert 0 < np.abs(logits(synchronize_batch_norm) - expected).max() < 10 * rounding < 0.01
