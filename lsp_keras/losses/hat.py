@@ -2,11 +2,9 @@
 
 import tensorflow as tf
 
-from lsp_keras.losses._terms import Terms, Weights, weighted_sum
-from lsp_keras.losses.trades import trades_terms, trades_weights
-from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.losses._terms import hat_terms, hat_weights, weighted_sum
 
-__all__ = ["hat_loss", "hat_terms", "hat_weights"]
+__all__ = ["hat_loss"]
 
 
 def hat_loss(
@@ -44,33 +42,3 @@ def hat_loss(
     """
     terms = hat_terms(labels, clean_logits, adversarial_logits, stretched_logits, helper_labels)
     return weighted_sum(terms, hat_weights(beta, gamma))
-
-
-def hat_terms(
-    labels: tf.Tensor,
-    clean_logits: tf.Tensor,
-    adversarial_logits: tf.Tensor,
-    stretched_logits: tf.Tensor,
-    helper_labels: tf.Tensor,
-    *,
-    smoothing: float = 0.0,
-) -> Terms:
-    """The terms of TRADES, and CE(f(x + h (x' - x)), y_h) as `helper`, float32 `(batch,)`.
-
-    Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
-        stretched_logits: float `(batch, classes)`.
-        helper_labels: int `(batch,)`.
-        smoothing: Share of each label that is spread over all classes, in [0, 1); the helper's
-            labels are left as they are.
-    """
-    helped = cross_entropy(helper_labels, tf.cast(stretched_logits, tf.float32))
-    trades = trades_terms(labels, clean_logits, adversarial_logits, smoothing=smoothing)
-    return {**trades, "helper": helped}
-
-
-def hat_weights(beta: float, gamma: float) -> Weights:
-    """What each term is multiplied by."""
-    return {**trades_weights(beta), "helper": gamma}

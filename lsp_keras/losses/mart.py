@@ -2,13 +2,9 @@
 
 import tensorflow as tf
 
-from lsp_keras.losses._terms import Terms, Weights, weighted_sum
-from lsp_keras.ops.objectives import cross_entropy, kl, largest_other, true_logit
+from lsp_keras.losses._terms import mart_terms, mart_weights, weighted_sum
 
-__all__ = ["margin_term", "mart_loss", "mart_terms", "mart_weights", "weighted_kl"]
-
-# Keeps the logarithm finite for an example that is wrong with certainty.
-_ABOVE_ONE = 1.0001
+__all__ = ["mart_loss"]
 
 
 def mart_loss(
@@ -18,7 +14,10 @@ def mart_loss(
     *,
     beta: float = 5.0,
 ) -> tf.Tensor:
-    """CE(f(x'), y) + margin_term + beta * weighted_kl; the gradient flows into both logits.
+    """CE(f(x'), y) - log(1.0001 - p'_k) + beta * (1 - p_y) * KL(f(x) || f(x')).
+
+    p_y is the probability of the label for the clean image, p'_k that of the most likely wrong
+    class for the adversarial one. The gradient flows into both logits.
 
     Args:
         labels: int `(batch,)`.
@@ -45,55 +44,3 @@ def mart_loss(
     """
     terms = mart_terms(labels, clean_logits, adversarial_logits)
     return weighted_sum(terms, mart_weights(beta))
-
-
-def mart_terms(labels: tf.Tensor, clean_logits: tf.Tensor, adversarial_logits: tf.Tensor) -> Terms:
-    """CE(f(x'), y) as `cross_entropy`, `margin` and `weighted_kl`, float32 `(batch,)`.
-
-    Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
-    """
-    return {
-        "cross_entropy": cross_entropy(labels, tf.cast(adversarial_logits, tf.float32)),
-        "margin": margin_term(labels, adversarial_logits),
-        "weighted_kl": weighted_kl(labels, clean_logits, adversarial_logits),
-    }
-
-
-def mart_weights(beta: float) -> Weights:
-    """What each term is multiplied by."""
-    return {"cross_entropy": 1.0, "margin": 1.0, "weighted_kl": beta}
-
-
-def margin_term(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """-log(1.0001 - p_k), k the most likely wrong class: what boosts the cross-entropy.
-
-    Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`, of the adversarial images.
-
-    Returns:
-        float32 `(batch,)`, between -1e-4 and 9.3.
-    """
-    log_probabilities = tf.nn.log_softmax(tf.cast(logits, tf.float32))
-    return -tf.math.log(_ABOVE_ONE - tf.exp(largest_other(labels, log_probabilities)))
-
-
-def weighted_kl(
-    labels: tf.Tensor, clean_logits: tf.Tensor, adversarial_logits: tf.Tensor
-) -> tf.Tensor:
-    """KL(f(x) || f(x')) * (1 - p_y), p_y the probability of the label for the clean image.
-
-    Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
-
-    Returns:
-        float32 `(batch,)`, zero or more up to rounding.
-    """
-    clean_logits = tf.cast(clean_logits, tf.float32)
-    uncertainty = 1.0 - true_logit(labels, tf.nn.softmax(clean_logits))
-    return uncertainty * kl(clean_logits, tf.cast(adversarial_logits, tf.float32))

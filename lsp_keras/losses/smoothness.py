@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from lsp_keras.losses.confidence import prediction_cross_entropy
+from lsp_keras.losses._prediction import prediction_cross_entropy
 
 __all__ = ["smoothness"]
 

@@ -2,11 +2,9 @@
 
 import tensorflow as tf
 
-from lsp_keras.losses._terms import Terms, Weights, weighted_sum
-from lsp_keras.losses.smoothed_cross_entropy import smoothed_cross_entropy
-from lsp_keras.ops.objectives import kl
+from lsp_keras.losses._terms import trades_terms, trades_weights, weighted_sum
 
-__all__ = ["trades_loss", "trades_terms", "trades_weights"]
+__all__ = ["trades_loss"]
 
 
 def trades_loss(
@@ -38,30 +36,3 @@ def trades_loss(
     """
     terms = trades_terms(labels, clean_logits, adversarial_logits)
     return weighted_sum(terms, trades_weights(beta))
-
-
-def trades_terms(
-    labels: tf.Tensor,
-    clean_logits: tf.Tensor,
-    adversarial_logits: tf.Tensor,
-    *,
-    smoothing: float = 0.0,
-) -> Terms:
-    """CE(f(x), y) as `cross_entropy` and KL(f(x) || f(x')) as `kl`, float32 `(batch,)`.
-
-    Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
-        smoothing: Share of each label that is spread over all classes, in [0, 1).
-    """
-    clean_logits = tf.cast(clean_logits, tf.float32)
-    return {
-        "cross_entropy": smoothed_cross_entropy(labels, clean_logits, smoothing=smoothing),
-        "kl": kl(clean_logits, tf.cast(adversarial_logits, tf.float32)),
-    }
-
-
-def trades_weights(beta: float) -> Weights:
-    """What each term is multiplied by."""
-    return {"cross_entropy": 1.0, "kl": beta}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from lsp_keras.losses.nuat import nuat_terms, nuat_weights, nuclear_distance
+from lsp_keras.losses._terms import nuat_terms, nuat_weights, nuclear_distance
 from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random

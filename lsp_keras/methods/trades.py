@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
-from lsp_keras.losses.trades import trades_terms, trades_weights
+from lsp_keras.losses._terms import trades_terms, trades_weights
 from lsp_keras.methods._adversarial import AdversarialTrainer
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.regularizers import Anchor, Batch, Regularizer

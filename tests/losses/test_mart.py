@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.losses import mart_loss
-from lsp_keras.losses.mart import margin_term, weighted_kl
+from lsp_keras.losses._terms import margin_term, weighted_kl
 
 # Labels, f(x) and f(x'): rightly predicted clean, and wrongly predicted in both.
 LABELS = tf.constant([0, 1])

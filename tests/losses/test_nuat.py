@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lsp_keras.losses import nuat_loss
-from lsp_keras.losses.nuat import nuclear_distance
+from lsp_keras.losses._terms import nuclear_distance
 
 
 def test_value_by_hand() -> None:
