@@ -114,7 +114,9 @@ def choices(kind: str) -> list[str]:
     These are all of the kind, but of the losses those of `(labels, logits)` alone: others need
     what only one method has.
     """
-    return [name for name in names(kind) if kind != "loss" or _required(kind, name) == _OF_LABELS]
+    return [
+        name for name in names(kind) if kind != "loss" or set(required(kind, name)) == _OF_LABELS
+    ]
 
 
 def check_chosen(kind: str, name: str) -> str:
@@ -126,7 +128,7 @@ def check_chosen(kind: str, name: str) -> str:
     stem = check(kind, name)
     if stem not in choices(kind):
         raise InputError(
-            f"The {kind} {stem} needs {', '.join(sorted(_required(kind, stem)))}. It must be "
+            f"The {kind} {stem} needs {', '.join(sorted(required(kind, stem)))}. It must be "
             f"{listing(choices(kind))}."
         )
     return stem
@@ -192,6 +194,11 @@ def arguments(kind: str, name: str) -> dict[str, Argument]:
     return arguments_of(_place(kind, stem).path, unit_name(kind, stem))
 
 
+def required(kind: str, name: str) -> list[str]:
+    """Names of the arguments that a choice's constructor or function has no default for."""
+    return [item.name for item in arguments(kind, name).values() if item.default is REQUIRED]
+
+
 def attribute(kind: str, name: str, attribute: str) -> Any:
     """A literal attribute of a choice's class, read without importing its file, or `None`."""
     stem = check(kind, name)
@@ -202,10 +209,6 @@ def summary(kind: str, name: str) -> str:
     """First line of the file's docstring, read without importing it."""
     place = _place(kind, check(kind, name))
     return read_source(place.path).docstring.partition("\n")[0]
-
-
-def _required(kind: str, name: str) -> set[str]:
-    return {item.name for item in arguments(kind, name).values() if item.default is REQUIRED}
 
 
 def _folder(kind: str) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lsp_keras import registry
+from lsp_keras.signatures import read_source
 from lsp_keras.validation import InputError
 
 KINDS = list(registry.KINDS)
@@ -47,6 +48,12 @@ def test_every_choice_loads_and_has_a_summary(kind: str) -> None:
         assert registry.summary(kind, name)
 
 
+def test_what_a_unit_cannot_do_without() -> None:
+    assert registry.required("method", "hat") == ["classifier", "attack", "helper"]
+    assert registry.required("model", "resnet18") == ["num_classes"]
+    assert registry.required("loss", "trades") == ["labels", "clean_logits", "adversarial_logits"]
+
+
 def test_hyphens_are_underscores() -> None:
     assert registry.get("dataset", "tiny-imagenet") is registry.get("dataset", "tiny_imagenet")
 
@@ -55,6 +62,8 @@ def test_hyphens_are_underscores() -> None:
 def test_a_unit_is_the_object_that_its_file_is_named_after(kind: str) -> None:
     for name in registry.names(kind):
         unit, folded = registry.unit_name(kind, name), name.replace("_", "")
+        # What several files share lies in a file with an underscore.
+        assert read_source(registry._place(kind, name).path).public == [unit]
         assert unit.replace("_", "").lower().removesuffix("trainer").removesuffix("loss") == folded
         assert registry.name_of(kind, registry.get(kind, name)) in {name, None}
 

@@ -4,8 +4,6 @@ TensorFlow's wheel for Linux is built with CUDA, so its registry can be asked wi
 strings that an export answers and the files it decodes stay on the processor in any case.
 """
 
-import inspect
-
 import keras
 import pytest
 import tensorflow as tf
@@ -75,17 +73,14 @@ def step_graph(name: str) -> tf.Graph:
     """The step of a method with every regularizer and every option of the step."""
     kind = registry.get("method", name)
     available = {
+        "classifier": build_classifier(),
         "attack": PGD(epsilon=0.03, num_steps=1),
         "helper": build_classifier(),
         "num_images": IMAGES,
     }
-    required = {
-        item.name: available[item.name]
-        for item in inspect.signature(kind).parameters.values()
-        if item.default is inspect.Parameter.empty and item.name != "classifier"
-    }
+    required = {item: available[item] for item in registry.required("method", name)}
     regularizers = [registry.get("regularizer", item)() for item in registry.names("regularizer")]
-    trainer = kind(build_classifier(), regularizers=regularizers, **required)
+    trainer = kind(**required, regularizers=regularizers)
     smoothing = 0.1 if kind.smooths_labels else 0.0
     trainer.configure(StepOptions(label_smoothing=smoothing, awp_gamma=0.01, ema_decay=0.9))
     trainer.compile(CoupledSGD(0.1, global_clipnorm=1.0), metrics=["accuracy"])

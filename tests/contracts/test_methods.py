@@ -1,7 +1,6 @@
 """Every registered training method, with and without LSP: it learns, saves and repeats itself."""
 
 import functools
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,16 +73,13 @@ def build_trainer(
     """A trainer of that name; what its constructor requires is looked up by argument name."""
     kind = registry.get("method", name)
     available = {
+        "classifier": classifier or build_classifier(),
         "attack": PGD(epsilon=0.03, num_steps=1),
         "helper": build_classifier(),
         "num_images": IMAGES,
     }
-    required = {
-        item.name: available[item.name]
-        for item in inspect.signature(kind).parameters.values()
-        if item.default is inspect.Parameter.empty and item.name != "classifier"
-    }
-    trainer = kind(classifier or build_classifier(), **required, **{"seed": 4, **options})
+    required = {item: available[item] for item in registry.required("method", name)}
+    trainer = kind(**required, **{"seed": 4, **options})
     trainer.configure(step_options)
     trainer.compile(CoupledSGD(0.1), metrics=["accuracy"])
     return trainer
