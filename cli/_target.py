@@ -33,7 +33,7 @@ def open_target(
         load_images: Function from the `Classifier`, or `None`, to its
             `lsp_keras.types.TestSplit`.
         attacks: Attacks by name, to refuse those that a served model cannot answer.
-        reading: `pixel_range` and `output`, see `lsp_keras.classifiers.read`.
+        reading: Arguments `pixel_range` and `output`, see `lsp_keras.classifiers.read`.
 
     Raises:
         InputError: None or both are given, or an attack needs gradients that a server hides.

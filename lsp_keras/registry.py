@@ -51,7 +51,7 @@ def names(kind: str) -> list[str]:
     """Names of everything of one kind, sorted.
 
     Args:
-        kind: One of `KINDS`.
+        kind: Kind of the units, one of `KINDS`.
 
     Raises:
         InputError: There is no such kind.

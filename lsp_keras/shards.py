@@ -46,7 +46,8 @@ class Shard:
         """The shard that a text names.
 
         Args:
-            text: `"I/N"`, or `"N"` where Kubernetes or Slurm tells the process its I.
+            text: Share as typed: `"I/N"`, or `"N"` where Kubernetes or Slurm tells the process its
+                I.
             environment: Variables of the process.
 
         Raises:

@@ -18,9 +18,9 @@ class StoredImages(abc.ABC):
     What indexes it by rows, as NumPy does, gets those images as an array.
 
     Attributes:
-        shape: `(n, height, width, channels)`.
-        dtype: uint8.
-        ndim: 4.
+        shape: Shape of all images together, `(n, height, width, channels)`.
+        dtype: Type of the pixels, uint8.
+        ndim: Number of axes, 4.
     """
 
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class StoredImages(abc.ABC):
         """The files of some images: PNG, so that nothing is lost.
 
         Args:
-            rows: int, of any shape; files come in its flattened order.
+            rows: Rows of the images, int of any shape; files come in the flattened order.
         """
 
     @abc.abstractmethod

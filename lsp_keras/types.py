@@ -38,8 +38,8 @@ class DatasetInfo:
 
     Attributes:
         name: Name on the command line.
-        class_names: One for each label, in label order.
-        image_shape: `(height, width, channels)`.
+        class_names: Names of the classes, one for each label, in label order.
+        image_shape: Shape of an image, `(height, width, channels)`.
         split_sizes: Number of images in each split of the source, as its own info states them.
         mean: Mean of each channel over the training images, on the [0, 1] scale;
             empty where these were not read.
@@ -77,10 +77,10 @@ class Examples:
     """Images with labels: a split of a dataset, what is evaluated, what is attacked.
 
     Attributes:
-        images: `(n, height, width, channels)`, in memory, memory-mapped or in files, uint8 as
-            they are stored or float32 in [0, 1] as models and attacks take them.
-        labels: int64 `(n,)`.
-        indices: int64 `(n,)`, what identifies each image: its position in the source split it
+        images: Images, `(n, height, width, channels)`, in memory, memory-mapped or in files: uint8
+            as they are stored, or float32 in [0, 1] as models and attacks take them.
+        labels: Labels, int64 `(n,)`.
+        indices: Numbers that identify each image, int64 `(n,)`: its position in the source split it
             was cut from. It is the key of the image's random draws.
     """
 
@@ -133,7 +133,7 @@ class TestSplit:
         info: Facts about the dataset.
         split: The images.
         source_size: Number of images in the whole test split.
-        positions: int64 `(n,)`, where in the source the images of all shares are, in their order.
+        positions: Positions in the source of the images of all shares in their order, int64 `(n,)`.
     """
 
     info: DatasetInfo
@@ -147,7 +147,7 @@ class ThreatModel:
     """What the attacker may do: move an image by at most `epsilon` in `norm`, inside [0, 1].
 
     Attributes:
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`.
         epsilon: Radius on the [0, 1] pixel scale.
         epsilon_text: Radius as the user wrote it, for example `"8/255"`.
     """
@@ -191,8 +191,8 @@ class NeighborTable:
     """For each training image its nearest others.
 
     Attributes:
-        indices: int64 `(n, m)`, rows of the training split, nearest first, never the row itself.
-        distances: float32 `(n, m)`, Euclidean distances in the feature space.
+        indices: Rows of the training split, int64 `(n, m)`: nearest first, never the row itself.
+        distances: Euclidean distances to the neighbors in the feature space, float32 `(n, m)`.
         provenance: What the table was made from and how; see `lsp_keras.neighbors`.
     """
 

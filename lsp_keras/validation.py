@@ -59,7 +59,8 @@ def parse_epsilon(epsilon: str | float, norm: str = "linf") -> float:
 
     Args:
         epsilon: Radius of the ball, a number or text such as `"8/255"`.
-        norm: `"linf"`, `"l2"` or `"l1"`. Only the L-inf radius has an upper limit of 1.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`. Only the L-inf radius has an upper limit
+            of 1.
 
     Raises:
         InputError: `epsilon` is no number, not positive and finite, or over 1 for L-inf.

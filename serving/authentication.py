@@ -17,7 +17,7 @@ class Token:
     """The token that clients must send, if there is one.
 
     Args:
-        value: `None` lets everybody in.
+        value: Token that lets a client in; `None` lets everybody in.
     """
 
     def __init__(self, value: str | None) -> None:

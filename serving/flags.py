@@ -18,7 +18,7 @@ class Flag:
         name: Name with underscores, as TensorFlow Serving spells flags.
         kind: Kind of the flag's value.
         default: Where it is left out.
-        help: One line.
+        help: Help text, one line.
         upstream: Whether `tensorflow_model_server` has it too.
     """
 

@@ -87,8 +87,8 @@ class ServerOptions:
 
     Attributes:
         host: Address to listen on; loopback unless said otherwise.
-        grpc_port: 0 for any free port, `None` for no gRPC.
-        rest_port: 0 for any free port, `None` for no REST.
+        grpc_port: Port of gRPC, 0 for any free port, `None` for no gRPC.
+        rest_port: Port of REST, 0 for any free port, `None` for no REST.
         rest_timeout: Seconds for a REST request, and for the message of a gRPC request to arrive.
         cors: Whether pages of other sites may call the REST API.
         page: Whether to show a web page at `/`.

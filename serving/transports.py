@@ -159,7 +159,7 @@ class GrpcTransport:
 
     Args:
         server: Server with its services.
-        address: `host:port`.
+        address: Address of the server, `host:port`.
         tls: Certificates, if any.
 
     Raises:

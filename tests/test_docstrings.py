@@ -9,6 +9,10 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("lsp_keras", "cli", "serving")
 # An entry that begins so has no noun of its own.
 LEANING = re.compile(r"(Of|Its|See|Likewise|That|As|In|To|By|From|On|Under|At|For|With)\b")
+# So does one that begins with its type, its shape or its values.
+UNNAMED = re.compile(
+    r"[^A-Z]|((Float|Int|Uint)\d*|Integer|Bool|String|Scalar|One|None|True|False|Positive)\b"
+)
 DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -49,6 +53,26 @@ def test_every_entry_says_what_it_is_by_itself() -> None:
         if LEANING.match(text) or "see above" in text
     ]
     assert not leaning, "\n".join(leaning)
+
+
+def test_every_entry_begins_with_what_it_is_and_not_with_its_type() -> None:
+    for text in (
+        "float32 `(n,)`.",
+        "`(n,)`.",
+        '`"linf"` or `"l2"`.',
+        "3 or 1.",
+        "Integer.",
+        "One.",
+    ):
+        assert UNNAMED.match(text)
+    assert not UNNAMED.match("Labels, int `(n,)`.")
+    unnamed = [
+        f"{where}: {name}: {text.strip()}"
+        for where, docstring in docstrings()
+        for name, text in entries(docstring)
+        if UNNAMED.match(text)
+    ]
+    assert not unnamed, "\n".join(unnamed)
 
 
 def test_no_docstring_only_points_elsewhere() -> None:

@@ -60,7 +60,7 @@ class HalvingRule(StepRule):
     """Steps with momentum, halved where the objective has stopped to rise.
 
     Args:
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball, `"linf"` or `"l2"`.
         rho: Share of steps that must rise for the step size to stay.
 
     References:
@@ -223,7 +223,7 @@ def sparse_step(gradient: tf.Tensor, num_moved: tf.Tensor) -> tf.Tensor:
     """The signs of the largest entries, scaled to an L1 norm of 1.
 
     Args:
-        gradient: `(batch, height, width, channels)`.
+        gradient: Gradient with respect to the images, `(batch, height, width, channels)`.
         num_moved: How many entries move, int `(batch,)`; at least one does.
     """
     num_entries = math.prod(gradient.shape[1:])

@@ -34,14 +34,15 @@ class AttackResult:
     """What an attack found.
 
     Attributes:
-        images: float32 `(n, height, width, channels)`, inside the ball and the pixel box. The
-            clean image where that is misclassified already.
-        success: bool `(n,)`, whether `images` is misclassified; recomputed, never reported by
-            the attack itself.
-        logits: float32 `(n, classes)` of `images`.
-        distances: float32 `(n,)`, norm of the perturbation.
-        moved: bool `(n,)`, false where an attack that uses gradients returned the image or a
-            random start of its own as it was: the model gave it no slope to climb.
+        images: Images inside the ball and the pixel box, float32 `(n, height, width, channels)`:
+            the clean image where that is misclassified already.
+        success: Whether each of `images` is misclassified, bool `(n,)`; recomputed, never reported
+            by the attack itself.
+        logits: Logits of `images`, float32 `(n, classes)`.
+        distances: Norm of each perturbation, float32 `(n,)`.
+        moved: Whether the attack moved each image, bool `(n,)`: false where an attack that uses
+            gradients returned the image or a random start of its own as it was, since the model
+            gave it no slope to climb.
     """
 
     images: Floats
@@ -132,10 +133,10 @@ class Attack(abc.ABC):
 
         Args:
             logits_fn: A Keras model, called with `training=False`, or images -> logits.
-            images: float32 `(batch, height, width, channels)` in [0, 1].
-            labels: int `(batch,)`.
-            seed: Integer or integer scalar tensor.
-            indices: int `(batch,)`, the key of each image's draws; default its place.
+            images: Images, float32 `(batch, height, width, channels)` in [0, 1].
+            labels: Labels, int `(batch,)`.
+            seed: Seed of the random draws, an integer or an integer scalar tensor.
+            indices: Keys of each image's draws, int `(batch,)`; default its place in the batch.
 
         Returns:
             float32, as `images`, inside the ball and the box. No gradient flows through it.
@@ -176,10 +177,10 @@ class Attack(abc.ABC):
             logits_fn: A Keras model, called with `training=False`, or images -> logits, those of
                 an image independent of the others in its batch; or what `TracedModel` made of
                 one for several attacks.
-            images: float `(batch, height, width, channels)` in [0, 1].
-            labels: int `(batch,)`.
-            seed: Integer.
-            indices: int `(batch,)`, the key of each image's draws; default its place.
+            images: Images, float `(batch, height, width, channels)` in [0, 1].
+            labels: Labels, int `(batch,)`.
+            seed: Seed of the random draws, an integer.
+            indices: Keys of each image's draws, int `(batch,)`; default its place in the batch.
             batch_size: Images on the device at once, default all.
             progress: Called with the work done, all work and the number of images standing.
 

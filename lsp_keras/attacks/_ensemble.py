@@ -31,7 +31,7 @@ def in_cascade(
     Args:
         parts: Attacks by name, in the order they run.
         state: What is left at first, in whatever form `run` keeps it.
-        run: `(name, part, state)` -> what the part left.
+        run: Function of `(name, part, state)` that returns what the part left.
 
     Returns:
         What the last part left.
@@ -111,7 +111,7 @@ class Cascade(Ensemble):
     Args:
         attacks: Attacks by name, in the order they run, all with this radius and norm.
         epsilon: Radius of the ball on the [0, 1] scale, a number or text such as "8/255".
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`.
 
     Raises:
         InputError: There are none, or one has another radius or norm.
@@ -145,7 +145,7 @@ class Unperturbed(Attack):
 
     Args:
         epsilon: Radius of the ball, not used.
-        norm: `"linf"` or `"l2"`, not used.
+        norm: Norm of the ball, `"linf"` or `"l2"`, not used.
     """
 
     supported_norms = ("linf", "l2", "l1")

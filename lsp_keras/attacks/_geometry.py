@@ -113,7 +113,7 @@ def move_to_plane(
     """Shortest move from each image to its plane that does not leave the pixel box.
 
     Args:
-        images: `(batch, height, width, channels)` in [0, 1].
+        images: Images, `(batch, height, width, channels)` in [0, 1].
         normal: Normal vector of each image's plane, of the images' shape.
         gap: What `sum(normal * move)` must be, `(batch,)`.
         geometry: Geometry of the norm in which the move is shortest.

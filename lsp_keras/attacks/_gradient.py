@@ -63,7 +63,7 @@ def uniform_start(
     Args:
         problem: Problem whose images, seed and indices are used.
         epsilon: Radius.
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball, `"linf"` or `"l2"`.
         counter: Number of the draw, for example the restart.
     """
     images, seed, indices = problem.images, problem.seed, problem.indices

@@ -14,11 +14,11 @@ class Problem:
     """One batch to attack, inside a graph.
 
     Attributes:
-        logits_fn: Float32 logits of images, in inference mode.
-        images: float32 `(batch, height, width, channels)` in [0, 1].
-        labels: int64 `(batch,)`.
-        seed: int64 scalar.
-        indices: int64 `(batch,)`, the key of each image's random draws.
+        logits_fn: Function of images that returns float32 logits, in inference mode.
+        images: Images, float32 `(batch, height, width, channels)` in [0, 1].
+        labels: Labels, int64 `(batch,)`.
+        seed: Seed of the attack's random draws, an int64 scalar.
+        indices: Keys of each image's random draws, int64 `(batch,)`.
     """
 
     logits_fn: Callable[[tf.Tensor], tf.Tensor]

@@ -20,9 +20,9 @@ class Draws:
     """Random draws of one query, each kind from a stream of its own.
 
     Attributes:
-        seed: int64 scalar.
-        indices: int64 `(batch,)`.
-        counter: int64 scalar, the query.
+        seed: Seed of the attack's random draws, an int64 scalar.
+        indices: Numbers that identify each image, int64 `(batch,)`.
+        counter: Number of the query, an int64 scalar.
     """
 
     seed: tf.Tensor
@@ -164,8 +164,8 @@ class Windows:
     """Two squares of each image, one to fill and one to empty.
 
     Attributes:
-        into: 1 in the square to fill, else 0; `(batch, height, width, 1)`.
-        both: 1 in either square, else 0; of the same shape.
+        into: Mask of the square to fill, `(batch, height, width, 1)`: 1 in it, else 0.
+        both: Mask of both squares, of the same shape.
         shape: A pair of pyramids with random signs in the square to fill.
     """
 

@@ -34,7 +34,7 @@ def rotate(degrees: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """The image turns about its center, counterclockwise; float32 `(batch, 6)`.
 
     Args:
-        degrees: float32 `(batch,)`.
+        degrees: Angles of the rotations in degrees, float32 `(batch,)`.
         size: Height and width in pixels.
     """
     angle = degrees * (math.pi / 180.0)
@@ -51,9 +51,9 @@ def resample(levels: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
     """Bilinear samples of each image; black comes in from outside.
 
     Args:
-        levels: int32 `(batch, height, width, channels)` in [0, 255].
-        matrices: float32 `(batch, 6)`: with rows a, b, c, d, e, f the pixel whose center is at
-            (x, y) is taken from (a x + b y + c, d x + e y + f).
+        levels: Pixels, int32 `(batch, height, width, channels)` in [0, 255].
+        matrices: Affine maps, float32 `(batch, 6)`: with a row a, b, c, d, e, f the pixel whose
+            center is at (x, y) is taken from (a x + b y + c, d x + e y + f).
 
     Returns:
         As `levels`, rounded to the nearest level.

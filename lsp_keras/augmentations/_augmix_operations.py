@@ -35,10 +35,10 @@ def apply_operations(
     """Each image, changed by its operation.
 
     Args:
-        levels: int32 `(batch, height, width, channels)` in [0, 255].
-        operations: int32 `(batch,)`, places in `OPERATIONS`, or `NO_OPERATION`.
-        strengths: float32 `(batch,)` in [0, 10].
-        signs: float32 `(batch,)`, -1 or 1, the direction in which pixels move.
+        levels: Pixels, int32 `(batch, height, width, channels)` in [0, 255].
+        operations: Places of the operations in `OPERATIONS`, or `NO_OPERATION`, int32 `(batch,)`.
+        strengths: Strengths of the operations, float32 `(batch,)` in [0, 10].
+        signs: Directions in which pixels move, float32 `(batch,)`, -1 or 1.
 
     Returns:
         As `levels`.

@@ -30,9 +30,9 @@ class Augmentation(abc.ABC):
         """Random values for each image; only the shape of the images matters.
 
         Args:
-            images: float32 `(batch, height, width, channels)`.
-            seed: Integer.
-            indices: int64 `(batch,)`, what identifies each image.
+            images: Images, float32 `(batch, height, width, channels)`.
+            seed: Seed of the random draws, an integer.
+            indices: Numbers that identify each image, int64 `(batch,)`.
             counter: Tells draws for one image apart: the epoch; or `(batch,)`, one for each
                 image.
         """

@@ -18,10 +18,10 @@ class CutMixDraws(NamedTuple):
     """How one batch is mixed.
 
     Attributes:
-        partners: int32 `(batch,)`, the place in the batch of the image that fills the box.
-        coefficient: float32 scalar in [0, 1], the share of pixels that stay.
-        box: int32 `(4,)`: first row, first column, and the row and column after the last ones;
-            empty where the batch is left alone.
+        partners: Place in the batch of the image that fills the box, int32 `(batch,)`.
+        coefficient: Share of the pixels that stay, a float32 scalar in [0, 1].
+        box: Box that is filled, int32 `(4,)`: first row, first column, and the row and column after
+            the last ones; empty where the batch is left alone.
     """
 
     partners: tf.Tensor
@@ -40,9 +40,9 @@ def draw_cutmix(
     """Random values for one batch.
 
     Args:
-        images: float32 `(batch, height, width, channels)`; only the shape matters.
-        seed: Integer.
-        indices: int `(batch,)`, what identifies each image.
+        images: Images, float32 `(batch, height, width, channels)`; only their shape matters.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
         alpha: The share of pixels that stay is drawn from Beta(alpha, alpha).
         probability: Probability that the batch is mixed at all, in [0, 1].
     """
@@ -59,8 +59,8 @@ def clipped_box(size: tuple[int, int], kept: tf.Tensor, center: tf.Tensor) -> tf
 
     Args:
         size: Height and width in pixels.
-        kept: float32 scalar, the share of the image that the whole box leaves over.
-        center: float32 `(2,)` in [0, 1), of the height and the width.
+        kept: Share of the image that the whole box leaves over, a float32 scalar.
+        center: Center of the box as shares of the height and the width, float32 `(2,)` in [0, 1).
 
     Returns:
         int32 `(4,)`, as in `CutMixDraws`. As in the reference, half a side is rounded down, so
@@ -82,7 +82,7 @@ def apply_cutmix(images: tf.Tensor, draws: CutMixDraws) -> tf.Tensor:
     """The images with their boxes replaced as drawn; same shape and dtype.
 
     Args:
-        images: float32 `(batch, height, width, channels)`.
+        images: Images, float32 `(batch, height, width, channels)`.
         draws: Random draws, as `draw_cutmix` returns them.
     """
     top, left, bottom, right = tf.unstack(draws.box)

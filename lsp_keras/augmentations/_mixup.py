@@ -18,8 +18,8 @@ class MixupDraws(NamedTuple):
     """How one batch is blended.
 
     Attributes:
-        partners: int32 `(batch,)`, the place in the batch of the image blended in.
-        coefficient: float32 scalar in [0, 1], the share of the image itself.
+        partners: Place in the batch of the image that is blended in, int32 `(batch,)`.
+        coefficient: Share of the image itself, a float32 scalar in [0, 1].
     """
 
     partners: tf.Tensor
@@ -30,8 +30,8 @@ def draw_mixup(*, seed: int | tf.Tensor, indices: tf.Tensor, alpha: float) -> Mi
     """Random values for one batch.
 
     Args:
-        seed: Integer.
-        indices: int `(batch,)`, what identifies each image.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
         alpha: The coefficient is drawn from Beta(alpha, alpha).
     """
     coefficient = random.symmetric_beta(seed, [0], (), concentration=alpha, counter=_COEFFICIENT)
@@ -42,7 +42,7 @@ def apply_mixup(images: tf.Tensor, draws: MixupDraws) -> tf.Tensor:
     """The images, blended as drawn; same shape and dtype.
 
     Args:
-        images: float32 `(batch, height, width, channels)`.
+        images: Images, float32 `(batch, height, width, channels)`.
         draws: Random draws, as `draw_mixup` returns them.
     """
     partners = tf.gather(images, draws.partners)

@@ -17,13 +17,16 @@ class ViewDraws(NamedTuple):
     """What one view is made of.
 
     Attributes:
-        boxes: float32 `(batch, 4)`: top, left, bottom, right as fractions of the image.
-        flip: bool `(batch,)`.
-        brightness: float32 `(batch,)`, factor; 1 where the colors are not jittered.
+        boxes: Boxes that are cut out, float32 `(batch, 4)`: top, left, bottom and right as
+            fractions of the image.
+        flip: Whether each image is mirrored, bool `(batch,)`.
+        brightness: Factor of the brightness, float32 `(batch,)`; 1 where the colors are not
+            jittered.
         contrast: Factor of the contrast, float32 `(batch,)`.
         saturation: Factor of the saturation, float32 `(batch,)`.
-        hue: float32 `(batch,)`, turn of the color circle in [-0.5, 0.5]; 0 likewise.
-        gray: bool `(batch,)`.
+        hue: Turn of the color circle, float32 `(batch,)` in [-0.5, 0.5]; 0 where the colors are not
+            jittered.
+        gray: Whether each view becomes gray, bool `(batch,)`.
     """
 
     boxes: tf.Tensor
@@ -105,7 +108,7 @@ def _first_fitting_boxes(values: tf.Tensor, min_area: float) -> tf.Tensor:
     """The first attempt whose box fits in the image; the whole image where none does.
 
     Args:
-        values: float32 `(batch, attempts, 4)`, uniform in [0, 1).
+        values: Random numbers, float32 `(batch, attempts, 4)`, uniform in [0, 1).
         min_area: Smallest area; the largest is 1. Sides are in a ratio of 3/4 to 4/3.
     """
     area = min_area + (1.0 - min_area) * values[..., 0]

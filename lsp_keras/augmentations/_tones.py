@@ -21,7 +21,7 @@ def autocontrast(levels: tf.Tensor) -> tf.Tensor:
     """Stretches each channel so that its darkest pixel becomes 0 and its brightest 255.
 
     Args:
-        levels: int32 `(batch, height, width, channels)`.
+        levels: Pixels, int32 `(batch, height, width, channels)` in [0, 255].
     """
     low = tf.reduce_min(levels, axis=(1, 2))[..., tf.newaxis]
     high = tf.reduce_max(levels, axis=(1, 2))[..., tf.newaxis]
@@ -33,7 +33,7 @@ def equalize(levels: tf.Tensor) -> tf.Tensor:
     """Spreads the levels of each channel so that all are about equally frequent.
 
     Args:
-        levels: int32 `(batch, height, width, channels)`.
+        levels: Pixels, int32 `(batch, height, width, channels)` in [0, 255].
     """
     counts = histogram(levels)
     brightest = tf.reduce_max(levels, axis=(1, 2))[..., tf.newaxis]
@@ -48,7 +48,7 @@ def posterize(bits: tf.Tensor) -> tf.Tensor:
     """Keeps the leading bits of each level.
 
     Args:
-        bits: int32 `(batch,)` in [0, 8].
+        bits: Number of leading bits that are kept, int32 `(batch,)` in [0, 8].
     """
     steps = tf.bitwise.left_shift(tf.ones_like(bits), 8 - bits)[:, tf.newaxis, tf.newaxis]
     return unchanged() // steps * steps
@@ -58,7 +58,7 @@ def solarize(threshold: tf.Tensor) -> tf.Tensor:
     """Inverts the levels from a threshold on.
 
     Args:
-        threshold: int32 `(batch,)`.
+        threshold: Level from which pixels are inverted, int32 `(batch,)`.
     """
     kept = unchanged() < threshold[:, tf.newaxis, tf.newaxis]
     return tf.where(kept, unchanged(), 255 - unchanged())
@@ -68,7 +68,7 @@ def histogram(levels: tf.Tensor) -> tf.Tensor:
     """How many pixels of each channel have each level, int32 `(batch, channels, 256)`.
 
     Args:
-        levels: int32 `(batch, height, width, channels)`.
+        levels: Pixels, int32 `(batch, height, width, channels)` in [0, 255].
     """
     channels = levels.shape[-1]
     places = tf.reshape(_places(levels), [-1])
@@ -84,8 +84,8 @@ def look_up(levels: tf.Tensor, tables: tf.Tensor) -> tf.Tensor:
     """New levels, int32 of the shape of `levels`.
 
     Args:
-        levels: int32 `(batch, height, width, channels)`.
-        tables: int32 `(batch, channels, 256)`.
+        levels: Pixels, int32 `(batch, height, width, channels)` in [0, 255].
+        tables: Tables of new values for the old ones, int32 `(batch, channels, 256)`.
     """
     return tf.gather(tf.reshape(tables, [-1]), _places(levels))
 

@@ -24,12 +24,12 @@ class AugMixDraws(NamedTuple):
     """What each mixed image is made of.
 
     Attributes:
-        operations: int32 `(batch, chains, depth)`, places in `OPERATIONS`; `NO_OPERATION` after
-            the end of a shorter chain.
-        strengths: float32 `(batch, chains, depth)` in [0.1, severity).
-        signs: float32 `(batch, chains, depth)`, -1 or 1.
-        weights: float32 `(batch, chains)`, rows sum to one.
-        share: float32 `(batch,)` in [0, 1), of all chains together in the result.
+        operations: Places of the operations in `OPERATIONS`, int32 `(batch, chains, depth)`;
+            `NO_OPERATION` after the end of a shorter chain.
+        strengths: Strengths of the operations, float32 `(batch, chains, depth)` in [0.1, severity).
+        signs: Signs of the strengths, float32 `(batch, chains, depth)`, -1 or 1.
+        weights: Weights of the chains, float32 `(batch, chains)`; rows sum to one.
+        share: Share of all chains together in the result, float32 `(batch,)` in [0, 1).
     """
 
     operations: tf.Tensor

@@ -17,9 +17,9 @@ class CropDraws(NamedTuple):
     """Where each crop starts in its padded image, and whether it is mirrored.
 
     Attributes:
-        top: int32 `(batch,)` in [0, 2 * padding].
-        left: int32 `(batch,)`, likewise.
-        flip: bool `(batch,)`.
+        top: First row of each crop, int32 `(batch,)` in [0, 2 * padding].
+        left: First column of each crop, int32 `(batch,)` in [0, 2 * padding].
+        flip: Whether each image is mirrored, bool `(batch,)`.
     """
 
     top: tf.Tensor

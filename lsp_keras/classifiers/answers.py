@@ -39,7 +39,8 @@ class Answers:
     """What a model answers.
 
     Attributes:
-        kind: `"logits"`, `"softmax"`, `"sigmoid"`, `"percent"` or `"log_probabilities"`.
+        kind: Kind of the answers: `"logits"`, `"softmax"`, `"sigmoid"`, `"percent"` or
+            `"log_probabilities"`.
         one_unit: Whether one number stands for two classes: it is the second one's.
         exact: Whether the logits are those the model computes itself, before its closing
             activation; otherwise they are computed from its answers.
@@ -110,7 +111,7 @@ def recognize(outputs: Floats, precision: str = "float32") -> str:
     softmax besides sum to one. One unit in [0, 1] is the probability of the second class.
 
     Args:
-        outputs: float32 `(n, classes)` or `(n, 1)`.
+        outputs: Outputs of the model, float32 `(n, classes)` or `(n, 1)`.
         precision: Type that the model computes in; rounding in half precision makes sums
             uncertain, the more so with many classes.
     """

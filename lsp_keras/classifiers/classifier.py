@@ -29,7 +29,7 @@ class Classifier:
         model: Maps float32 images in [0, 1] to float32 logits; a Keras model where it can be
             one, on the layers and weights of the one that was read.
         raw: The model as it was read: images on its own scale to its own answers `(n, k)`.
-        image_shape: `(height, width, channels)`, `None` where any size will do.
+        image_shape: Shape of an image, `(height, width, channels)`, `None` where any size will do.
         pixels: The scale of its pixels.
         answers: What it answers; `None` before a probe where its layers do not tell.
         classes: Number of logits, `None` before a probe where that is not known.

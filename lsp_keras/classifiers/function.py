@@ -28,7 +28,7 @@ def read_function(
     Args:
         function: Images to a tensor, or to several in a dictionary or list.
         source: Names it in errors.
-        image_shape: `(height, width, channels)`, `None` for what is unknown.
+        image_shape: Shape of an image, `(height, width, channels)`, `None` for what is unknown.
         pixels: Range of the pixels, where it is known.
         output: Output to read, see `choose_output`.
         model: What the function belongs to.

@@ -109,8 +109,8 @@ def parse_pixel_range(text: str) -> PixelRange:
     """A range as `--pixel-range` takes it.
 
     Args:
-        text: `"LOW,HIGH"`, such as `"0,255"`; one pair for each channel with semicolons
-            between; `"torch"` or `"caffe"` for the conventions of keras.applications.
+        text: Range as typed: `"LOW,HIGH"`, such as `"0,255"`; one pair for each channel with
+            semicolons between; `"torch"` or `"caffe"` for the conventions of keras.applications.
 
     Raises:
         InputError: It is none of these.
@@ -139,7 +139,7 @@ def standardized(images: Floats) -> PixelRange:
     """The range of images that are shifted and scaled to mean 0 and deviation 1.
 
     Args:
-        images: float32 `(n, height, width, channels)` in [0, 1], whose statistics are taken.
+        images: Images whose statistics are taken, float32 `(n, height, width, channels)` in [0, 1].
     """
     mean = images.mean(axis=(0, 1, 2), dtype=np.float64)
     std = images.std(axis=(0, 1, 2), dtype=np.float64) + 1e-7

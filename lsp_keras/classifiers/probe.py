@@ -40,8 +40,8 @@ def probe(classifier: Classifier, images: Floats, labels: Integers | None = None
 
     Args:
         classifier: Classifier, as `read` returns it.
-        images: float32 `(n, height, width, channels)` in [0, 1]; 128 real ones tell enough.
-        labels: int `(n,)`, without which the range of the pixels cannot be checked.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1]; 128 real ones tell enough.
+        labels: Labels, int `(n,)`, without which the range of the pixels cannot be checked.
 
     Raises:
         InputError: The images do not fit, the answers are no classes, or another range of pixels

@@ -106,8 +106,9 @@ def adapt(
 
     Args:
         model: Model, of any form that `read` takes.
-        images: float32 `(n, height, width, channels)` in [0, 1], of which a sample is answered.
-        labels: int `(n,)`, which let the range of the pixels be checked.
+        images: Images of which a sample is answered, float32 `(n, height, width, channels)` in
+            [0, 1].
+        labels: Labels, int `(n,)`, which let the range of the pixels be checked.
         pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
         output: Name or number of the output that classifies, for a model with several.
 

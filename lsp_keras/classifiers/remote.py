@@ -20,12 +20,12 @@ class RemoteClassifier:
         client: Client of the served model, whose `serving_default` takes one batch of float32
             images.
         source: The URL, for error messages.
-        sample: float32 `(n, height, width, channels)` on the model's scale, sent once to learn
-            the number of classes.
+        sample: Images sent once to learn the number of classes, float32
+            `(n, height, width, channels)` on the model's scale.
         output: Name of the output to read, see `lsp_keras.classifiers.choose_output`.
 
     Attributes:
-        has_gradients: False.
+        has_gradients: Whether its gradients can be asked for, which they cannot.
         error: What the server last answered instead of logits, or `None`.
         fingerprint: Digest of the answers to the sample: a server shows no weights.
 

@@ -26,7 +26,7 @@ class SavedModelClassifier:
         folder: Holds `saved_model.pb`.
 
     Attributes:
-        input_shape: `(None, height, width, channels)`.
+        input_shape: Shape of a batch, `(None, height, width, channels)`.
         takes_bytes: Whether it takes uint8.
         precision: Name of the least precise type among its outputs.
         class_names: Names of the classes in label order, of a model that `lsp-keras export` wrote;

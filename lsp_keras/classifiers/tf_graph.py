@@ -20,8 +20,8 @@ def without_ending(
     """The function up to the activation it ends with, on the weights of this moment.
 
     Args:
-        function: float32 images -> answers `(batch, k)`.
-        shape: `(height, width, channels)`.
+        function: Function of float32 images that returns answers `(batch, k)`.
+        shape: Shape of an image, `(height, width, channels)`.
 
     Returns:
         The function of images that returns what the activation is given, and the kind of

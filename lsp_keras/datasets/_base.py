@@ -34,7 +34,7 @@ class ReadOptions:
     Attributes:
         size: Height and width of all images; `None` for what suits the source.
         resize: How images of another size are brought to it, see `lsp_keras.ops.resizing`.
-        channels: 3 for RGB, 1 for gray; `None` for what suits the source.
+        channels: Number of channels, 3 for RGB or 1 for gray; `None` for what suits the source.
         split_train: Name of the split to train on; `None` for the usual one.
         split_test: Name of the split to test on; `None` for the usual one.
     """
@@ -56,8 +56,8 @@ class SourceSplit:
     """Labeled images that have not been read yet.
 
     Attributes:
-        positions: int64 `(n,)`, ascending: where in the source the images of this split are.
-        labels: int64 `(n,)`, their labels.
+        positions: Positions of this split's images in the source, int64 `(n,)`, ascending.
+        labels: Labels of the images, int64 `(n,)`.
         read: Takes some of the positions, ascending, and yields uint8 images
             `(k, height, width, channels)` with their int64 labels `(k,)`, in that order.
         encoded: Takes some of the positions, ascending, and yields the image files that they
@@ -79,7 +79,7 @@ class OpenSource:
 
     Attributes:
         class_names: Names of the classes in label order.
-        image_shape: `(height, width, channels)`.
+        image_shape: Shape of an image, `(height, width, channels)`.
         split_sizes: Number of images in every split, as the data's own info states it.
         train: Images to train on.
         test: Images to test on.

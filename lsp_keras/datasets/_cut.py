@@ -79,7 +79,7 @@ def fair_order(labels: Integers, seed: int, stream: int = 0) -> Integers:
     c classes.
 
     Args:
-        labels: int `(n,)`.
+        labels: Labels, int `(n,)`.
         seed: Seed of the order of each class's images, and of the classes where they are due at
             once.
         stream: Tells draws with the same seed apart.
@@ -126,7 +126,7 @@ def cut_test(labels: Integers, fraction: float = 0.2) -> tuple[Integers, Integer
     images.
 
     Args:
-        labels: int `(n,)`.
+        labels: Labels, int `(n,)`.
         fraction: Share of each class to test on, rounded to whole images.
 
     Returns:

@@ -91,7 +91,7 @@ class _Files:
         options: May name a size and channels.
 
     Attributes:
-        shape: `(height, width, channels)` of all images.
+        shape: Shape of every image, `(height, width, channels)`.
         version: Changes when a file is added, removed or replaced, or read otherwise.
     """
 

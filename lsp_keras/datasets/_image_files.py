@@ -84,7 +84,7 @@ def read_images(
 
     Args:
         paths: Files.
-        shape: `(height, width, channels)` of the results.
+        shape: Shape of each resulting image, `(height, width, channels)`.
         resize: How images of another size are brought to it, see `lsp_keras.ops.resizing`.
 
     Yields:

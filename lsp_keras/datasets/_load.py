@@ -76,7 +76,7 @@ def load(
             own; of a folder the size of most of its images, if that is within reason.
         resize: How images of another size are brought to it: `"crop"`, `"pad"` or `"stretch"`,
             see `lsp_keras.ops.resizing`.
-        channels: 3 for RGB or 1 for gray. Default the source's own.
+        channels: Number of channels, 3 for RGB or 1 for gray. Default the source's own.
         split_train: Name of the source's split, or of the folder, to train on.
         split_test: Name of the source's split, or of the folder, to test on.
         seed: Seed of the order of each split, by which the validation images are cut off and

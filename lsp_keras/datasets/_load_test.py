@@ -44,7 +44,8 @@ def load_test(
         shard: Which share of the images is read; default all of them.
         num_examples: Only the first so many, before they are dealt out to shards.
         settings: Settings of the dataset's own, as `load` takes them.
-        reading: `image_size`, `resize`, `channels`, `split_train` and `split_test`, as for `load`.
+        reading: Arguments `image_size`, `resize`, `channels`, `split_train` and `split_test`, as
+            for `load`.
 
     Raises:
         InputError: As `load`, or there are fewer images than are asked for.

@@ -153,7 +153,7 @@ def channel_statistics(
     """Mean and standard deviation of each channel on the [0, 1] scale, exactly.
 
     Args:
-        images: uint8 `(n, height, width, channels)`, in memory, mapped or in files.
+        images: Images, uint8 `(n, height, width, channels)`, in memory, mapped or in files.
     """
     # Pixels have 256 levels: counting them says all, without a float copy of the images.
     counts = np.zeros((images.shape[-1], 256), np.int64)

@@ -55,7 +55,7 @@ def make_batches(
     images in files (`prepared:PATH`), which are decoded on the way.
 
     Args:
-        split: uint8 images with labels.
+        split: Images of uint8 with their labels.
         batch_size: Images in a batch.
         shuffle: Whether each epoch has an order of its own; else the split's order.
         seed: Seed of order and augmentation.
@@ -64,8 +64,8 @@ def make_batches(
         augment: Function applied to the images, in the [0, 1] scale.
         neighbors: Table for this split; adds the two entries below.
         augment_neighbors: Whether `augment` is applied to the neighbors too, by other draws.
-        features: float `(n, dimensions)`, one row for each image, in memory or memory-mapped;
-            adds the entry `features`.
+        features: Features of the images, float `(n, dimensions)`, in memory or memory-mapped, one
+            row for each; they add the entry `features`.
         order: Order of the rows by epoch, in place of a random one; for `shuffle=True`.
         drop_remainder: Whether an incomplete last batch of an epoch is left out.
         shard: Which share of each batch is made, for processes that share the batches; the other
@@ -112,7 +112,7 @@ class EpochBatches:
     """From the epoch to its batches, as `make_batches` makes them, traced once for all epochs.
 
     Args:
-        split: uint8 images with labels.
+        split: Images of uint8 with their labels.
         batch_size: Images in a batch.
         shuffle: Whether each epoch has an order of its own; else the split's order.
         seed: Seed of order and augmentation.

@@ -31,7 +31,8 @@ def prepare(
         data_dir: Folder of TFDS's data, as `load` takes it.
         cache_dir: Folder for what is made once, as `load` takes it.
         progress: Called with the split, the images done and their number.
-        reading: `image_size`, `resize`, `channels`, `split_train` and `split_test`, as for `load`.
+        reading: Arguments `image_size`, `resize`, `channels`, `split_train` and `split_test`, as
+            for `load`.
 
     Returns:
         The dataset, from its files.

@@ -24,7 +24,7 @@ def write_records(path: Path, parts: Iterable[Images]) -> int:
 
     Args:
         path: The file.
-        parts: uint8 `(n, height, width, channels)`, some after the other.
+        parts: Images, uint8 `(n, height, width, channels)`, some after the other.
     """
     from array_record.python.array_record_module import ArrayRecordWriter
 
@@ -47,8 +47,8 @@ class RecordImages(StoredImages):
 
     Args:
         path: The file.
-        places: int64 `(n,)`, of the images in the file.
-        image_shape: `(height, width, channels)`.
+        places: Places of the images in the file, int64 `(n,)`.
+        image_shape: Shape of an image, `(height, width, channels)`.
     """
 
     def __init__(self, path: Path, places: Integers, image_shape: tuple[int, int, int]) -> None:

@@ -86,7 +86,7 @@ class _Reader:
     Args:
         builder: A builder whose files are ready to be read.
         keys: Names of the features that hold the image and the label.
-        shape: `(height, width, channels)` of all images.
+        shape: Shape of every image, `(height, width, channels)`.
         options: Whether and how images of another size are resized.
     """
 

@@ -104,7 +104,7 @@ class Journal:
         Args:
             name: Name of the attack.
             start: Place of the first image.
-            findings: bool `(n,)` or `(k, n)`.
+            findings: Findings on the images, bool `(n,)` or `(k, n)`.
         """
         path = self._path(name, start)
         if path is None:

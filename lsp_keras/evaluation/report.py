@@ -75,7 +75,7 @@ class Report:
     Attributes:
         threat: What the attacker may do.
         clean: Examples classified correctly without an attack.
-        attacks: One record for each, in the order they ran.
+        attacks: Records of the attacks in the order they ran.
         worst_case: Examples that no attack broke.
         num_classes: Number of the model's classes.
         flags: Signs that the numbers overstate robustness, and remarks.
@@ -167,7 +167,7 @@ def pack_verdicts(correct: Booleans) -> str:
     """One bit for each image, first image first, as hexadecimal digits.
 
     Args:
-        correct: bool `(n,)`.
+        correct: Whether each image is classified right, bool `(n,)`.
 
     Example:
         >>> pack_verdicts(np.array([True, False, False, False, True]))

@@ -26,7 +26,7 @@ class Runner:
     """What every attack of one evaluation shares.
 
     Attributes:
-        moved: bool `(n,)`, images that some gradient attack moved so far; filled on the way.
+        moved: Whether some gradient attack moved each image so far, bool `(n,)`; filled on the way.
         model: The model, traced once for all attacks.
         num_classes: Number of logits.
         examples: The images.

@@ -39,7 +39,7 @@ def shard_record(report: Report, shard: Shard, positions: Integers) -> dict[str,
     Args:
         report: Report on the shard's images.
         shard: Which it is.
-        positions: int `(n,)`, what identifies the images of all shards, in their order.
+        positions: Numbers that identify the images of all shards in their order, int `(n,)`.
     """
     record = report.to_dict()
     own = {

@@ -18,7 +18,7 @@ def check_batch_size(inputs: tf.Tensor, limit: int | None) -> tf.Tensor:
 
     Args:
         inputs: Inputs of any type, `(batch, ...)`.
-        limit: `None` for none.
+        limit: Largest number of rows, `None` for any number.
     """
     if limit is None:
         return inputs
@@ -32,7 +32,7 @@ def check_pixels(images: tf.Tensor) -> tf.Tensor:
     """The images, or an error where a pixel is NaN or outside [0, 1].
 
     Args:
-        images: float32 `(batch, height, width, channels)`.
+        images: Images, float32 `(batch, height, width, channels)`.
 
     Returns:
         The same tensor; evaluating it fails with `InvalidArgumentError` for bad pixels.
@@ -55,8 +55,8 @@ def decode_images(
     """Images from encoded files, by the operators that decoded the files that were trained on.
 
     Args:
-        image_bytes: string `(batch,)`, each a file as `lsp_keras.ops.decoding` reads it.
-        image_shape: `(height, width, channels)` of the result.
+        image_bytes: Files that `lsp_keras.ops.decoding` reads, string `(batch,)`.
+        image_shape: Shape of each resulting image, `(height, width, channels)`.
         resize: How a file of another size is brought to it, see `lsp_keras.ops.resizing`.
 
     Returns:
@@ -82,7 +82,7 @@ def encoded_images(examples: tf.Tensor) -> tf.Tensor:
     """Encoded files in serialized `tf.Example`s.
 
     Args:
-        examples: string `(batch,)`, each with the feature `image/encoded`.
+        examples: Serialized examples, string `(batch,)`, each with the feature `image/encoded`.
 
     Returns:
         string `(batch,)`.

@@ -43,7 +43,7 @@ class ServedClassifier(tf.Module):
 
     Args:
         classifier: Probed, with a known size of its images.
-        class_names: One for each logit.
+        class_names: Names of the classes, one for each logit.
         assets: Existing folder with the file of class names, copied into the SavedModel.
         options: XLA, the largest batch, and how files are resized.
     """
@@ -150,11 +150,12 @@ def export_model(
             probabilities are its own.
         base_path: Folder of the model; its name is the model's name when it is served. Or an
             address such as `gs://bucket/models/svhn`, where TensorFlow or fsspec knows the store.
-        class_names: One for each logit, in label order.
+        class_names: Names of the classes, one for each logit, in label order.
         version: A positive integer; default the one after the newest version there.
         options: Precision, XLA, largest batch.
         card: Card that `lsp_keras.export.make_card` made.
-        images: uint8 `(n, height, width, channels)` to compare answers on; default random ones.
+        images: Images to compare answers on, uint8 `(n, height, width, channels)`; default random
+            ones.
 
     Returns:
         The new version's folder. It appears complete or not at all; in a store, which cannot

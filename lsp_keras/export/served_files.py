@@ -30,7 +30,8 @@ def compare_files(folder: Path | str, files: Sequence[bytes], images: Images) ->
     Args:
         folder: A version that `export_model` wrote.
         files: Encoded images.
-        images: uint8 `(n, height, width, channels)`: the same images, as training decoded them.
+        images: Images of the same files as training decoded them, uint8
+            `(n, height, width, channels)`.
     """
     signatures = tf.saved_model.load(str(folder)).signatures
     from_files, from_pixels = (

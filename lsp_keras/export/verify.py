@@ -25,9 +25,10 @@ def trial_images(
     """A few images to compare answers on.
 
     Args:
-        image_shape: `(height, width, channels)` that the model takes, `None` for any.
+        image_shape: Shape of the images that the model takes, `(height, width, channels)`, `None`
+            for any.
         most: Images in a request.
-        images: uint8 `(n, height, width, channels)`, some real ones; default random ones.
+        images: Some real images, uint8 `(n, height, width, channels)`; default random ones.
 
     Raises:
         InputError: The size is not known, or images have neither one channel nor three.
@@ -51,7 +52,7 @@ def verify(folder: Path, classifier: Classifier, images: Images, *, is_half: boo
     Args:
         folder: Folder of the SavedModel.
         classifier: The model itself, probed.
-        images: uint8 `(n, height, width, channels)`.
+        images: Images, uint8 `(n, height, width, channels)`.
         is_half: Whether the SavedModel is a copy in half precision.
 
     Raises:

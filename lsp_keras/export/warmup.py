@@ -17,7 +17,7 @@ def write_warmup(folder: Path, image_shape: tuple[int, int, int], model_name: st
 
     Args:
         folder: Folder of the version.
-        image_shape: `(height, width, channels)`.
+        image_shape: Shape of an image, `(height, width, channels)`.
         model_name: Name under which the model will be served.
     """
     black = np.zeros((1, *image_shape), np.uint8)

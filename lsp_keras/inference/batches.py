@@ -18,7 +18,7 @@ def compiled(logits_fn: LogitsFn, image_shape: tuple[int, ...]) -> LogitsFn:
 
     Args:
         logits_fn: A Keras model, called with `training=False`, or images -> logits.
-        image_shape: `(height, width, channels)`.
+        image_shape: Shape of an image, `(height, width, channels)`.
     """
     function: LogitsFn = tf.function(
         inference_logits(logits_fn), input_signature=[_any_number(image_shape)], autograph=False
@@ -69,8 +69,8 @@ def perturb(
     Args:
         attack: Within its own budget.
         logits_fn: A Keras model, called with `training=False`, or images -> logits.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int `(n,)`.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        labels: Labels, int `(n,)`.
         seed: Seed of the attack's random draws, which belong to an image's place.
         batch_size: Images at once.
 

@@ -30,7 +30,8 @@ def in_chunks(
     belong to images.
 
     Args:
-        function: `(batch, state, *arguments)` -> arrays `(rows, ...)` by name.
+        function: Function of `(batch, state, *arguments)` that returns arrays `(rows, ...)` by
+            name.
         batch: All rows.
         state: Arrays `(rows, ...)` by name.
         batch_size: Largest number of rows in a call.

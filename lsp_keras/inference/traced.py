@@ -19,7 +19,7 @@ class TracedModel:
 
     Args:
         logits_fn: A Keras model, called with `training=False`, or images -> logits.
-        image_shape: `(height, width, channels)`.
+        image_shape: Shape of an image, `(height, width, channels)`.
     """
 
     def __init__(self, logits_fn: LogitsFn, image_shape: tuple[int, ...]) -> None:

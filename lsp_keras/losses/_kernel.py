@@ -23,10 +23,10 @@ def kernel_loss(
     the square of its distance, more than a classifier that draws its classes together can bear.
 
     Args:
-        distances: float `(batch, batch)`, of the frozen encoder's features, fixed; infinite
-            where an image is no neighbor, as to itself.
-        anchors: float `(batch, units)`, logits or features of the anchors.
-        others: float `(batch, units)`, of the same images clean.
+        distances: Distances between the frozen encoder's features, float `(batch, batch)`; fixed,
+            and infinite where an image is no neighbor, as to itself.
+        anchors: Logits or features of the anchors, float `(batch, units)`.
+        others: Logits or features of the same images clean, float `(batch, units)`.
         perplexity: Effective number of neighbors, see `log_kernel`.
         uniform: Whether P is replaced by equal shares, as a control.
 

@@ -7,8 +7,8 @@ def prediction_cross_entropy(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of a prediction against another one.
 
     Args:
-        target: float `(batch, classes)`, rows that sum to one.
-        logits: float `(batch, classes)`.
+        target: Prediction that is aimed at, float `(batch, classes)`, rows that sum to one.
+        logits: Logits, float `(batch, classes)`.
 
     Returns:
         float32 `(batch,)`.

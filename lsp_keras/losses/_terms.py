@@ -19,8 +19,8 @@ def weighted_sum(terms: Terms, weights: Weights) -> tf.Tensor:
     """The sum of the terms, each times its weight.
 
     Args:
-        terms: float32 `(batch,)` by name.
-        weights: One for each of them.
+        terms: Terms by name, each float32 `(batch,)`.
+        weights: Weight of each term by name.
 
     Returns:
         float32 `(batch,)`.
@@ -38,9 +38,9 @@ def trades_terms(
     """CE(f(x), y) as `cross_entropy` and KL(f(x) || f(x')) as `kl`, float32 `(batch,)`.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
         smoothing: Share of each label that is spread over all classes, in [0, 1).
     """
     clean_logits = tf.cast(clean_logits, tf.float32)
@@ -67,11 +67,11 @@ def hat_terms(
     """The terms of TRADES, and CE(f(x + h (x' - x)), y_h) as `helper`, float32 `(batch,)`.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
-        stretched_logits: float `(batch, classes)`.
-        helper_labels: int `(batch,)`.
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
+        stretched_logits: Logits of the stretched images, float `(batch, classes)`.
+        helper_labels: Classes that the helper gives the adversarial images, int `(batch,)`.
         smoothing: Share of each label that is spread over all classes, in [0, 1); the helper's
             labels are left as they are.
     """
@@ -89,9 +89,9 @@ def mart_terms(labels: tf.Tensor, clean_logits: tf.Tensor, adversarial_logits: t
     """CE(f(x'), y) as `cross_entropy`, `margin` and `weighted_kl`, float32 `(batch,)`.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
     """
     return {
         "cross_entropy": cross_entropy(labels, tf.cast(adversarial_logits, tf.float32)),
@@ -109,8 +109,8 @@ def margin_term(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """-log(1.0001 - p_k), k the most likely wrong class: what boosts the cross-entropy.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`, of the adversarial images.
+        labels: Labels, int `(batch,)`.
+        logits: Logits of the adversarial images, float `(batch, classes)`.
 
     Returns:
         float32 `(batch,)`, between -1e-4 and 9.3.
@@ -125,9 +125,9 @@ def weighted_kl(
     """KL(f(x) || f(x')) * (1 - p_y), p_y the probability of the label for the clean image.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
 
     Returns:
         float32 `(batch,)`, zero or more up to rounding.
@@ -147,9 +147,9 @@ def nuat_terms(
     """CE(f(x), y) as `cross_entropy` and the nuclear distance as `nuclear`, float32 `(batch,)`.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
         smoothing: Share of each label that is spread over all classes, in [0, 1).
     """
     return {
@@ -169,8 +169,8 @@ def nuclear_distance(clean_logits: tf.Tensor, adversarial_logits: tf.Tensor) -> 
     It is about proportional to 1 / sqrt(batch): with a larger batch a weight means less.
 
     Args:
-        clean_logits: float `(batch, classes)`.
-        adversarial_logits: float `(batch, classes)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
 
     Returns:
         float32 `(batch,)`, the same value for all.

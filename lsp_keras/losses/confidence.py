@@ -11,7 +11,7 @@ def confidence(adversarial_logits: tf.Tensor) -> tf.Tensor:
     """Entropy of the adversarial prediction, in nats; the gradient flows through both factors.
 
     Args:
-        adversarial_logits: float `(batch, classes)`.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
 
     Returns:
         float32 `(batch,)`.

@@ -11,7 +11,8 @@ def flatness_loss(gradients: tf.Tensor) -> tf.Tensor:
     """L1 norm of the loss's gradient with respect to an image.
 
     Args:
-        gradients: float `(batch, height, width, channels)`, of each image's own loss.
+        gradients: Gradient of each image's own loss with respect to its pixels, float
+            `(batch, height, width, channels)`.
 
     Returns:
         float32 `(batch,)`.

@@ -16,9 +16,9 @@ def flatness_by_differences(
     to 0, and so does its gradient with respect to the weights, which needs no second derivative.
 
     Args:
-        labels: int `(batch,)`.
-        ahead_logits: float `(batch, classes)` at x + d/2 s.
-        behind_logits: float `(batch, classes)` at x - d/2 s.
+        labels: Labels, int `(batch,)`.
+        ahead_logits: Logits at x + d/2 s, float `(batch, classes)`.
+        behind_logits: Logits at x - d/2 s, float `(batch, classes)`.
         distance: Distance d of the two points in every pixel, on the [0, 1] scale.
 
     Returns:

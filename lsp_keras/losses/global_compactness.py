@@ -19,9 +19,10 @@ def global_compactness(
     The mean over a batch is thus (1 / B^2) sum_ij.
 
     Args:
-        labels: int `(batch,)`.
-        clean_features: float `(batch, units)`; fixed, no gradient flows into them.
-        adversarial_features: float `(batch, units)`.
+        labels: Labels, int `(batch,)`.
+        clean_features: Features of the clean images, float `(batch, units)`; fixed, no gradient
+            flows into them.
+        adversarial_features: Features of the adversarial images, float `(batch, units)`.
         scale: Number in (0, 1] that weighs pairs of different classes; 1 leaves them out.
 
     Returns:

@@ -20,11 +20,12 @@ def hat_loss(
     """CE(f(x), y) + beta * KL(f(x) || f(x')) + gamma * CE(f(x + h (x' - x)), y_h).
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`, f(x).
-        adversarial_logits: float `(batch, classes)`, f(x').
-        stretched_logits: float `(batch, classes)`, f(x + h (x' - x)).
-        helper_labels: int `(batch,)`, y_h: the class that the helper gives x'.
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits f(x) of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits f(x') of the adversarial images, float `(batch, classes)`.
+        stretched_logits: Logits f(x + h (x' - x)) of the stretched images, float
+            `(batch, classes)`.
+        helper_labels: Classes y_h that the helper gives x', int `(batch,)`.
         beta: Weight of the divergence, zero or more.
         gamma: Weight of the helper's labels, zero or more.
 

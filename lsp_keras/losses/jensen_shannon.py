@@ -12,7 +12,7 @@ def jensen_shannon(view_logits: tf.Tensor) -> tf.Tensor:
     """Mean Kullback-Leibler divergence of each view's prediction from their mean.
 
     Args:
-        view_logits: float `(batch, views, classes)`.
+        view_logits: Logits of the views of each image, float `(batch, views, classes)`.
 
     Returns:
         float32 `(batch,)` in nats: zero where all views agree, at most `log(views)`.

@@ -9,8 +9,9 @@ def local_compactness(clean_features: tf.Tensor, adversarial_features: tf.Tensor
     """Mean absolute difference between the features of an image and of its adversarial version.
 
     Args:
-        clean_features: float `(batch, units)`; fixed, no gradient flows into them.
-        adversarial_features: float `(batch, units)`.
+        clean_features: Features of the clean images, float `(batch, units)`; fixed, no gradient
+            flows into them.
+        adversarial_features: Features of the adversarial images, float `(batch, units)`.
 
     Returns:
         float32 `(batch,)`.

@@ -23,11 +23,11 @@ def lsp_loss(
     """Divergence between the neighbors' shares of distance in feature and in logit space.
 
     Args:
-        feature_distances: float `(batch, m)`, distances of each anchor to its neighbors in the
-            feature space of a frozen encoder; fixed, no gradient flows into them.
-        anchor_logits: float `(batch, classes)`, of the images for LSP, of the adversarial images
-            for LSP+.
-        neighbor_logits: float `(batch, m, classes)`, of the clean neighbors.
+        feature_distances: Distances of each anchor to its neighbors in the feature space of a
+            frozen encoder, float `(batch, m)`; fixed, no gradient flows into them.
+        anchor_logits: Logits of the images for LSP, and of the adversarial images for LSP+, float
+            `(batch, classes)`.
+        neighbor_logits: Logits of the clean neighbors, float `(batch, m, classes)`.
         divergence: Name of a registered divergence, such as `"kl"` or `"l2"` (the un-squared
             norm); or a mapping of its `name` and arguments of its own.
         normalize_logits: Whether logits are scaled to length one before their distances.

@@ -20,9 +20,9 @@ def mart_loss(
     class for the adversarial one. The gradient flows into both logits.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`, f(x).
-        adversarial_logits: float `(batch, classes)`, f(x').
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits f(x) of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits f(x') of the adversarial images, float `(batch, classes)`.
         beta: Weight of the divergence, zero or more; lambda of the paper.
 
     Returns:

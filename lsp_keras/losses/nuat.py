@@ -17,9 +17,9 @@ def nuat_loss(
     """CE(f(x), y) + beta * ||f(x') - f(x)||_* / batch; the gradient flows into both logits.
 
     Args:
-        labels: int `(batch,)`.
-        clean_logits: float `(batch, classes)`, f(x).
-        adversarial_logits: float `(batch, classes)`, f(x').
+        labels: Labels, int `(batch,)`.
+        clean_logits: Logits f(x) of the clean images, float `(batch, classes)`.
+        adversarial_logits: Logits f(x') of the adversarial images, float `(batch, classes)`.
         beta: Weight of the nuclear norm, zero or more.
 
     Returns:

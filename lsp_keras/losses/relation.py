@@ -14,8 +14,8 @@ def relation_loss(clean_features: tf.Tensor, adversarial_features: tf.Tensor) ->
     versions. The gradient flows into both.
 
     Args:
-        clean_features: float `(batch, features)`.
-        adversarial_features: float `(batch, features)`, of the same images under attack.
+        clean_features: Features of the clean images, float `(batch, features)`.
+        adversarial_features: Features of the same images under attack, float `(batch, features)`.
 
     Returns:
         float32 `(batch,)`, zero or more.

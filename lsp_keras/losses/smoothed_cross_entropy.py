@@ -16,8 +16,8 @@ def smoothed_cross_entropy(
     `smoothing / classes` for each other.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        logits: Logits, float `(batch, classes)`.
         smoothing: Share of each label that is spread over all classes, in [0, 1); 0 is the
             cross-entropy itself.
 

@@ -11,8 +11,9 @@ def smoothness(clean_logits: tf.Tensor, adversarial_logits: tf.Tensor) -> tf.Ten
     """Cross-entropy of the adversarial prediction against the clean one.
 
     Args:
-        clean_logits: float `(batch, classes)`; fixed, no gradient flows into them.
-        adversarial_logits: float `(batch, classes)`.
+        clean_logits: Logits of the clean images, float `(batch, classes)`; fixed, no gradient flows
+            into them.
+        adversarial_logits: Logits of the adversarial images, float `(batch, classes)`.
 
     Returns:
         float32 `(batch,)`.

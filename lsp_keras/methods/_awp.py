@@ -38,7 +38,7 @@ def descend_nearby(
             parameters.
         descend: The pass at the weights as they are.
         gamma: Length of each kernel's move divided by that of the kernel.
-        active: bool scalar, whether to move at all; `None` is always. The pass that finds the
+        active: Whether to move at all, a bool scalar; `None` is always. The pass that finds the
             direction is left out where it is false.
     """
     places = [i for i, item in enumerate(classifier.trainable_variables) if len(item.shape) > 1]

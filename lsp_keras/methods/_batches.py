@@ -90,7 +90,7 @@ def checked_labels(labels: Any, num_classes: int | None = None) -> tf.Tensor:
     """The labels, int64 `(batch,)`.
 
     Args:
-        labels: Integers of any width, `(batch,)` or `(batch, 1)`.
+        labels: Labels of any integer type, `(batch,)` or `(batch, 1)`.
         num_classes: Where it is known, the graph fails for labels that are not below it.
 
     Raises:
@@ -122,8 +122,8 @@ def check_logits(logits: tf.Tensor, first: tf.Tensor) -> tf.Operation:
     Those of a softmax sum to one, or to a hundred; those of sigmoids lie in [0, 1].
 
     Args:
-        logits: `(batch, classes)`.
-        first: bool scalar, whether this is the first step.
+        logits: Logits, `(batch, classes)`.
+        first: Whether this is the first step, a bool scalar.
     """
     logits = tf.cast(logits, tf.float32)
     percent = tf.abs(tf.reduce_sum(logits, axis=-1) / _PERCENT - 1.0)

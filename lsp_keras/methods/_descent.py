@@ -15,7 +15,7 @@ class Descent:
     Attributes:
         terms: Before weighting, float32 `(batch,)`, by name.
         anchor: The images trained on and their logits.
-        loss: Scalar.
+        loss: Loss of the batch, a scalar.
         gradients: Gradients of the loss on the optimizer's scale, one for each of the classifier's
             trainable variables; `None` where the loss does not depend on one.
     """

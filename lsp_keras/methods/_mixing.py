@@ -14,9 +14,9 @@ class MixedImages(NamedTuple):
     """A batch whose images are mixed with one another.
 
     Attributes:
-        images: float32 `(batch, height, width, channels)`.
-        partner_labels: int64 `(batch,)`, of what was mixed in.
-        coefficient: float32 scalar, the share of the image itself.
+        images: Images, float32 `(batch, height, width, channels)`.
+        partner_labels: Labels of what was mixed in, int64 `(batch,)`.
+        coefficient: Share of the image itself, a float32 scalar.
     """
 
     images: tf.Tensor

@@ -136,7 +136,7 @@ class RobustTrainer(keras.Model):
         """The method's loss, inside the gradient tape.
 
         Args:
-            batch: `images`, `labels`, `indices` and what else the pipeline yields.
+            batch: Batch with `images`, `labels`, `indices` and what else the pipeline yields.
             perturbed: What `perturb` returned.
 
         Returns:
@@ -162,8 +162,8 @@ class RobustTrainer(keras.Model):
         Whatever images a regularizer sends along pass in the same batch.
 
         Args:
-            images: float32 `(batch, height, width, channels)`.
-            batch: Handed to the regularizers.
+            images: Images, float32 `(batch, height, width, channels)`.
+            batch: Batch that is handed to the regularizers.
         """
         asked = {item.name: item.riders(batch) for item in self.regularizers}
         riders = {name: rider for name, rider in asked.items() if rider is not None}
@@ -185,7 +185,7 @@ class RobustTrainer(keras.Model):
         """The classifier in training mode, with its features where a regularizer uses them.
 
         Args:
-            images: float32 `(batch, height, width, channels)`.
+            images: Images, float32 `(batch, height, width, channels)`.
         """
         if not any(item.uses_features for item in self.regularizers):
             return training_pass(self.networks.training, images)

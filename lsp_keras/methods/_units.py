@@ -10,7 +10,7 @@ def serialize_unit(kind: str, unit: Any) -> dict[str, Any]:
     """Registered name and constructor arguments of an attack or regularizer.
 
     Args:
-        kind: `"attack"` or `"regularizer"`.
+        kind: Kind of the unit, `"attack"` or `"regularizer"`.
         unit: What to describe; it has a `get_config`.
 
     Raises:

@@ -17,8 +17,8 @@ def rounded_resnet18(num_classes: int, *, input_shape: tuple[int, int, int], see
 
     Args:
         num_classes: Length of the logits.
-        input_shape: `(height, width, channels)` of images in [0, 1].
-        seed: Fixes the initial weights.
+        input_shape: Shape of an image with pixels in [0, 1], `(height, width, channels)`.
+        seed: Seed of the initial weights.
 
     References:
         Athalye et al., Obfuscated Gradients Give a False Sense of Security, ICML 2018, Section 4.1.

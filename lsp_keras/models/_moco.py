@@ -19,7 +19,7 @@ def contrastive_network(
             for those of BatchNorm, which start equal.
         dimensions: Dimensions of the projection.
         batch_norm_splits: Parts of a batch that BatchNorm normalizes by themselves in training.
-        seed: Fixes the head's initial weights.
+        seed: Seed of the head's initial weights.
 
     Returns:
         Model from images to the pair (features `(batch, width)`, projections
@@ -136,7 +136,7 @@ class KeyQueue(keras.layers.Layer):
         """Replaces the oldest keys.
 
         Args:
-            keys: float32 `(batch, dimensions)` of length 1, no more than the queue holds.
+            keys: Keys of length 1, float32 `(batch, dimensions)`, no more than the queue holds.
 
         Raises:
             InputError: There are more.

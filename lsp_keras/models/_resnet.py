@@ -26,7 +26,7 @@ class Style:
 
     Attributes:
         activation: Name of a Keras activation.
-        seed: Fixes the initial weights; each layer draws from the seed and its own name.
+        seed: Seed of the initial weights; each layer draws from the seed and its own name.
         initialization: How weights start. `"he_normal"`: convolutions from a truncated normal
             distribution of variance 2 / fan-in, the last bias at zero. `"pytorch"`: all of them,
             the last bias included, uniform with variance 1 / (3 fan-in).
@@ -103,13 +103,13 @@ def resnet(
     Args:
         architecture: Head, block and tail.
         num_classes: Number of logits.
-        input_shape: `(height, width, channels)`, both sizes at least 16.
+        input_shape: Shape of an image, `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; each later stage doubles them.
         mean: Mean of each channel, on the [0, 1] scale; one number stands for all.
         std: Standard deviation of each channel, as `mean`.
         style: Activation and seed.
-        stem: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with stride 2
-            and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
+        stem: First layers: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with
+            stride 2 and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
         normalize: Whether images are normalized by `mean` and `std` first.
 
     Returns:

@@ -34,7 +34,7 @@ def resnet18(
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(height, width, channels)`, both sizes at least 16.
+        input_shape: Shape of an image, `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage; later stages have 2, 4 and 8 times as many.
         mean: Mean of each channel over the training images, on the [0, 1] scale; one number stands
             for all.

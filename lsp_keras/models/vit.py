@@ -38,8 +38,7 @@ def vit(
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(height, width, channels)`, both sizes at
-            least 16.
+        input_shape: Shape of an image, `(height, width, channels)`, both sizes at least 16.
         width: Numbers in a token.
         depth: Number of blocks.
         patch_size: Side of a patch in pixels. Default: 4, and 16 where both sizes are 96 or more.

@@ -37,7 +37,7 @@ def wide_resnet(
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(height, width, channels)`, both sizes at least 16.
+        input_shape: Shape of an image, `(height, width, channels)`, both sizes at least 16.
         width: Filters of the first stage, 16 times the widening factor; later stages have 2 and
             4 times as many.
         depth: Number of layers: 6 n + 4 for n blocks in each of the three stages.

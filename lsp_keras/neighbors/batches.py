@@ -38,11 +38,11 @@ class BatchMix:
         """That of an order.
 
         Args:
-            order: int64 `(n,)`.
+            order: Order of the images in the epoch, int64 `(n,)`.
             table: Neighbors of all images.
-            labels: int `(n,)`.
+            labels: Labels, int `(n,)`.
             batch_size: Images of a batch; an incomplete last one is left out.
-            features: float `(n, dimensions)`.
+            features: Features of all images, float `(n, dimensions)`.
         """
         rows = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
         shares = _class_shares(labels[rows], int(labels.max()) + 1)
@@ -59,7 +59,7 @@ def nearest_in_batch(features: npt.NDArray[np.floating], places: Sequence[int]) 
     """Distances within one batch, as the in-batch form of LSP sees them.
 
     Args:
-        features: float `(batch, dimensions)`.
+        features: Features of the batch, float `(batch, dimensions)`.
         places: Places in each image's order of the others, 0 for the nearest.
 
     Returns:

@@ -39,7 +39,7 @@ def table_path(
         images: Training images.
         settings: Mining settings; `auto` counts as the index that it resolves to.
         features: Where the features come from.
-        space: `"local"` or `"global"`.
+        space: Kind of neighbors, `"local"` or `"global"`.
         cache_dir: Default: the user's cache folder.
     """
     resolved = dataclasses.replace(settings, index=settings.index_for(len(images)))
@@ -63,7 +63,7 @@ def find_or_mine(
         images: Training images `(n, height, width, channels)`.
         settings: Default `MiningSettings()`.
         features: Default: the pixels.
-        space: `"local"` for nearest neighbors, `"global"` for random ones.
+        space: Kind of neighbors: `"local"` for the nearest, `"global"` for random ones.
         source: What else to note in the provenance: dataset, split.
         cache_dir: Default: the user's cache folder.
         progress: Callback told how far mining is, as `mine` takes it.

@@ -17,7 +17,7 @@ def diagnose(table: NeighborTable, labels: Integers) -> dict[str, Any]:
 
     Args:
         table: Table of `n` images with `m` neighbors each.
-        labels: int `(n,)`.
+        labels: Labels, int `(n,)`.
 
     Returns:
         JSON record with the keys `label_purity` (share of neighbors with the anchor's label),
@@ -55,7 +55,7 @@ def mutual_share(indices: Integers) -> float:
     """Share of pairs (image, neighbor) whose neighbor has the image as a neighbor too.
 
     Args:
-        indices: int64 `(n, m)`.
+        indices: Neighbors of each image, int64 `(n, m)`.
     """
     anchors = np.repeat(np.arange(len(indices)), indices.shape[1])
     forward = anchors * len(indices) + indices.ravel()
@@ -78,12 +78,12 @@ def knn_accuracy(
     with weight exp(s / temperature).
 
     Args:
-        train_features: `(n, dimensions)`, any scale.
-        train_labels: int `(n,)`.
-        test_features: `(q, dimensions)`.
-        test_labels: int `(q,)`.
-        num_neighbors: k, at most n.
-        temperature: Positive.
+        train_features: Features of the training images at any scale, `(n, dimensions)`.
+        train_labels: Labels of the training images, int `(n,)`.
+        test_features: Features of the test images, `(q, dimensions)`.
+        test_labels: Labels of the test images, int `(q,)`.
+        num_neighbors: Number k of neighbors that vote, at most n.
+        temperature: Temperature of the votes, positive.
 
     Returns:
         Share of the test labels that win the vote.

@@ -22,7 +22,7 @@ class FeatureSource:
 
     Attributes:
         name: Name for the provenance, for example `"pixels"` or the encoder's file name.
-        fingerprint: Differs where the features would differ; part of a table's cache key.
+        fingerprint: Text that differs where the features would differ; part of a table's cache key.
         encode: Maps float32 images in [0, 1] to features; `None` for pixels and embeddings.
         embeddings: Features of the images, row by row, or `None`.
     """
@@ -39,8 +39,8 @@ def embeddings_source(
     """Features that the user computed.
 
     Args:
-        embeddings: `(n, dimensions)`, one row for each image of `train`, or one for each image
-            of the source's whole training split in its own order.
+        embeddings: Embeddings `(n, dimensions)`: one row for each image of `train`, or one for each
+            image of the source's whole training split in its own order.
         train: Training images.
         num_source: Images of the source's whole training split.
 
@@ -80,7 +80,8 @@ def image_features(
     """Features of images, computed chunk by chunk.
 
     Args:
-        images: `(n, ...)`; uint8 images are scaled to [0, 1], anything else is taken as it is.
+        images: Images or feature rows, `(n, ...)`; uint8 is scaled to [0, 1], anything else is
+            taken as it is.
         encode: Maps float32 images `(batch, height, width, channels)` to features
             `(batch, dimensions)`, in inference mode; a Keras model will do. Without it the
             pixels themselves are the features.
@@ -145,7 +146,7 @@ class Prepared(NamedTuple):
     """Features as an index takes them.
 
     Attributes:
-        features: float32 `(n, dimensions)`, around zero and of moderate size.
+        features: Features around zero and of moderate size, float32 `(n, dimensions)`.
         scale: A power of two: distances of the given features are these ones times it, exactly.
     """
 
@@ -161,7 +162,7 @@ def prepare(given: npt.NDArray[Any], *, normalize: bool) -> Prepared:
     factor change no order of distances. Medians say by how much, so that outliers have no say.
 
     Args:
-        given: `(n, dimensions)`; float32 features are overwritten.
+        given: Features, `(n, dimensions)`; those of float32 are overwritten.
         normalize: Whether to divide each row by its Euclidean norm first; a row of zeros stays.
 
     Raises:

@@ -18,8 +18,10 @@ class MutualNeighbors:
     """Which images name each other, in compressed sparse rows.
 
     Attributes:
-        starts: int64 `(n + 1,)`: the neighbors of image i are `ends[starts[i]:starts[i + 1]]`.
-        ends: int64 `(edges,)`, nearest first within a row.
+        starts: Starts of each image's part of `ends`, int64 `(n + 1,)`: the neighbors of image i
+            are `ends[starts[i]:starts[i + 1]]`.
+        ends: Neighbors of all images, one image's after the other's and nearest first, int64
+            `(edges,)`.
     """
 
     starts: Integers
@@ -92,7 +94,8 @@ def grow(mutual: MutualNeighbors, roots: Integers, group_size: int) -> tuple[Int
 
     Args:
         mutual: Pairs of images that name each other.
-        roots: int64 `(n,)`, a permutation: where groups start, as far as no other has the image.
+        roots: Images at which groups start, as far as no other has them: a permutation, int64
+            `(n,)`.
         group_size: Images of a full group.
 
     Returns:

@@ -49,14 +49,14 @@ class MiningSettings:
         num_neighbors: Neighbors of each image (the paper's m).
         normalize: Whether features are divided by their Euclidean norm first, as SCAN does for
             its contrastive features. The LSP paper does not say.
-        index: `"auto"`, `"scann_exact"`, `"scann_tree"` or `"sklearn"`. Auto is ScaNN (exact
-            below `exact_below` images, tree from there on) or, where ScaNN cannot be imported,
-            scikit-learn's exact search.
+        index: Kind of search: `"auto"`, `"scann_exact"`, `"scann_tree"` or `"sklearn"`. Auto is
+            ScaNN (exact below `exact_below` images, tree from there on) or, where ScaNN cannot be
+            imported, scikit-learn's exact search.
         exact_below: Number of images below which auto searches exactly.
         min_recall: The tree's search effort is doubled until recall on a sample reaches this; an
             index that does not reach it gives way to exact search.
         recall_sample: Images on which recall is measured.
-        seed: Draws the samples, and the neighbors of `random_neighbors`.
+        seed: Seed of the samples, and of the neighbors of `random_neighbors`.
     """
 
     num_neighbors: int = 8
@@ -99,7 +99,7 @@ def mine(
     """Finds the nearest others of each image.
 
     Args:
-        images: `(n, ...)`: uint8 images, or feature rows to search in as they are.
+        images: Images of uint8, or feature rows to search in as they are, `(n, ...)`.
         settings: Default `MiningSettings()`.
         encode: Maps float32 images in [0, 1] to features `(batch, dimensions)`; a Keras model
             will do. Without it and without `embeddings` the pixels are the features.

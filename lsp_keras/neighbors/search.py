@@ -29,8 +29,9 @@ class Index:
 
     Attributes:
         name: Key in `INDEXES`.
-        search: `(queries (q, d), count, effort)` to row numbers `(q, count)`, nearest first;
-            -1 where fewer were found. `effort` counts from 0 and is ignored by exact indexes.
+        search: Function of `(queries (q, d), count, effort)` that gives row numbers `(q, count)`,
+            nearest first; -1 where fewer were found. `effort` counts from 0 and is ignored by exact
+            indexes.
         max_effort: The largest effort that changes anything; 0 for exact indexes.
         settings: What the index was built with, for the provenance.
     """

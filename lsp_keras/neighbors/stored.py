@@ -43,7 +43,7 @@ def save_features(path: Path, features: Floats) -> None:
 
     Args:
         path: An .npy file.
-        features: float32 `(n, dimensions)`.
+        features: Features of all images, float32 `(n, dimensions)`.
     """
     largest = float(np.abs(features).max(initial=0.0))
     scale = 2.0 ** -np.ceil(np.log2(largest / _LARGEST)) if largest > _LARGEST else 1.0

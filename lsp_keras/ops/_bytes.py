@@ -7,7 +7,7 @@ class ByteReader:
     """Bytes of a file; those behind its end are 0.
 
     Args:
-        contents: string scalar.
+        contents: Contents of the file, a string scalar.
         limit: Bytes that are looked at.
     """
 

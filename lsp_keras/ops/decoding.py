@@ -42,7 +42,7 @@ def decode_pixels(contents: tf.Tensor, channels: int = 3) -> tf.Tensor:
 
     Args:
         contents: Bytes of a JPEG, PNG, BMP or GIF file, a string scalar.
-        channels: 3 for RGB or 1 for gray, whatever the file holds.
+        channels: Number of channels, 3 for RGB or 1 for gray, whatever the file holds.
 
     Returns:
         uint8 `(height, width, channels)`, of the file's own size.

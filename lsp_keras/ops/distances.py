@@ -12,8 +12,8 @@ def neighbor_distances(anchors: tf.Tensor, neighbors: tf.Tensor) -> tf.Tensor:
     Where the two coincide, the distance and its gradient are zero.
 
     Args:
-        anchors: float `(batch, features)`.
-        neighbors: float `(batch, m, features)`.
+        anchors: Features of the anchors, float `(batch, features)`.
+        neighbors: Features of the neighbors, float `(batch, m, features)`.
 
     Returns:
         `(batch, m)`.
@@ -31,7 +31,7 @@ def shares(distances: tf.Tensor, smallest_sum: float = 0.0) -> tf.Tensor:
     """Each distance divided by the sum of its row.
 
     Args:
-        distances: float `(batch, m)`, zero or more.
+        distances: Distances to the neighbors, float `(batch, m)`, zero or more.
         smallest_sum: A row whose sum does not exceed it gets equal shares, without a gradient.
 
     Returns:
@@ -51,7 +51,7 @@ def unit_length(vectors: tf.Tensor) -> tf.Tensor:
     """Vectors divided by their Euclidean length; a zero vector stays zero.
 
     Args:
-        vectors: float `(..., features)`.
+        vectors: Vectors, float `(..., features)`.
 
     Returns:
         As `vectors`.
@@ -65,8 +65,8 @@ def pairwise_squares(anchors: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Squared Euclidean distance of each anchor to each of the others.
 
     Args:
-        anchors: float `(batch, features)`.
-        others: float `(n, features)`.
+        anchors: Features of the anchors, float `(batch, features)`.
+        others: Features of the others, float `(n, features)`.
 
     Returns:
         `(batch, n)`.
@@ -78,7 +78,7 @@ def distances_within(features: tf.Tensor) -> tf.Tensor:
     """Euclidean distances among the rows of one batch, by their products; without gradient.
 
     Args:
-        features: float `(batch, features)`.
+        features: Features of the batch, float `(batch, features)`.
 
     Returns:
         float32 `(batch, batch)`, infinite from an image to itself.

@@ -19,7 +19,7 @@ def image_gradient(
 
     Args:
         function: Maps images to tensors, the value to differentiate first, `(batch,)`.
-        images: `(batch, height, width, channels)`.
+        images: Images, `(batch, height, width, channels)`.
 
     Returns:
         The function's results, and a gradient shaped like the images: zero where the value does

@@ -20,8 +20,9 @@ def log_kernel(squared: tf.Tensor, usable: tf.Tensor, perplexity: float) -> tf.T
     of all distances changes neither the value nor, through it, what is learned.
 
     Args:
-        squared: float32 `(batch, n)`, squared distances.
-        usable: bool `(batch, n)`; the others count as infinitely far.
+        squared: Squared distances, float32 `(batch, n)`.
+        usable: Whether each distance is used, bool `(batch, n)`; the others count as infinitely
+            far.
         perplexity: More than 1 and less than the number of usable entries of a row.
 
     Returns:

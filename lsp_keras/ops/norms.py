@@ -16,7 +16,7 @@ def linf_norm(values: tf.Tensor) -> tf.Tensor:
     """Largest absolute entry of each example.
 
     Args:
-        values: `(batch, ...)`.
+        values: Examples of any shape, `(batch, ...)`.
 
     Returns:
         `(batch,)`.
@@ -30,7 +30,7 @@ def l2_norm(values: tf.Tensor) -> tf.Tensor:
     Entries are squared in parts of the largest one, so that no square underflows or overflows.
 
     Args:
-        values: `(batch, ...)`.
+        values: Examples of any shape, `(batch, ...)`.
 
     Returns:
         `(batch,)`.
@@ -46,7 +46,7 @@ def l1_norm(values: tf.Tensor) -> tf.Tensor:
     """Sum of absolute entries of each example.
 
     Args:
-        values: `(batch, ...)`.
+        values: Examples of any shape, `(batch, ...)`.
 
     Returns:
         `(batch,)`.
@@ -65,8 +65,8 @@ def norm_of(values: tf.Tensor, norm: Norm) -> tf.Tensor:
     """Norm of each example, by name.
 
     Args:
-        values: `(batch, ...)`.
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        values: Examples of any shape, `(batch, ...)`.
+        norm: Name of the norm, `"linf"`, `"l2"` or `"l1"`.
 
     Returns:
         `(batch,)`.
@@ -91,7 +91,7 @@ def nuclear_norm(matrix: tf.Tensor) -> tf.Tensor:
     be differentiated twice.
 
     Args:
-        matrix: float `(rows, columns)`; few columns are cheap.
+        matrix: Matrix, float `(rows, columns)`; few columns are cheap.
 
     Returns:
         Scalar of the same type.
@@ -121,7 +121,7 @@ def unit_largest(values: tf.Tensor) -> tf.Tensor:
     """Each example divided by its largest absolute entry, so that none is too small to square.
 
     Args:
-        values: `(batch, ...)`.
+        values: Examples of any shape, `(batch, ...)`.
 
     Returns:
         As `values`; zero stays zero, and an example with NaN or an infinite entry becomes NaN.

@@ -33,8 +33,8 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Negative log-probability of the true class.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        logits: Logits, float `(batch, classes)`.
 
     Returns:
         `(batch,)`.
@@ -50,8 +50,8 @@ def log_odds(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     to 1 and the cross-entropy to 0, the odds and their slope are as exact as anywhere else.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        logits: Logits, float `(batch, classes)`.
 
     Returns:
         `(batch,)`, positive where the true class has less than half of the probability.
@@ -63,8 +63,8 @@ def ascending_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """The log odds against the true class of logits `at_common_scale`: "cross_entropy" in attacks.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        logits: Logits, float `(batch, classes)`.
 
     Returns:
         `(batch,)`; its gradient treats the scale as a constant.
@@ -76,7 +76,7 @@ def at_common_scale(logits: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     """Logits divided by a scale, so that their multiples all become the same.
 
     Args:
-        logits: float `(batch, classes)`.
+        logits: Logits, float `(batch, classes)`.
         reference: Logits of the same images that set the scale, likewise; no gradient flows
             into them.
 
@@ -95,8 +95,8 @@ def margin(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Largest other logit less the true one: positive where the example is misclassified.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        logits: Logits, float `(batch, classes)`.
 
     Returns:
         `(batch,)`.
@@ -111,8 +111,8 @@ def dlr(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Difference of logits ratio, the same for all positive scalings of the logits.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`, three classes or more.
+        labels: Labels, int `(batch,)`.
+        logits: Logits of three classes or more, float `(batch, classes)`.
 
     Returns:
         `(batch,)`.
@@ -129,9 +129,9 @@ def targeted_dlr(labels: tf.Tensor, logits: tf.Tensor, targets: tf.Tensor) -> tf
     """Difference of logits ratio towards one target class.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`, four classes or more.
-        targets: int `(batch,)`, the class to reach.
+        labels: Labels, int `(batch,)`.
+        logits: Logits of four classes or more, float `(batch, classes)`.
+        targets: Classes to reach, int `(batch,)`.
 
     Returns:
         `(batch,)`.
@@ -152,8 +152,8 @@ def kl(clean_logits: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     logits, since nothing but their logarithms is subtracted.
 
     Args:
-        clean_logits: float `(batch, classes)`, f(x).
-        logits: float `(batch, classes)`, f(x').
+        clean_logits: Logits f(x) of the clean images, float `(batch, classes)`.
+        logits: Logits f(x') of the perturbed images, float `(batch, classes)`.
 
     Returns:
         `(batch,)`, zero or more up to rounding.
@@ -179,8 +179,8 @@ def ascending_kl(clean_logits: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     classes, so that only its length differs: "kl" in attacks.
 
     Args:
-        clean_logits: float `(batch, classes)`, f(x).
-        logits: float `(batch, classes)`, f(x').
+        clean_logits: Logits f(x) of the clean images, float `(batch, classes)`.
+        logits: Logits f(x') of the perturbed images, float `(batch, classes)`.
 
     Returns:
         `(batch,)`.

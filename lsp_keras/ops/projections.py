@@ -75,7 +75,7 @@ def project_ball(delta: tf.Tensor, epsilon: float | tf.Tensor, norm: Norm) -> tf
     Args:
         delta: Perturbations `(batch, ...)`.
         epsilon: Radius on the [0, 1] scale, scalar or `(batch,)`.
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`.
 
     Raises:
         InputError: There is no such norm.
@@ -94,10 +94,10 @@ def project(
     leave the ball, since the originals lie in the box and each entry only becomes shorter.
 
     Args:
-        images: `(batch, height, width, channels)`.
+        images: Images, `(batch, height, width, channels)`.
         originals: Centers of the balls, of the same shape, in [0, 1].
         epsilon: Radius on the [0, 1] scale.
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`.
 
     Returns:
         Images within `rounding_tolerance` of the budget.
@@ -120,7 +120,7 @@ def rounding_tolerance(epsilon: float, norm: Norm, num_entries: int) -> float:
 
     Args:
         epsilon: Radius on the [0, 1] scale.
-        norm: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`.
         num_entries: Pixels times channels of one image.
     """
     rounding = _HALF_ULP_OF_A_PIXEL * num_entries ** _ORDERS[norm]
@@ -139,9 +139,9 @@ def _excess_of_sizes(sizes: tf.Tensor, caps: tf.Tensor, radii: tf.Tensor) -> tf.
     """By how much all sizes must shrink for their capped sum to be the radius, `(batch,)`.
 
     Args:
-        sizes: `(batch, entries)`, 0 or more.
+        sizes: Sizes of the entries, `(batch, entries)`, 0 or more.
         caps: Cap of each size, at most `sizes`, of the same shape.
-        radii: `(batch,)`.
+        radii: Radii of the balls, `(batch,)`.
     """
     # An entry shrinks from `size - cap` to `size`; before that it stays at its cap.
     ends = tf.concat([sizes - caps, sizes], axis=1)

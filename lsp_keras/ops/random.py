@@ -33,10 +33,10 @@ def uniform(
     """Uniform draws in [low, high) for each image.
 
     Args:
-        seed: Integer.
-        indices: int `(batch,)`, what identifies each image.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
         shape: Shape of the draws for one image.
-        counter: Integer that tells draws for one image apart, such as the restart; or `(batch,)`,
+        counter: Number that tells draws for one image apart, such as the restart; or `(batch,)`,
             one for each image.
         low: Lower end.
         high: Upper end.
@@ -59,10 +59,10 @@ def normal(
     """Standard normal draws for each image, by Box and Muller's transform.
 
     Args:
-        seed: Integer.
-        indices: int `(batch,)`.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
         shape: Shape of the draws for one image.
-        counter: Integer that tells draws for one image apart.
+        counter: Number that tells draws for one image apart.
 
     Returns:
         float32 `(batch, *shape)`.
@@ -83,10 +83,10 @@ def signs(
     """Fair draws of -1 and +1 for each image.
 
     Args:
-        seed: Integer.
-        indices: int `(batch,)`.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
         shape: Shape of the draws for one image.
-        counter: Integer that tells draws for one image apart.
+        counter: Number that tells draws for one image apart.
 
     Returns:
         float32 `(batch, *shape)`.
@@ -109,11 +109,12 @@ def symmetric_beta(
     device, and XLA compiles it, which it does not do for TensorFlow's gamma draws.
 
     Args:
-        seed: Integer.
-        indices: int `(batch,)`.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
         shape: Shape of the draws for one image.
-        concentration: Greater than zero; 1 gives uniform draws.
-        counter: Integer that tells draws for one image apart.
+        concentration: Both parameters of the distribution, greater than zero; 1 gives uniform
+            draws.
+        counter: Number that tells draws for one image apart.
 
     Returns:
         float32 `(batch, *shape)` in (0, 1), to 24 bits.
@@ -141,9 +142,9 @@ def permutation(
     """A random order of the images of one batch.
 
     Args:
-        seed: Integer.
-        indices: int `(batch,)`.
-        counter: Integer that tells orders of one batch apart.
+        seed: Seed of the random draws, an integer.
+        indices: Numbers that identify each image, int `(batch,)`.
+        counter: Number that tells orders of one batch apart.
 
     Returns:
         int32 `(batch,)`, each place of the batch once.

@@ -13,11 +13,11 @@ def fit_tensor(images: tf.Tensor, size: tuple[int, int], mode: str = "crop") -> 
     """Images of the wanted size.
 
     Args:
-        images: uint8 `(..., height, width, channels)`, of one image or a batch.
+        images: Image or batch of images, uint8 `(..., height, width, channels)`.
         size: New height and width.
-        mode: `"crop"` cuts the largest centered part of the wanted shape out and resizes it,
-            `"pad"` resizes the whole and adds black margins, `"stretch"` resizes the whole and
-            changes its proportions.
+        mode: Way to reach the shape: `"crop"` cuts the largest centered part of that shape out and
+            resizes it, `"pad"` resizes the whole and adds black margins, `"stretch"` resizes the
+            whole and changes its proportions.
 
     Returns:
         uint8 `(..., *size, channels)`.

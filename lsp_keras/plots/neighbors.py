@@ -29,7 +29,7 @@ def draw_sheet(
 
     Args:
         path: PNG file.
-        images: uint8 `(n, height, width, channels)` that the table stands for.
+        images: Images that the table stands for, uint8 `(n, height, width, channels)`.
         table: Neighbor table of the images.
         labels: Where given, a caption is green for the query's label and red for another.
         class_names: Names of the labels, written under the queries.

@@ -53,7 +53,7 @@ def draw_distances(path: Path, found: Mapping[str, Any], title: str) -> None:
 
     Args:
         path: File of the picture.
-        found: `lsp_keras.tables.figures.Distances` by the network's name.
+        found: Distances by the network's name, each a `lsp_keras.tables.figures.Distances`.
         title: Title of the whole.
     """
     from matplotlib.figure import Figure

@@ -143,7 +143,7 @@ def feature_spread(features: tf.Tensor) -> tf.Tensor:
     """How far features of different images point in different directions.
 
     Args:
-        features: float `(batch, dimensions)`, any scale.
+        features: Features of any scale, float `(batch, dimensions)`.
 
     Returns:
         Scalar in [0, 1]: the root mean squared distance of the unit features from their mean;

@@ -244,7 +244,7 @@ def view_batches(dataset: Dataset, settings: PretrainSettings, epoch: int) -> tf
     Args:
         dataset: Dataset whose training images are encoded.
         settings: Resolved.
-        epoch: Counted from 0.
+        epoch: Number of the epoch, counted from 0.
 
     Returns:
         Dictionaries of `first` and `second`, float32 `(batch, height, width, channels)`.

@@ -20,8 +20,9 @@ class Outputs(NamedTuple):
     """What a pass of the classifier gives.
 
     Attributes:
-        logits: float32 `(batch, classes)`.
-        features: float32 `(batch, units)`, what the last layer reads; `None` where nobody asked.
+        logits: Logits, float32 `(batch, classes)`.
+        features: Features that the last layer reads, float32 `(batch, units)`; `None` where nobody
+            asked.
     """
 
     logits: tf.Tensor
@@ -33,13 +34,13 @@ class Anchor:
     """Where a method's regularizers start from.
 
     Attributes:
-        images: float32 `(batch, height, width, channels)`, the images that the method trains on:
-            clean ones, or adversarial ones for `at`.
-        logits: float32 `(batch, classes)` of `images`, in training mode.
+        images: Images that the method trains on, float32 `(batch, height, width, channels)`: clean
+            ones, or adversarial ones for `at`.
+        logits: Logits of `images` in training mode, float32 `(batch, classes)`.
         riders: Logits of the images that each regularizer sent along in the same pass, by its name.
         metric_logits: What metrics see, where the method did not train on `images` themselves;
             `None` stands for `logits`.
-        features: float32 `(batch, units)`, what the last layer reads of `images`, where a
+        features: Features of `images` that the last layer reads, float32 `(batch, units)`, where a
             regularizer asked for them by `uses_features`.
         clean: Outputs for the batch's clean images, in training mode and with gradient, where
             the method computed them beside those of `images`.
@@ -61,8 +62,8 @@ class Step:
         classifier: The model being trained.
         batch: What the pipeline yielded: `images`, `labels`, `indices` and more.
         anchor: Images that the method trained on, and their logits.
-        seed: int64 scalar, different in every step.
-        iteration: int64 scalar, number of steps before this one.
+        seed: Seed that differs in every step, an int64 scalar.
+        iteration: Number of steps before this one, an int64 scalar.
         prepared: Result of each regularizer's `prepare`, by its name.
     """
 
@@ -147,7 +148,7 @@ class Regularizer(abc.ABC):
             classifier: The model being trained.
             batch: What the pipeline yielded.
             adversarial: Adversarial versions of `batch["images"]` where the method made some.
-            seed: int64 scalar, different in every step.
+            seed: Seed that differs in every step, an int64 scalar.
 
         Returns:
             What `terms` finds in `step.prepared[self.name]`; default nothing.

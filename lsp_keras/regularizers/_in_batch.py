@@ -17,9 +17,9 @@ def batch_distances(features: tf.Tensor, control: str, seed: tf.Tensor) -> tf.Te
     """Distances by which the batch's images are neighbors.
 
     Args:
-        features: float `(batch, dimensions)`, of a frozen encoder.
+        features: Features of a frozen encoder, float `(batch, dimensions)`.
         control: Control that leaves something out, as `LSP` takes it.
-        seed: int64 scalar.
+        seed: Seed of the random choice, an int64 scalar.
 
     Returns:
         float32 `(batch, batch)`; infinite where an image is no neighbor.
@@ -33,7 +33,7 @@ def nearest(distances: tf.Tensor, positions: list[int]) -> tuple[tf.Tensor, tf.T
     """The neighbors at some places of each row's order.
 
     Args:
-        distances: float `(batch, n)`.
+        distances: Distances of each anchor to the others, float `(batch, n)`.
         positions: Places counted from 0, ascending.
 
     Returns:

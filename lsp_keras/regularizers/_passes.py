@@ -14,7 +14,7 @@ def training_pass(model: keras.Model, images: tf.Tensor) -> Outputs:
 
     Args:
         model: The classifier, or its `feature_model`.
-        images: float32 `(batch, height, width, channels)`.
+        images: Images, float32 `(batch, height, width, channels)`.
     """
     return _outputs(model, images, training=True)
 
@@ -26,7 +26,7 @@ def separate_pass(model: keras.Model, images: tf.Tensor) -> Outputs:
 
     Args:
         model: The classifier, or its `feature_model`.
-        images: float32 `(batch, height, width, channels)`.
+        images: Images, float32 `(batch, height, width, channels)`.
     """
     # Assignments inside the scope, here those of the moving averages, are dropped with it.
     with keras.StatelessScope():
@@ -38,7 +38,7 @@ def inference_pass(model: keras.Model, images: tf.Tensor) -> Outputs:
 
     Args:
         model: The classifier, or its `feature_model`.
-        images: float32 `(batch, height, width, channels)`.
+        images: Images, float32 `(batch, height, width, channels)`.
     """
     return _outputs(model, images, training=False)
 

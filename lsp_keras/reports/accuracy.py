@@ -57,7 +57,7 @@ def class_rows(
 
     Args:
         record: Record of an evaluation, with its verdicts.
-        labels: int `(n,)`, of its images in its order.
+        labels: Labels of the record's images in the record's order, int `(n,)`.
         class_names: Names of the classes, in label order.
 
     Returns:
@@ -86,7 +86,7 @@ def agrees(record: Record, correct: npt.NDArray[np.bool_]) -> bool:
 
     Args:
         record: Record of an evaluation.
-        correct: bool `(m,)`, which of the first test images the model is right on.
+        correct: Whether the model is right on each of the first test images, bool `(m,)`.
     """
     verdicts = record.get("verdicts", {}).get("clean")
     count = min(len(correct), record["num_examples"])
@@ -102,8 +102,8 @@ def confusion(
     """What each class is taken for.
 
     Args:
-        labels: int `(n,)`.
-        predictions: int `(n,)`.
+        labels: Labels, int `(n,)`.
+        predictions: Predicted classes, int `(n,)`.
         class_names: Names of the classes, in label order.
 
     Returns:

@@ -27,11 +27,11 @@ class Attacked:
 
     Attributes:
         attack: Name of the attack.
-        indices: int `(n,)`, of the images.
-        labels: int `(n,)`.
-        predictions: int `(n,)`, under attack.
-        success: bool `(n,)`.
-        clean: float32 `(n, height, width, channels)`.
+        indices: Indices of the images, int `(n,)`.
+        labels: Labels, int `(n,)`.
+        predictions: Predictions under attack, int `(n,)`.
+        success: Whether the attack succeeded on each image, bool `(n,)`.
+        clean: Clean images, float32 `(n, height, width, channels)` in [0, 1].
         adversarial: The same images, attacked.
     """
 
@@ -94,8 +94,8 @@ def neighbor_rows(subject: Subject, images: Any, distances: Any) -> list[dict[st
 
     Args:
         subject: The model's images.
-        images: uint8 `(n, m, height, width, channels)`, neighbors of the first `n` test images.
-        distances: float `(n, m)`, in the feature space.
+        images: Neighbors of the first `n` test images, uint8 `(n, m, height, width, channels)`.
+        distances: Distances to the neighbors in the feature space, float `(n, m)`.
     """
     test = subject.test.take(len(images))
     rows = _of_different_classes(np.arange(len(test)), test.labels, _NUM_QUERIES)

@@ -52,7 +52,7 @@ def threat_sentence(
 
     Args:
         threat: What the attacker may do.
-        image_shape: `(height, width, channels)`.
+        image_shape: Shape of an image, `(height, width, channels)`.
         knows_model: Whether gradients could be taken.
     """
     if threat.norm == "linf":

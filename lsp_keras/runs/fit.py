@@ -130,7 +130,7 @@ def fit(
         config: Settings.
         runs_dir: Where runs lie.
         name: Name of the run; default dataset and method, numbered where there is one already.
-        resume: Go on with the run of that name, or the newest with these settings.
+        resume: Whether to go on with the run of that name, or the newest with these settings.
         cache_dir: Where encoders, neighbor tables and helpers are kept; default the user's cache
             folder.
         distribute: Over what a batch is spread: `"none"`, `"mirrored"` (all GPUs of this

@@ -17,8 +17,8 @@ def build_logger(
     """The callback that a user named.
 
     Args:
-        name: `"module:Class"`, looked for in the working folder and in what is installed. Of the
-            arguments below the class gets those that its constructor names.
+        name: Class of the logger, `"module:Class"`, looked for in the working folder and in what is
+            installed. Of the arguments below the class gets those that its constructor names.
         folder: Folder of the run, for a class that keeps something there.
         settings: Settings of the run by the names of their options.
 

@@ -41,7 +41,7 @@ def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str |
         name: A run or a file of Keras, `"zoo:NAME"`, `"module:function"`, `"applications:NAME"` of
             keras.applications, or `"hub:PRESET"` of keras-hub.
         info: Facts about the dataset.
-        seed: Fixes the weights that are new.
+        seed: Seed of the weights that are new.
         pixel_range: Range of pixels that the model takes, such as `"0,255"`; default what it shows.
 
     Returns:

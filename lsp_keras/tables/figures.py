@@ -27,11 +27,12 @@ class Distances:
     """Where an image's neighbors and its attacked version lie.
 
     Attributes:
-        features: float `(n, m)`, to each neighbor in the encoder's features, in parts of the mean
-            over the image's neighbors.
-        logits: float `(n, m)`, likewise in the network's logits.
-        attacked: float `(k,)`, to the attacked image in the logits, in parts of the mean distance
-            to the neighbors there, of the images that the network is right on.
+        features: Distances to each neighbor in the encoder's features, float `(n, m)`, in parts of
+            the mean over the image's neighbors.
+        logits: Distances to each neighbor in the network's logits, float `(n, m)`, likewise in
+            parts of their mean.
+        attacked: Distances in the logits to the attacked image, float `(k,)`, in parts of the mean
+            distance to the neighbors there, for the images that the network is right on.
         source: How neighbors were found.
     """
 

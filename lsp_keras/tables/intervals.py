@@ -47,7 +47,7 @@ class Verdicts:
 
     Attributes:
         share: Images that stand.
-        each: bool `(n,)`, which ones; `None` where only their number is known.
+        each: Whether each image stands, bool `(n,)`; `None` where only the number is known.
     """
 
     share: Share
@@ -58,7 +58,7 @@ def accuracy(seeds: Sequence[Verdicts]) -> Estimate:
     """Mean accuracy over the seeds.
 
     Args:
-        seeds: One or more, on the same images.
+        seeds: Verdicts of one seed or more, on the same images.
     """
     values = [item.share.value for item in seeds]
     mean = statistics.fmean(values)
@@ -74,8 +74,8 @@ def difference(own: Sequence[Verdicts], other: Sequence[Verdicts]) -> Estimate:
     are known of all, else for two samples, which is too wide rather than too narrow.
 
     Args:
-        own: One for each seed.
-        other: Those of the same seeds, in the same order.
+        own: Verdicts of the first method, one for each seed.
+        other: Verdicts of the second method, of the same seeds in the same order.
 
     References:
         Newcombe, Improved Confidence Intervals for the Difference between Binomial Proportions

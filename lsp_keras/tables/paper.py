@@ -40,13 +40,14 @@ class Request:
     """Which table, and how much of it.
 
     Attributes:
-        number: 1 to 7.
+        number: Number of the table, 1 to 7.
         dataset: Any; where the paper has no figures on it, none are shown.
         scale: Images, width, epochs.
         sizes: Images that there are.
         rows: Names of the rows, or empty for all.
         seeds: Number of seeds.
-        autoattack: `"none"`, `"standard"`, `"torchattacks"`, `"both"`, or `None` as the scale has.
+        autoattack: Form of AutoAttack: `"none"`, `"standard"`, `"torchattacks"`, `"both"`, or
+            `None` for what the scale has.
         data_dir: Where TFDS keeps its data.
     """
 

@@ -46,7 +46,7 @@ class Evaluation:
         """By column the newest record of its attack on these images, or a new one.
 
         Args:
-            classifier: Located in its run.
+            classifier: Classifier that was found in its run.
             columns: Attacks and their balls.
             weights: Which of the run's models it is.
 

@@ -47,7 +47,7 @@ class Plan:
         title: Title of the table.
         rows: Rows in their order.
         columns: Attacks, beside clean accuracy.
-        seeds: 0, 1, ... up to this number.
+        seeds: Number of seeds of each row, counted from 0.
         num_examples: Test images, or `None` for all.
         baseline: Name of the row that all others are compared with, or `None`.
         order_by: Name of the column that sorts the rows, highest first, or `None`.

@@ -16,9 +16,10 @@ def make_strategy(name: str, environment: Mapping[str, str] = os.environ) -> tf.
     """The strategy of a name; made before any other work, since collectives are set up with it.
 
     Args:
-        name: `"none"`; `"mirrored"`, all GPUs of this machine, or its logical processors where it
-            has none; `"multi_worker"`, the processes that `$TF_CONFIG` names; `"slurm"`, the
-            tasks of an `srun`; `"auto"`, whichever of them the process finds itself in.
+        name: Devices that share each batch: `"none"`; `"mirrored"`, all GPUs of this machine, or
+            its logical processors where it has none; `"multi_worker"`, the processes that
+            `$TF_CONFIG` names; `"slurm"`, the tasks of an `srun`; `"auto"`, whichever of them the
+            process finds itself in.
         environment: Variables of the process.
 
     Raises:

@@ -62,8 +62,9 @@ def run_training(
         callbacks: Run in this order.
         state_dir: Where `state.npz`, and as `previous.npz` that of the epoch before, are kept;
             `None` keeps nothing. Both carry a checksum.
-        resume: Go on from the state in `state_dir`, or from the one before where it is damaged;
-            where there is none, start. Without it a state found there is removed.
+        resume: Whether to go on from the state in `state_dir`, or from the one before where it is
+            damaged; where there is none, training starts. Without it a state found there is
+            removed.
         deterministic: Whether TensorFlow is switched to deterministic operations, for the whole
             process; see `make_deterministic`. Without them a resumed run can differ in the last
             bits.

@@ -21,7 +21,7 @@ def schedule(name: str, learning_rate: float, total_steps: int) -> Any:
     """A schedule by name.
 
     Args:
-        name: `"step"`, `"one_cycle"`, `"cosine"`, `"cyclic"` or `"constant"`.
+        name: Name of the schedule: `"step"`, `"one_cycle"`, `"cosine"`, `"cyclic"` or `"constant"`.
         learning_rate: The highest one.
         total_steps: Steps in the run: epochs times steps of an epoch.
 

@@ -49,15 +49,16 @@ class Client:
     """Asks a server for predictions.
 
     Args:
-        url: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or, with TLS, `grpcs://...`;
-            an HTTP URL may name the model: `http://localhost:8501/v1/models/svhn`.
+        url: Address of the server: `http://HOST:PORT`, `https://...`, `grpc://HOST:PORT` or, with
+            TLS, `grpcs://...`; an HTTP URL may name the model:
+            `http://localhost:8501/v1/models/svhn`.
         model: Name of the model, unless the URL says it or the server, asked over HTTP, has only
             one and lists it, as this package's does.
         version: Version of the model; default the newest.
         label: Label of a version, instead of its number.
         timeout: Seconds for each try.
         retries: After temporary errors.
-        token: Sent as bearer token.
+        token: Bearer token that is sent.
         certificates: PEM file with the authorities to trust instead of the usual ones.
 
     Raises:

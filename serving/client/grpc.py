@@ -25,10 +25,10 @@ class GrpcConnection:
     """A server's gRPC API.
 
     Args:
-        address: `host:port`.
+        address: Address of the server, `host:port`.
         target: The model.
         timeout: Seconds for each request.
-        token: Sent as bearer token, if any.
+        token: Bearer token that is sent, if any.
         secure: Whether to use TLS.
         certificates: File with the authorities to trust instead of the usual ones.
     """

@@ -30,7 +30,7 @@ def served_models(
     Args:
         url: URL of the server, without a path.
         timeout: Seconds for the request.
-        token: Sent as bearer token, if any.
+        token: Bearer token that is sent, if any.
         certificates: File with the authorities to trust instead of the usual ones.
 
     Raises:
@@ -74,7 +74,7 @@ class RestConnection:
         url: URL of the server, without a path.
         target: The model.
         timeout: Seconds for each request.
-        token: Sent as bearer token, if any.
+        token: Bearer token that is sent, if any.
         certificates: File with the authorities to trust instead of the usual ones.
     """
 

@@ -74,8 +74,8 @@ def round_significant(values: Array, digits: int) -> Array:
     """Nearest float64 to each float32's decimal with that many significant digits.
 
     Args:
-        values: float64 `(n,)`, each a float32.
-        digits: 6 or 9.
+        values: Numbers, float64 `(n,)`, each of which a float32 holds.
+        digits: Number of significant digits, 6 or 9.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         magnitude = np.abs(values)

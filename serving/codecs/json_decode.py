@@ -32,7 +32,8 @@ class JsonRequest:
     Attributes:
         signature: The one asked for.
         inputs: Inputs by name.
-        by_rows: Sent under `instances`, so that the answer has one value for each instance.
+        by_rows: Whether inputs were sent under `instances`, so that the answer has one value for
+            each instance.
     """
 
     signature: Signature
@@ -46,7 +47,8 @@ def decode_predict(
     """Tensors of a predict request.
 
     Args:
-        document: `{"signature_name": ..., "instances": [...]}` or `{..., "inputs": ...}`.
+        document: Document of the request, `{"signature_name": ..., "instances": [...]}` or
+            `{..., "inputs": ...}`.
         find_signature: Signature by name; called with an empty name where none is given.
 
     Raises:

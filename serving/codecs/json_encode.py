@@ -22,8 +22,8 @@ def encode_predict(signature: Signature, outputs: Tensors, *, by_rows: bool) -> 
     Args:
         signature: The one that was run.
         outputs: Outputs by name.
-        by_rows: One value for each row under `predictions`, else one for each output under
-            `outputs`. A single output goes without its name.
+        by_rows: Whether the answer has one value for each row under `predictions`, else one for
+            each output under `outputs`. A single output goes without its name.
 
     Raises:
         InvalidArgumentError: JSON has no form for an output, or the outputs cannot be cut

@@ -20,7 +20,7 @@ def decode_examples(body: bytes, deadline: float | None = None) -> tuple[str, An
     """Signature name (empty for the default) and `Input` of a classify or regress request.
 
     Args:
-        body: `{"signature_name": ..., "context": {...}, "examples": [{...}]}`.
+        body: Body of the request, `{"signature_name": ..., "context": {...}, "examples": [{...}]}`.
         deadline: When to give up, on the monotonic clock.
 
     Raises:

@@ -51,7 +51,7 @@ class TensorForm:
     """What a `TensorProto` says of its tensor, before any value of it is read.
 
     Attributes:
-        dtype: TensorFlow's.
+        dtype: Type of the elements, one of TensorFlow's.
         shape: Sizes.
         num_bytes: Memory that the tensor takes.
     """

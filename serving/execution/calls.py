@@ -70,7 +70,7 @@ class Offload:
         Args:
             call: The request that it is for.
             size: Bytes that the function has to go through.
-            function: It.
+            function: Function to run.
 
         Raises:
             ServingError: The queue is full or the time is up, or the function's own.

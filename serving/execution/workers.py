@@ -47,7 +47,7 @@ class Workers:
         Args:
             timeout: Seconds after which the function is not started any more.
             release: Called once, when the thread is done with the function or never gets it.
-            function: Given `args` and `kwargs`.
+            function: Function that is called with `args` and `kwargs`.
 
         Raises:
             OverloadedError: The queue is full.

@@ -17,7 +17,8 @@ class ConfigWatcher:
 
     Args:
         path: A `--model_config_file`, in force already.
-        manager: Given the new configuration; keeps the old one where the new is wrong.
+        manager: Manager that gets the new configuration, and keeps the old one where the new is
+            wrong.
         seconds: Between two looks.
     """
 

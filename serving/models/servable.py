@@ -36,7 +36,7 @@ class Servable:
     Args:
         path: Version folder, with `saved_model.pb`.
         tags: Tags of the graph to load.
-        config: `tf.compat.v1.ConfigProto` with thread pools and devices.
+        config: Thread pools and devices, a `tf.compat.v1.ConfigProto`.
 
     Raises:
         ServingError: It cannot be loaded.
@@ -76,7 +76,7 @@ class Servable:
         """Outputs of a signature.
 
         Args:
-            signature: One of this servable's.
+            signature: Signature of this servable.
             inputs: Inputs by name, checked against the signature.
             timeout: Seconds; the run is cancelled after at most twice that.
 

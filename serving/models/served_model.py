@@ -193,7 +193,7 @@ class ServedModel:
         """A version that stays loaded until the handle is released.
 
         Args:
-            number: `None` for the newest.
+            number: Number of the version, `None` for the newest.
 
         Raises:
             NotFoundError: It is not available.

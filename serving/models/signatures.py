@@ -23,8 +23,8 @@ class TensorSpec:
 
     Attributes:
         tensor_name: Name of the tensor in the graph; empty for sparse and composite tensors.
-        dtype: TensorFlow's.
-        shape: `None` for an unknown size, or for an unknown rank as a whole.
+        dtype: Type of the elements, one of TensorFlow's.
+        shape: Shape of the tensor: `None` for an unknown size, or for an unknown rank as a whole.
     """
 
     tensor_name: str

@@ -60,10 +60,10 @@ class Metrics:
 
         Args:
             model: Name of the model; empty for a model that is not served, lest clients add names.
-            api: `predict`, `Predict`, `classify` and so on.
-            entrypoint: `REST` or `GRPC`.
+            api: Name of the call: `predict`, `Predict`, `classify` and so on.
+            entrypoint: Protocol of the call, `REST` or `GRPC`.
             status: Canonical code, `OK` for success.
-            seconds: It took.
+            seconds: Time that the request took.
         """
         key = (("model_name", model), ("status", status))
         self._counts[key] = self._counts.get(key, 0) + 1

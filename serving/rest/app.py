@@ -29,7 +29,7 @@ def make_app(
     Args:
         handlers: Answer the API.
         readiness: Answers `/readyz`; `/livez` answers while the process runs.
-        metrics: Shown to Prometheus.
+        metrics: Metrics that are shown to Prometheus.
         metrics_path: Where; `None` for nowhere.
         token: What Prometheus must send, like other clients.
         pages: Further routes.

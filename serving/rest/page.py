@@ -36,7 +36,7 @@ def page_routes(manager: ModelManager, token: Token) -> list[BaseRoute]:
 
     Args:
         manager: Holds the models.
-        token: Needed to see them; the page itself is open and asks for it.
+        token: Token that is needed to see them; the page itself is open and asks for it.
     """
 
     async def list_models(request: Request) -> Response:

@@ -84,7 +84,7 @@ class LimitedProtocol(HttpToolsProtocol):
     Args:
         limits: The limits.
         waiting: Shared by all connections of a server.
-        arguments: uvicorn's own.
+        arguments: Arguments of uvicorn's own protocol.
 
     Attributes:
         handshake: TLS handshake of the connection, if there is one.

@@ -47,7 +47,7 @@ def warm_up(servable: Servable, *, iterations: int = 1) -> int:
     """Runs the stored requests of a servable.
 
     Args:
-        servable: Just loaded.
+        servable: Servable that was just loaded.
         iterations: How often to run each.
 
     Returns:

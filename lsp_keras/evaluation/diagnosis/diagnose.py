@@ -70,8 +70,8 @@ def diagnose(
 
     Args:
         model: Any classifier, see `evaluate`.
-        images: `(n, height, width, channels)`, float in [0, 1] or uint8.
-        labels: int `(n,)`.
+        images: Images, `(n, height, width, channels)`, float in [0, 1] or uint8.
+        labels: Labels, int `(n,)`.
         threat: What the attacker may do, under L-inf or L2; `"8/255"` or a number is a radius
             under L-inf.
         batch_size: Images attacked at once.

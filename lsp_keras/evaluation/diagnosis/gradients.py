@@ -33,12 +33,12 @@ def instability(
     it is large, the loss is so ragged that its gradient says nothing about the next step.
 
     Args:
-        logits_fn: Float32 logits of images.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int `(n,)`.
+        logits_fn: Function of images that returns float32 logits.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        labels: Labels, int `(n,)`.
         radius: Size of the perturbation: uniform in [-radius, radius] for each entry under L-inf,
             of that length in a uniform direction under L2.
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball, `"linf"` or `"l2"`.
         seed: Seed of the directions.
         num_directions: Directions for each image.
 
@@ -79,11 +79,11 @@ def disagreement(
     next one's, although each looks sound and the loss itself may be smooth on average.
 
     Args:
-        logits_fn: Float32 logits of images.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int `(n,)`.
+        logits_fn: Function of images that returns float32 logits.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        labels: Labels, int `(n,)`.
         radius: Size of the perturbation, see `instability`.
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball, `"linf"` or `"l2"`.
         seed: Seed of the directions.
         num_directions: Directions for each image.
 
@@ -114,9 +114,9 @@ def saturation(logits_fn: Logits, images: Floats, labels: Integers) -> float:
     tools' do, gets a gradient of exactly zero from it.
 
     Args:
-        logits_fn: Float32 logits of images.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int `(n,)`.
+        logits_fn: Function of images that returns float32 logits.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        labels: Labels, int `(n,)`.
 
     Returns:
         In [0, 1], 0 where none is classified rightly.
@@ -142,10 +142,10 @@ def unfinished(
     better than no perturbation. Entries that the pixel box holds back are left out of g.
 
     Args:
-        logits_fn: Float32 logits of images.
-        images: float32 `(n, height, width, channels)`, the clean images x.
-        adversarial: float32, as `images`, the attack's x'.
-        labels: int `(n,)`.
+        logits_fn: Function of images that returns float32 logits.
+        images: Clean images x, float32 `(n, height, width, channels)`.
+        adversarial: Adversarial images x' of the attack, float32, shaped as `images`.
+        labels: Labels, int `(n,)`.
         threat: The ball.
 
     Returns:

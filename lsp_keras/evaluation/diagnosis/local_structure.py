@@ -19,8 +19,8 @@ class LocalStructure:
     """What the LSP term needs to know of the attacked images.
 
     Attributes:
-        neighbor_images: uint8 `(n, m, height, width, channels)`, of each attacked image.
-        neighbor_distances: float32 `(n, m)`, in the feature space.
+        neighbor_images: Neighbors of each attacked image, uint8 `(n, m, height, width, channels)`.
+        neighbor_distances: Distances to the neighbors in the feature space, float32 `(n, m)`.
         weight: Lambda that the model was trained with.
         divergence: D(P, Q), as `lsp_keras.losses.lsp.lsp_loss` takes it.
         normalize_logits: Whether logits are scaled to length one before their distances.
@@ -57,7 +57,8 @@ class StructureTerm:
 
     Attributes:
         structure: Local structure of the attacked images.
-        neighbor_logits: float32 `(n, m, classes)`, under the attacked model.
+        neighbor_logits: Logits of the neighbors under the attacked model, float32
+            `(n, m, classes)`.
     """
 
     structure: LocalStructure
@@ -85,7 +86,7 @@ class StructureAttack(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale.
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball, `"linf"` or `"l2"`.
         num_steps: Steps.
         weight: Weight of the LSP loss.
         term: LSP term of the images that will be attacked; an image's index is its row.

@@ -18,10 +18,10 @@ class LossSurface:
     """Cross entropy on a grid around each of some images.
 
     Attributes:
-        offsets: `(k,)`, in units of the attack's own perturbation: 0 is the image, 1 the
-            adversarial image.
-        losses: float32 `(n, k, k)`, by image, offset along the adversarial direction and offset
-            along the random one.
+        offsets: Offsets from the image, `(k,)`, in units of the attack's own perturbation: 0 is the
+            image, 1 the adversarial image.
+        losses: Losses by image, offset along the adversarial direction and offset along the random
+            one, float32 `(n, k, k)`.
     """
 
     offsets: Floats
@@ -74,9 +74,9 @@ def loss_surface(
 
     Args:
         predict: Images to logits.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        adversarial: float32, as `images`, from an attack.
-        labels: int `(n,)`.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        adversarial: Adversarial images from an attack, float32, shaped as `images`.
+        labels: Labels, int `(n,)`.
         seed: Seed of the signs.
         reach: Largest a and b.
         num_offsets: Odd number of values of a and of b.

@@ -42,7 +42,7 @@ class Transfer(Attack):
 
     Args:
         epsilon: Radius of the ball on the [0, 1] scale.
-        norm: `"linf"` or `"l2"`.
+        norm: Norm of the ball, `"linf"` or `"l2"`.
         num_steps: Steps.
         source: The other model's logits.
     """
@@ -129,8 +129,8 @@ class Trials:
 
     Attributes:
         logits_fn: The model.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int64 `(n,)`.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        labels: Labels, int64 `(n,)`.
         standing: Verdicts `(n,)` by group and value.
         strongest: What PGD with the most steps found.
     """
@@ -177,8 +177,8 @@ def run_attacks(
         plan: Attacks by group, with a group `"steps"`; an attack that is in the plan twice runs
             once.
         model: The model, traced once for all attacks.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        labels: int64 `(n,)`.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        labels: Labels, int64 `(n,)`.
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.
         progress: Told each attack's name, its number and their number.

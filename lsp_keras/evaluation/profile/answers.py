@@ -21,9 +21,9 @@ class Calibration:
     """Confidence against accuracy in bins of equal width over [0, 1].
 
     Attributes:
-        edges: `(bins + 1,)`.
-        counts: int `(bins,)`, images in each bin.
-        confidence: `(bins,)`, mean in each bin, 0 where it is empty.
+        edges: Edges of the bins, `(bins + 1,)`.
+        counts: Number of images in each bin, int `(bins,)`.
+        confidence: Mean confidence in each bin, `(bins,)`; 0 where the bin is empty.
         accuracy: Share of right answers in each bin, `(bins,)`.
     """
 
@@ -67,11 +67,11 @@ class Answers:
     """What a model answers to one set of images.
 
     Attributes:
-        margins: float64 `(n,)`, the label's logit less the largest other one.
-        confidences: float64 `(n,)`, largest probability.
-        entropies: float64 `(n,)`, of the probabilities, in nats.
-        losses: float64 `(n,)`, cross entropy.
-        correct: bool `(n,)`.
+        margins: Margins of the label's logit over the largest other one, float64 `(n,)`.
+        confidences: Largest probability of each image, float64 `(n,)`.
+        entropies: Entropy of the probabilities of each image in nats, float64 `(n,)`.
+        losses: Cross-entropy of each image, float64 `(n,)`.
+        correct: Whether each prediction is right, bool `(n,)`.
     """
 
     margins: Doubles
@@ -112,8 +112,8 @@ def answers(logits: Floats, labels: Integers) -> Answers:
     """Margins, confidences, entropies and losses of logits.
 
     Args:
-        logits: float `(n, classes)`.
-        labels: int `(n,)`.
+        logits: Logits, float `(n, classes)`.
+        labels: Labels, int `(n,)`.
     """
     values = logits.astype(np.float64)
     rows = np.arange(len(labels))
@@ -137,8 +137,8 @@ def calibrate(
     """Sorts images into bins `(low, high]` by confidence.
 
     Args:
-        confidences: `(n,)` in [0, 1].
-        correct: `(n,)`.
+        confidences: Confidence in each prediction, `(n,)` in [0, 1].
+        correct: Whether each prediction is right, `(n,)`.
         num_bins: Bins of equal width.
     """
     edges = np.linspace(0.0, 1.0, num_bins + 1)

@@ -60,9 +60,9 @@ def feature_changes(
 
     Args:
         model: Functional, with these layers.
-        layers: One or more.
-        images: float32 `(n, height, width, channels)` in [0, 1].
-        adversarial: float32, as `images`, from an attack.
+        layers: Layers that are measured, one or more.
+        images: Images, float32 `(n, height, width, channels)` in [0, 1].
+        adversarial: Adversarial images from an attack, float32, shaped as `images`.
         seed: Seed of the random directions.
         batch_size: Images at once.
         num_directions: Random directions for each image.

@@ -20,7 +20,7 @@ class Spectrum:
 
     Attributes:
         layer: Name of the layer.
-        kind: `"dense"` or `"convolution"`.
+        kind: Kind of the layer, `"dense"` or `"convolution"`.
         batch_norm: Name of the batch normalization that is folded in, or `None`.
         grid: Input positions `(height, width)` of a convolution, else `None`.
         strides: Strides of a convolution, else `None`.
@@ -100,7 +100,7 @@ def convolution_singular_values(
     the square root of their number, and the values are exact there too.
 
     Args:
-        kernel: `(height, width, inputs / groups, outputs)`.
+        kernel: Kernel of the convolution, `(height, width, inputs / groups, outputs)`.
         grid: Input positions, multiples of the strides. A kernel larger than the grid is
             wrapped around it, as circular padding does.
         strides: Vertical and horizontal.

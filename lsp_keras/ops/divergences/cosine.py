@@ -11,8 +11,8 @@ def cosine(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
     """One minus the cosine of the angle between the two.
 
     Args:
-        target: `(batch, m)`.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`.
+        estimate: Shares Q of the estimate, `(batch, m)`.
 
     Returns:
         `(batch,)`.

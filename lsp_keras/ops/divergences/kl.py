@@ -13,8 +13,8 @@ def kl(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
     Entries of `estimate` below 1e-7 count as 1e-7, without a gradient.
 
     Args:
-        target: `(batch, m)`; an entry of zero contributes nothing.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`; an entry of zero contributes nothing.
+        estimate: Shares Q of the estimate, `(batch, m)`.
 
     Returns:
         `(batch,)`.

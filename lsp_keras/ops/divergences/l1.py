@@ -11,8 +11,8 @@ def l1(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
     """Sum of absolute differences.
 
     Args:
-        target: `(batch, m)`.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`.
+        estimate: Shares Q of the estimate, `(batch, m)`.
 
     Returns:
         `(batch,)`.

@@ -11,8 +11,8 @@ def l2(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
     """Euclidean length of the difference; its gradient is zero where the two are equal.
 
     Args:
-        target: `(batch, m)`.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`.
+        estimate: Shares Q of the estimate, `(batch, m)`.
 
     Returns:
         `(batch,)`.

@@ -9,8 +9,8 @@ def mean_of_squares(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
     """Mean of squared differences.
 
     Args:
-        target: `(batch, m)`.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`.
+        estimate: Shares Q of the estimate, `(batch, m)`.
 
     Returns:
         `(batch,)`.

@@ -9,8 +9,8 @@ def sum_of_squares(target: tf.Tensor, estimate: tf.Tensor) -> tf.Tensor:
     """Sum of squared differences.
 
     Args:
-        target: `(batch, m)`.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`.
+        estimate: Shares Q of the estimate, `(batch, m)`.
 
     Returns:
         `(batch,)`.

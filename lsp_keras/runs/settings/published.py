@@ -32,7 +32,7 @@ class Expected:
         source: Paper and table.
         recipe: Name of the recipe.
         epsilon: L-inf radius of its attacks.
-        accuracy_percent: `clean` and by attack, on the test images.
+        accuracy_percent: Accuracy on the test images: `clean`, and by attack.
     """
 
     source: str

@@ -34,7 +34,7 @@ def structure_of(
     Args:
         values: The run's settings, as its `config.toml` holds them.
         dataset: The run's images.
-        images: uint8 `(n, height, width, channels)`.
+        images: Images, uint8 `(n, height, width, channels)`.
         cache_dir: Where encoders are kept; default the user's cache folder.
 
     Returns:
