@@ -52,7 +52,7 @@ def locked(
         path: The lock's file; made, and removed at the end.
         what: What is locked, as the subject of a sentence.
         wait: Whether to wait for the process that holds it.
-        announce: Gets a sentence before waiting.
+        announce: Function that gets a sentence before waiting.
 
     Raises:
         BusyError: Another process holds the lock, and it is not waited for.

@@ -248,7 +248,7 @@ class Flag:
     Attributes:
         name: Short and fixed, for scripts.
         number: What was measured.
-        threshold: Above this the flag is raised.
+        threshold: Number above which the flag is raised.
         measure: What the number is.
         meaning: What it says about the model or the measurement, once raised.
         advice: What to do about it then.

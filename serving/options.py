@@ -51,13 +51,14 @@ class LoadOptions:
     Attributes:
         tags: Tags of the graph in a SavedModel.
         max_retries: Number of times that a version which will not load is tried again.
-        retry_seconds: Between two tries.
+        retry_seconds: Seconds between two tries.
         warmup: Whether to run the requests stored with a model.
         warmup_iterations: How often each.
         intra_op_threads: Threads within an operation; 0 lets TensorFlow choose.
         inter_op_threads: Operations that run at once; 0 lets TensorFlow choose.
         gpu_memory_fraction: Share of each GPU's memory, taken at once; 0 takes it as needed.
-        allow_labels_for_unavailable: Accept labels on versions that are not available.
+        allow_labels_for_unavailable: Whether labels are accepted on versions that are not
+            available.
     """
 
     tags: tuple[str, ...] = TAGS
@@ -106,7 +107,7 @@ class ServerOptions:
         num_threads: Model calls that run at once.
         max_pending: Model calls that run or wait; more are refused.
         drain_seconds: Seconds for requests that run when the server stops.
-        poll_seconds: Between looks for new versions; 0 for none after the start.
+        poll_seconds: Seconds between looks for new versions; 0 for none after the start.
         token: What clients must send as bearer token, if anything.
         tls: Certificates for gRPC and REST.
         grpc_tls: Certificates for gRPC alone, if they differ.

@@ -105,7 +105,7 @@ class RestTransport:
     """REST on a socket that is bound already.
 
     Args:
-        app: Answers the requests.
+        app: Application that answers the requests.
         bound: The socket.
         tls: Certificates, if any.
         limits: What each connection may take.

@@ -182,7 +182,8 @@ class Attack(abc.ABC):
             seed: Seed of the random draws, an integer.
             indices: Keys of each image's draws, int `(batch,)`; default its place in the batch.
             batch_size: Images on the device at once, default all.
-            progress: Called with the work done, all work and the number of images standing.
+            progress: Function that is called with the work done, all work and the number of images
+                standing.
 
         Raises:
             InputError: Images or labels are not what the model expects.
@@ -257,7 +258,8 @@ class Attack(abc.ABC):
             seed: Seed of the random draws.
             num_classes: Number of logits.
             batch_size: Images on the device at once.
-            progress: Called with the work done, all work and the number of images standing.
+            progress: Function that is called with the work done, all work and the number of images
+                standing.
         """
 
         total = len(batch)

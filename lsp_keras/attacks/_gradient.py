@@ -88,7 +88,7 @@ def gaussian_start(
 
     Args:
         problem: Problem whose images, seed and indices are used.
-        epsilon: Not used, like `norm`: starts have one signature.
+        epsilon: Radius of the ball, not used, like `norm`: starts have one signature.
         norm: Norm, not used either.
         counter: Number of the draw, for example the restart.
 

@@ -33,8 +33,8 @@ class Augmentation(abc.ABC):
             images: Images, float32 `(batch, height, width, channels)`.
             seed: Seed of the random draws, an integer.
             indices: Numbers that identify each image, int64 `(batch,)`.
-            counter: Tells draws for one image apart: the epoch; or `(batch,)`, one for each
-                image.
+            counter: Number that tells draws for one image apart: the epoch; or `(batch,)`, one for
+                each image.
         """
 
     @abc.abstractmethod

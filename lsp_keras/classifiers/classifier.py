@@ -26,8 +26,8 @@ class Classifier:
     its answers to images tell.
 
     Attributes:
-        model: Maps float32 images in [0, 1] to float32 logits; a Keras model where it can be
-            one, on the layers and weights of the one that was read.
+        model: Function that maps float32 images in [0, 1] to float32 logits; a Keras model where it
+            can be one, on the layers and weights of the one that was read.
         raw: The model as it was read: images on its own scale to its own answers `(n, k)`.
         image_shape: Shape of an image, `(height, width, channels)`, `None` where any size will do.
         pixels: The scale of its pixels.

@@ -155,7 +155,7 @@ def find_pixel_range(model: keras.Model) -> PixelRange:
     bring to the neighborhood of zero with a spread of about one.
 
     Args:
-        model: Functional or sequential, with one input.
+        model: Functional or sequential model with one input.
     """
     prefix = _prefix(model)
     if FRONT in prefix.names:

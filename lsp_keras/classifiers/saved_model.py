@@ -23,7 +23,7 @@ class SavedModelClassifier:
     gradient.
 
     Args:
-        folder: Holds `saved_model.pb`.
+        folder: Folder that holds `saved_model.pb`.
 
     Attributes:
         input_shape: Shape of a batch, `(None, height, width, channels)`.

@@ -32,7 +32,7 @@ def attach(
             dataset gives them once it is batched.
         table: Neighbors, for instance of `lsp_keras.neighbors.mine`.
         images: The images that the table was mined from, `(n, height, width, channels)`.
-        transform: Maps neighbor images, float32 in [0, 1] of shape
+        transform: Function that maps neighbor images, float32 in [0, 1] of shape
             `(batch * m, height, width, channels)`, to what the model takes, as the pipeline does
             with its images; default nothing.
 

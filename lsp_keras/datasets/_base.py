@@ -58,12 +58,12 @@ class SourceSplit:
     Attributes:
         positions: Positions of this split's images in the source, int64 `(n,)`, ascending.
         labels: Labels of the images, int64 `(n,)`.
-        read: Takes some of the positions, ascending, and yields uint8 images
+        read: Function that takes some of the positions, ascending, and yields uint8 images
             `(k, height, width, channels)` with their int64 labels `(k,)`, in that order.
-        encoded: Takes some of the positions, ascending, and yields the image files that they
-            come from; `None` where the images do not come from files.
-        stored: Takes rows and gives their images without reading them; `None` where they must be
-            read into memory.
+        encoded: Function that takes some of the positions, ascending, and yields the image files
+            that they come from; `None` where the images do not come from files.
+        stored: Function that takes rows and gives their images without reading them; `None` where
+            they must be read into memory.
     """
 
     positions: Integers
@@ -83,7 +83,7 @@ class OpenSource:
         split_sizes: Number of images in every split, as the data's own info states it.
         train: Images to train on.
         test: Images to test on.
-        version: Changes whenever the images may have changed.
+        version: Text that changes whenever the images may have changed.
         citation: BibTeX or a plain reference; empty where none is known.
         validation: Images to choose an epoch by; `None` where they are cut from `train`.
         resize: How images of another size were brought to `image_shape`.

@@ -82,7 +82,7 @@ def fair_order(labels: Integers, seed: int, stream: int = 0) -> Integers:
         labels: Labels, int `(n,)`.
         seed: Seed of the order of each class's images, and of the classes where they are due at
             once.
-        stream: Tells draws with the same seed apart.
+        stream: Number that tells draws with the same seed apart.
 
     Returns:
         int64 `(n,)`, a permutation.

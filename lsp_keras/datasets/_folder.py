@@ -45,7 +45,8 @@ class FolderSource(Source):
 
     Attributes:
         path: The folder.
-        augmentation: Does not flip: whether a mirrored image keeps its class is not known.
+        augmentation: Augmentation that does not flip: whether a mirrored image keeps its class is
+            not known.
     """
 
     augmentation = "crop"
@@ -92,7 +93,7 @@ class _Files:
 
     Attributes:
         shape: Shape of every image, `(height, width, channels)`.
-        version: Changes when a file is added, removed or replaced, or read otherwise.
+        version: Text that changes when a file is added, removed or replaced, or read otherwise.
     """
 
     def __init__(self, parts: Sequence[Found], options: ReadOptions) -> None:

@@ -68,10 +68,10 @@ def load(
             `~/tensorflow_datasets`. It is only read where it is not writable.
         cache_dir: Folder for what is prepared; default as in `lsp_keras.storage.cache_dir`.
         download: Whether a dataset that is not there may be downloaded.
-        num_train: Limits the training images, after the validation split was cut.
-        num_test: Limits the test images.
-        validation_size: Default a tenth of the training images, at most 1,000; of a source
-            with validation images of its own all of them, at most 1,000.
+        num_train: Largest number of training images, after the validation split was cut.
+        num_test: Largest number of test images.
+        validation_size: Number of validation images. Default a tenth of the training images, at
+            most 1,000; of a source with validation images of its own all of them, at most 1,000.
         image_size: Height and width of all images, such as `"48x64"` or 64. Default the source's
             own; of a folder the size of most of its images, if that is within reason.
         resize: How images of another size are brought to it: `"crop"`, `"pad"` or `"stretch"`,

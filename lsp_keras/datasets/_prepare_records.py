@@ -30,7 +30,7 @@ def prepare(
         to: Folder that must not exist yet.
         data_dir: Folder of TFDS's data, as `load` takes it.
         cache_dir: Folder for what is made once, as `load` takes it.
-        progress: Called with the split, the images done and their number.
+        progress: Function that is called with the split, the images done and their number.
         reading: Arguments `image_size`, `resize`, `channels`, `split_train` and `split_test`, as
             for `load`.
 

@@ -32,8 +32,8 @@ def write_prepared(
         opened: The source.
         name: Name of the dataset.
         augmentation: Name of the augmentation that suits it, or `None`.
-        folder: Must not exist.
-        progress: Called with the split's name and how many of its images are done.
+        folder: Folder that must not exist yet.
+        progress: Function that is called with the split's name and how many of its images are done.
 
     Raises:
         InputError: There is something at `folder`.

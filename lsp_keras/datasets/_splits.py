@@ -40,7 +40,7 @@ def choose_splits(
     Args:
         name: Name of the dataset, for messages.
         sizes: Number of images in each split.
-        labels: Maps the name of a split to its labels, -1 where an image has none.
+        labels: Function that maps the name of a split to its labels, -1 where an image has none.
         options: May name splits.
 
     Raises:

@@ -56,14 +56,14 @@ def evaluate(
         images: Images, `(n, height, width, channels)`, float in [0, 1] or uint8.
         labels: Labels, int `(n,)`.
         attacks: Attacks by the name they are reported under, all within `threat`.
-        suite: Instead of `attacks`: `"quick"`, `"autoattack"` or `"black-box"`.
+        suite: Name of a suite instead of `attacks`: `"quick"`, `"autoattack"` or `"black-box"`.
         threat: What the attacker may do; text such as `"8/255"`, or a number, is a radius under
             L-inf.
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.
         indices: Numbers that identify each image, int `(n,)`; default its place.
-        progress: Called on the way with the attack's name, the share of its work that is done,
-            the images it was given, and how many are not known to be broken.
+        progress: Function that is called on the way with the attack's name, the share of its work
+            that is done, the images it was given, and how many are not known to be broken.
         journal: Folder to keep verdicts in until the report is made; the same evaluation,
             started again after it was killed, goes on from there.
         examples_dir: Folder for the attacked images, one `ATTACK.npz` for each attack, see

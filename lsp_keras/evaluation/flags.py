@@ -92,7 +92,7 @@ def single_step_lead(lead: float, threshold: float) -> Flag:
 
     Args:
         lead: Accuracy under many steps less that under FGSM.
-        threshold: Above this the flag is raised.
+        threshold: Number above which the flag is raised.
     """
     return Flag(
         "fgsm_beats_iterative",
@@ -133,7 +133,7 @@ def black_box_lead(lead: float, threshold: float) -> Flag:
 
     Args:
         lead: Share of images that only attacks without gradients break.
-        threshold: Above this the flag is raised.
+        threshold: Number above which the flag is raised.
     """
     return Flag(
         "black_box_beats_white_box",

@@ -10,10 +10,10 @@ class ExportOptions:
     """Choices that change the SavedModel.
 
     Attributes:
-        float16: Keep weights and compute in half precision: half the size, faster on GPUs,
+        float16: Whether weights are kept and used in half precision: half the size, faster on GPUs,
             slower on most CPUs. Outputs stay float32.
-        xla: Compile the classifier with XLA, anew for each batch size. TensorFlow Serving needs
-            the flag `--xla_cpu_compilation_enabled` to run it on a CPU.
+        xla: Whether the classifier is compiled with XLA, anew for each batch size. TensorFlow
+            Serving needs the flag `--xla_cpu_compilation_enabled` to run it on a CPU.
         resize: How encoded files of another size are brought to the model's: `"crop"`, `"pad"` or
             `"stretch"`, as the images that it was trained on were.
         max_batch_size: More images in a request are an error; `None` for no limit.

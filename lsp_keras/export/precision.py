@@ -12,7 +12,8 @@ def to_float16(model: keras.Model) -> keras.Model:
     """A copy with weights and computation in float16.
 
     Args:
-        model: Functional or sequential, of layers that can be rebuilt from their configuration.
+        model: Functional or sequential model of layers that can be rebuilt from their
+            configuration.
 
     Returns:
         A model that takes float32 images and returns float16 logits.

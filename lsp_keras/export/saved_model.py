@@ -42,7 +42,7 @@ class ServedClassifier(tf.Module):
     """The signatures around a classifier.
 
     Args:
-        classifier: Probed, with a known size of its images.
+        classifier: Probed classifier with a known size of its images.
         class_names: Names of the classes, one for each logit.
         assets: Existing folder with the file of class names, copied into the SavedModel.
         options: XLA, the largest batch, and how files are resized.

@@ -67,7 +67,7 @@ def perturb(
     measured of a model's features and margins must not mix attacked images with clean ones.
 
     Args:
-        attack: Within its own budget.
+        attack: Attack with its own budget.
         logits_fn: A Keras model, called with `training=False`, or images -> logits.
         images: Images, float32 `(n, height, width, channels)` in [0, 1].
         labels: Labels, int `(n,)`.

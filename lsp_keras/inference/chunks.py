@@ -35,8 +35,8 @@ def in_chunks(
         batch: All rows.
         state: Arrays `(rows, ...)` by name.
         batch_size: Largest number of rows in a call.
-        arguments: Passed on.
-        on_rows: Called with the number of rows that are done.
+        arguments: Arguments that are passed on.
+        on_rows: Function that is called with the number of rows that are done.
     """
     parts, start, total = [], 0, len(batch)
     while start < total:

@@ -19,8 +19,8 @@ class AdversarialTrainer(RobustTrainer):
     """A method that makes adversarial images of each batch, with the classifier in inference mode.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
-        attack: Makes the adversarial images.
+        classifier: Classifier that maps float images in [0, 1] to logits.
+        attack: Attack that makes the adversarial images.
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.
         regularizers: Terms to add; their anchor is the adversarial image.

@@ -13,7 +13,7 @@ class Descent:
     """Result of one pass.
 
     Attributes:
-        terms: Before weighting, float32 `(batch,)`, by name.
+        terms: Terms by name before they are weighted, each float32 `(batch,)`.
         anchor: The images trained on and their logits.
         loss: Loss of the batch, a scalar.
         gradients: Gradients of the loss on the optimizer's scale, one for each of the classifier's

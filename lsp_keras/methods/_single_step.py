@@ -33,7 +33,7 @@ class SingleStepTrainer(RobustTrainer):
     trainers attack as before.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
         noise: Size of the random start on the same scale; `None` for `noise_per_radius` times
             epsilon.

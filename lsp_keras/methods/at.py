@@ -26,8 +26,8 @@ class ATTrainer(CriterionTrainer, AdversarialTrainer):
     attack and regularizers, and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
-        attack: Makes the adversarial images, for example
+        classifier: Classifier that maps float images in [0, 1] to logits.
+        attack: Attack that makes the adversarial images, for example
             `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10)`.
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.

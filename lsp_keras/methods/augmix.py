@@ -28,7 +28,7 @@ class AugMixTrainer(RobustTrainer):
     regularizers' settings.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         consistency_weight: Weight of the Jensen-Shannon divergence.
         severity: Largest strength of an operation, in (0.1, 10].
         num_chains: Chains that are mixed ("width" in the paper).

@@ -25,7 +25,7 @@ class CutMixTrainer(MixingTrainer):
     settings and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         alpha: Parameter of the distribution Beta(alpha, alpha) that the share outside the whole box
             is drawn from.
         probability: Probability that a batch is mixed, in [0, 1]; others are trained on as they

@@ -27,7 +27,7 @@ class FastATTrainer(SingleStepTrainer):
     classifier, the settings of attack and regularizers, the attack's strength and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
         noise: Half the width of the uniform noise, on the [0, 1] scale. Default: 2 * epsilon.
         step_size: Length of the step, on the [0, 1] scale. Default: epsilon.

@@ -35,7 +35,7 @@ class FGSMPGITrainer(SingleStepTrainer):
     precision (300 MB for CIFAR-10), beta and the seed. It trains on one device.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits; its input shape is fixed.
+        classifier: Classifier that maps float images in [0, 1] to logits; its input shape is fixed.
         num_images: Number of training images; a batch's `indices` lie in [0, num_images).
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
         step_size: Length of the step, on the [0, 1] scale. Default: epsilon.

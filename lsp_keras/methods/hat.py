@@ -32,10 +32,9 @@ class HATTrainer(AdversarialTrainer):
     the settings of attack and regularizers, the weights of the terms and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
-        attack: Makes the adversarial images; the published one is
-            `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10, objective="kl",
-            start="gaussian")`.
+        classifier: Classifier that maps float images in [0, 1] to logits.
+        attack: Attack that makes the adversarial images; the published one is `PGD(epsilon=8 / 255,
+            step_size=2 / 255, num_steps=10, objective="kl", start="gaussian")`.
         helper: Classifier of the same classes, trained without an attack; it is frozen, that is,
             its `trainable` becomes `False`.
         beta: Weight of the divergence, zero or more.

@@ -23,7 +23,7 @@ class MixupTrainer(MixingTrainer):
     `alpha`, the regularizers' settings and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         alpha: Parameter of the distribution Beta(alpha, alpha) that the share of the image itself
             is drawn from, once for a batch.
         regularizers: Terms to add.

@@ -33,7 +33,7 @@ class NuATTrainer(SingleStepTrainer):
     attack's strength, beta and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         epsilon: L-inf radius on the [0, 1] scale, a number or text such as "8/255".
         noise: Size of the random signs, on the [0, 1] scale. Default: epsilon / 2.
         step_size: Length of the step, on the [0, 1] scale. Default: epsilon.

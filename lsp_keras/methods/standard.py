@@ -21,7 +21,7 @@ class StandardTrainer(CriterionTrainer):
     paper's LSP (Eq. 7). Saved are the classifier, the regularizers' settings and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
+        classifier: Classifier that maps float images in [0, 1] to logits.
         criterion: Loss of labels and logits to minimize in place of the cross-entropy: its name,
             or a mapping of its `name` and its settings.
         regularizers: Terms to add.

@@ -27,10 +27,9 @@ class TRADESTrainer(AdversarialTrainer):
     and the seed.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
-        attack: Makes the adversarial images; the published one is
-            `PGD(epsilon=8 / 255, step_size=2 / 255, num_steps=10, objective="kl",
-            start="gaussian")`.
+        classifier: Classifier that maps float images in [0, 1] to logits.
+        attack: Attack that makes the adversarial images; the published one is `PGD(epsilon=8 / 255,
+            step_size=2 / 255, num_steps=10, objective="kl", start="gaussian")`.
         beta: Weight of the divergence, zero or more.
         warmup_steps: Steps over which the perturbation grows from nothing to its full size; a
             network that is not robust yet needs some when it is fine-tuned.

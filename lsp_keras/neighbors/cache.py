@@ -40,7 +40,7 @@ def table_path(
         settings: Mining settings; `auto` counts as the index that it resolves to.
         features: Where the features come from.
         space: Kind of neighbors, `"local"` or `"global"`.
-        cache_dir: Default: the user's cache folder.
+        cache_dir: Folder of the cache. Default: the user's.
     """
     resolved = dataclasses.replace(settings, index=settings.index_for(len(images)))
     key = fingerprint(_VERSION, images, dataclasses.asdict(resolved), features.fingerprint, space)
@@ -61,11 +61,11 @@ def find_or_mine(
 
     Args:
         images: Training images `(n, height, width, channels)`.
-        settings: Default `MiningSettings()`.
-        features: Default: the pixels.
+        settings: Settings of the mining. Default `MiningSettings()`.
+        features: Features in which neighbors are looked for. Default: the pixels.
         space: Kind of neighbors: `"local"` for the nearest, `"global"` for random ones.
         source: What else to note in the provenance: dataset, split.
-        cache_dir: Default: the user's cache folder.
+        cache_dir: Folder of the cache. Default: the user's.
         progress: Callback told how far mining is, as `mine` takes it.
 
     Returns:

@@ -31,8 +31,8 @@ def write_feature_shard(
         images: All training images.
         source: Feature source with an encoder.
         shard: Which share of the images is encoded.
-        cache_dir: Default: the user's cache folder.
-        progress: Called with `("encode", done, total)`.
+        cache_dir: Folder of the cache. Default: the user's.
+        progress: Function that is called with `("encode", done, total)`.
 
     Raises:
         InputError: There is no encoder, or there are fewer images than shards.

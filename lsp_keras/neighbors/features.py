@@ -23,7 +23,8 @@ class FeatureSource:
     Attributes:
         name: Name for the provenance, for example `"pixels"` or the encoder's file name.
         fingerprint: Text that differs where the features would differ; part of a table's cache key.
-        encode: Maps float32 images in [0, 1] to features; `None` for pixels and embeddings.
+        encode: Function that maps float32 images in [0, 1] to features; `None` for pixels and
+            embeddings.
         embeddings: Features of the images, row by row, or `None`.
     """
 
@@ -82,11 +83,11 @@ def image_features(
     Args:
         images: Images or feature rows, `(n, ...)`; uint8 is scaled to [0, 1], anything else is
             taken as it is.
-        encode: Maps float32 images `(batch, height, width, channels)` to features
-            `(batch, dimensions)`, in inference mode; a Keras model will do. Without it the
-            pixels themselves are the features.
+        encode: Function that maps float32 images `(batch, height, width, channels)` to features
+            `(batch, dimensions)`, in inference mode; a Keras model will do. Without it the pixels
+            themselves are the features.
         batch_size: Images per call.
-        progress: Called with `("encode", done, total)`.
+        progress: Function that is called with `("encode", done, total)`.
 
     Returns:
         float32 `(n, dimensions)`.

@@ -100,13 +100,14 @@ def mine(
 
     Args:
         images: Images of uint8, or feature rows to search in as they are, `(n, ...)`.
-        settings: Default `MiningSettings()`.
-        encode: Maps float32 images in [0, 1] to features `(batch, dimensions)`; a Keras model
-            will do. Without it and without `embeddings` the pixels are the features.
+        settings: Settings of the mining. Default `MiningSettings()`.
+        encode: Function that maps float32 images in [0, 1] to features `(batch, dimensions)`; a
+            Keras model will do. Without it and without `embeddings` the pixels are the features.
         embeddings: Features of the images, row by row, used instead of `encode`.
         source: What to note in the provenance: dataset, split, fingerprint of the encoder.
         batch_size: Images per call of `encode`.
-        progress: Called with `(stage, done, total)`; stages are `"encode"` and `"search"`.
+        progress: Function that is called with `(stage, done, total)`; stages are `"encode"` and
+            `"search"`.
 
     Returns:
         Table of `n` rows; distances are Euclidean.

@@ -28,7 +28,7 @@ def nearest_among(
         images: Images that are not among the others, uint8 `(n, height, width, channels)`.
         others: Images among which neighbors are looked for, uint8 `(k, height, width, channels)`.
         num_neighbors: Number of neighbors to count, at most `k`.
-        encode: Maps float32 images in [0, 1] to features; `None` for the pixels.
+        encode: Function that maps float32 images in [0, 1] to features; `None` for the pixels.
         normalize: Whether features are divided by their length first.
 
     Returns:

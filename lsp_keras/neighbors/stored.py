@@ -97,7 +97,7 @@ def find_features(
         features: Features, as `find_or_mine` takes them.
         space: Space of the neighbors, as `find_or_mine` takes it.
         cache_dir: Folder of the cache.
-        progress: Called with `("encode", done, total)`.
+        progress: Function that is called with `("encode", done, total)`.
 
     Returns:
         float16 `(n, dimensions)`, memory-mapped.

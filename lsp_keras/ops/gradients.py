@@ -18,7 +18,8 @@ def image_gradient(
     graph computes what is used and no more.
 
     Args:
-        function: Maps images to tensors, the value to differentiate first, `(batch,)`.
+        function: Function that maps images to tensors, the value to differentiate first,
+            `(batch,)`.
         images: Images, `(batch, height, width, channels)`.
 
     Returns:

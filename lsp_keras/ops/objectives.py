@@ -287,7 +287,8 @@ def bind(objective: str | Objective, clean_logits: Callable[[], tf.Tensor]) -> O
 
     Args:
         objective: A name in `OBJECTIVES` or `COMPARISONS`, or a function.
-        clean_logits: Computes the clean images' logits; called once, for a comparison only.
+        clean_logits: Function that computes the clean images' logits; called once, for a comparison
+            only.
 
     Returns:
         The objective; a comparison is bound to the clean logits and ignores the labels.

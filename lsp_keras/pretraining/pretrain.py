@@ -47,7 +47,7 @@ class PretrainSettings:
         model: Registered backbone.
         width: Filters of its first stage.
         epochs: Passes over the training images. Default 200, as published.
-        batch_size: Default 512, less where there are few images.
+        batch_size: Images of a batch. Default 512, less where there are few images.
         learning_rate: Learning rate at a batch of 512; it is scaled with the batch and falls along
             a cosine.
         queue_size: Keys that each query is compared with. Default 4,096, or the largest multiple
@@ -152,9 +152,9 @@ def find_or_pretrain(
     Args:
         dataset: Dataset to train on, as `pretrain` takes it.
         settings: Settings of the training.
-        cache_dir: Default: the user's cache folder.
+        cache_dir: Folder of the cache. Default: the user's.
         monitor_every: Epochs between measurements of k-NN accuracy.
-        restart: Train anew, even if there is an encoder or an interrupted training.
+        restart: Whether to train anew, even if there is an encoder or an interrupted training.
         callbacks: Callbacks of the training, as `pretrain` takes them.
 
     Returns:
@@ -199,8 +199,8 @@ def pretrain(
         dataset: Dataset to train on; its validation split is only used, with labels, to measure
             k-NN accuracy.
         settings: Settings of the training.
-        folder: Gets `encoder.keras`, `encoder.json` (what it was trained on and how it went)
-            and, until the end, `state.npz`, from which an interrupted training goes on.
+        folder: Folder that gets `encoder.keras`, `encoder.json` (what it was trained on and how it
+            went) and, until the end, `state.npz`, from which an interrupted training goes on.
         monitor_every: Epochs between measurements of k-NN accuracy.
         callbacks: Further Keras callbacks; logs hold `loss`, `spread`, `knn_accuracy` (where
             it was measured), `seconds` and `learning_rate`.

@@ -18,7 +18,7 @@ class Line:
     Attributes:
         name: Name in the legend.
         points: Places `(x, y)` of the values, those that are missing left out.
-        values: Their text, shown where somebody points at one.
+        values: Text of each value, shown where somebody points at it.
         look: Number of its color and style.
     """
 

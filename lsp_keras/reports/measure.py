@@ -78,9 +78,9 @@ class Watchers:
     """Who is told how far it has come.
 
     Attributes:
-        announce: Called with a sentence before each measurement.
-        attacks: Makes a callback for an evaluation.
-        steps: Makes a callback for a diagnosis or a profile, from its title.
+        announce: Function that is called with a sentence before each measurement.
+        attacks: Function that makes a callback for an evaluation.
+        steps: Function that makes a callback for a diagnosis or a profile, from its title.
     """
 
     announce: Callable[[str], None] = lambda text: None

@@ -72,7 +72,7 @@ def start_classifier(
     Args:
         config: Resolved settings.
         dataset: Dataset to train on.
-        announce: Called with a sentence on what was taken from where.
+        announce: Function that is called with a sentence on what was taken from where.
 
     Raises:
         InputError: There is no such model, or it does not suit the images.
@@ -146,7 +146,7 @@ def build_trainer(
     Args:
         config: Resolved settings.
         classifier: Classifier to train.
-        steps_per_epoch: Turns epochs into steps, for the schedule and warm-ups.
+        steps_per_epoch: Number of steps of an epoch, for the schedule and warm-ups.
         num_images: Training images, for a method that remembers something of each.
         helper: Helper model, for a method that has one.
     """

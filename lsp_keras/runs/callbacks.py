@@ -66,7 +66,7 @@ def build_callbacks(
         keepers: Keepers that `build_keepers` made.
         validation: Held-out images.
         images_per_epoch: Images trained on in an epoch.
-        announce: Called with a sentence where a run ends early or learned nothing.
+        announce: Function that is called with a sentence where a run ends early or learned nothing.
     """
     measured = _validation(config, validation)
     callbacks: list[keras.callbacks.Callback] = [

@@ -133,13 +133,14 @@ def fit(
         resume: Whether to go on with the run of that name, or the newest with these settings.
         cache_dir: Where encoders, neighbor tables and helpers are kept; default the user's cache
             folder.
-        distribute: Over what a batch is spread: `"none"`, `"mirrored"` (all GPUs of this
-            machine), `"multi_worker"` (the processes that `$TF_CONFIG` names), `"slurm"` (the
-            tasks of an `srun`) or `"auto"`. Then call it before anything else of TensorFlow, in
-            every process alike. `batch_size` is that of all replicas together. Only the chief
-            writes to the run's folder.
-        progress: Called with `(stage, done, total)` while neighbors are mined.
-        announce: Called with a sentence before a long step, such as training an encoder.
+        distribute: Devices that share each batch: `"none"`, `"mirrored"` (all GPUs of this
+            machine), `"multi_worker"` (the processes that `$TF_CONFIG` names), `"slurm"` (the tasks
+            of an `srun`) or `"auto"`. Then call it before anything else of TensorFlow, in every
+            process alike. `batch_size` is that of all replicas together. Only the chief writes to
+            the run's folder.
+        progress: Function that is called with `(stage, done, total)` while neighbors are mined.
+        announce: Function that is called with a sentence before a long step, such as training an
+            encoder.
 
     Raises:
         InputError: A setting does not fit, the data are missing, the run exists already,

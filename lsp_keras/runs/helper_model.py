@@ -61,8 +61,9 @@ def find_helper(
         config: Resolved settings of the run.
         dataset: Dataset to train on.
         cache: Where helpers are kept, by all they depend on; default the user's cache folder.
-        train: Called with the helper's settings and folder where it is not complete.
-        announce: Called with a sentence that says which helper it is.
+        train: Function that is called with the helper's settings and folder where it is not
+            complete.
+        announce: Function that is called with a sentence that says which helper it is.
 
     Raises:
         InputError: The named model is missing, or is none for these images.

@@ -66,10 +66,10 @@ def build_neighbors(
     Args:
         config: Resolved settings.
         dataset: The run's images.
-        regularizers: Those of the trainer.
+        regularizers: Regularizers of the trainer.
         cache_dir: Where tables, features and encoders are kept.
-        progress: Called while features are computed and neighbors searched.
-        announce: Called with sentences on what was found.
+        progress: Function that is called while features are computed and neighbors searched.
+        announce: Function that is called with sentences on what was found.
 
     Raises:
         InputError: Two settings contradict each other, or a file does not suit the images.

@@ -130,7 +130,7 @@ def check_start(
     Args:
         classifier: Classifier that `build_foreign` made, with its own classes.
         dataset: Dataset to train on.
-        announce: Called with a sentence.
+        announce: Function that is called with a sentence.
         range_is_given: Whether the user says what its pixels are, which then is not doubted.
 
     Raises:
@@ -150,10 +150,10 @@ def take_weights(classifier: keras.Model, path: Path | str, announce: Announce) 
     """Gives a classifier the weights of another one, wherever names and shapes agree.
 
     Args:
-        classifier: Gets them.
+        classifier: Classifier that gets the weights.
         path: A run, a file of Keras, or a file of weights alone (`.weights.h5`) of this
             architecture or of the model within it.
-        announce: Called with a sentence that says how many.
+        announce: Function that is called with a sentence that says how many.
 
     Raises:
         InputError: The file cannot be read, or not one weight fits.

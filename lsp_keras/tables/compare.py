@@ -27,7 +27,7 @@ def runs_plan(
         runs: Folders of runs, or `zoo:NAME`.
         columns: Attacks.
         weights: Which of a run's models is measured.
-        seeds: Compare so many seeds of each run's settings, found or trained, instead.
+        seeds: Number of seeds of each run's settings to compare instead, found or trained.
         num_examples: Test images, or `None` for all.
 
     Raises:

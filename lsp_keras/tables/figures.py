@@ -78,7 +78,7 @@ def distances(
         run: The network that is measured.
         structured: A run with LSP, whose encoder finds the neighbors.
         num_images: Test images.
-        data_dir: Overrides that of the run.
+        data_dir: Folder of the data, in place of the run's.
         cache_dir: Where encoders are kept.
 
     Raises:

@@ -51,7 +51,7 @@ def measure(
         training: How runs are found or made.
         evaluation: How records are found or made.
         jobs: Trainings at a time.
-        announce: Told of each row.
+        announce: Function that is told of each row.
 
     Returns:
         By row and seed.

@@ -24,12 +24,12 @@ class Evaluation:
 
     Attributes:
         num_examples: Test images, or `None` for all.
-        data_dir: Overrides that of the run.
+        data_dir: Folder of the data, in place of the run's.
         cache_dir: Folder for what is prepared.
         found_only: Whether nothing is attacked.
         batch_size: Images attacked at once.
         records_dir: Where records of models go that lie outside of a run.
-        progress: Told how far an attack is.
+        progress: Function that is told how far an attack is.
     """
 
     num_examples: int | None

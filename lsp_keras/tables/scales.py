@@ -19,7 +19,7 @@ class Scale:
 
     Attributes:
         name: Name of the scale.
-        settings: Over those of a recipe.
+        settings: Settings that replace those of a recipe.
         attack_steps: Steps of the attack in training, `None` to keep the recipe's.
         num_examples: Test images that are attacked, `None` for all.
         autoattack: Whether AutoAttack runs where nothing is said of it.

@@ -27,7 +27,7 @@ class Training:
         in_process: Whether runs are trained in this process, which is faster for tiny ones; a
             process of its own for each has all cores and gives its memory back.
         environment: Environment of the processes that train; default this one's.
-        announce: Told what is trained.
+        announce: Function that is told what is trained.
     """
 
     runs_dir: Path

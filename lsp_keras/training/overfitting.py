@@ -35,11 +35,11 @@ class OverfittingGuard(StatefulCallback):
 
     Args:
         validation: The callback that measures held-out images, placed before this one.
-        threat: Measures robust accuracy at the radius of training, where `validation` has
+        threat: Measurement of robust accuracy at the radius of training, where `validation` has
             another one.
         gap: Difference of the two accuracies from which they have parted, in (0, 1); two of its
             standard errors are added, since it may come from a few images.
-        announce: Gets one sentence when the run goes back; default a line on stderr.
+        announce: Function that gets one sentence when the run goes back; default a line on stderr.
 
     Attributes:
         good_epoch: The last epoch that counts, from 1; 0 is the start of the run.

@@ -68,8 +68,8 @@ def run_training(
         deterministic: Whether TensorFlow is switched to deterministic operations, for the whole
             process; see `make_deterministic`. Without them a resumed run can differ in the last
             bits.
-        announce: Gets a sentence where a run does not go on from its last state; default a line
-            on stderr.
+        announce: Function that gets a sentence where a run does not go on from its last state;
+            default a line on stderr.
 
     Returns:
         Logs of each epoch since the first, with `epoch` (from 1) and `learning_rate` (of the

@@ -93,7 +93,7 @@ def load_state(
         path: Path of the file, as `save_state` got it.
         trainer: Whose variables are set.
         callbacks: Whose memory is set.
-        announce: Gets a sentence wherever the last state is not the one that is used.
+        announce: Function that gets a sentence wherever the last state is not the one that is used.
 
     Returns:
         How far the run has come; `None` where nothing sound is left of it.

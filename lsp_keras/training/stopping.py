@@ -34,7 +34,7 @@ class EarlyStopping(StatefulCallback):
     Args:
         patience: Epochs in a row without a new largest value.
         metric: Name in the logs; NaN counts as no gain.
-        announce: Gets one sentence when the run ends; default a line on stderr.
+        announce: Function that gets one sentence when the run ends; default a line on stderr.
 
     Attributes:
         best_value: Largest value so far.
@@ -100,7 +100,7 @@ class CollapseGuard(StatefulCallback):
         labels: Labels of the validation images, int64 `(n,)`.
         metric: Accuracy in the logs, in [0, 1].
         stop: Whether to end the run; otherwise a collapse is only announced.
-        announce: Gets what is not an error; default a line on stderr.
+        announce: Function that gets what is not an error; default a line on stderr.
 
     Attributes:
         chance: Share of the largest class.

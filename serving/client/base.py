@@ -94,7 +94,7 @@ class Retries:
 
     Attributes:
         count: Further tries.
-        seconds: Before the first of them; each later one waits twice as long, and all wait
+        seconds: Seconds before the first of them; each later one waits twice as long, and all wait
             a random part less, so that many clients do not come back at once.
     """
 

@@ -57,7 +57,7 @@ class Client:
         version: Version of the model; default the newest.
         label: Label of a version, instead of its number.
         timeout: Seconds for each try.
-        retries: After temporary errors.
+        retries: Number of tries after temporary errors, and the waits between them.
         token: Bearer token that is sent.
         certificates: PEM file with the authorities to trust instead of the usual ones.
 

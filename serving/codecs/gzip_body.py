@@ -21,7 +21,7 @@ def inflate(body: bytes, max_bytes: int, grow: Callable[[int], None]) -> bytes:
     Args:
         body: Body of the request, as it was sent.
         max_bytes: Largest contents.
-        grow: Told of each piece before it is kept; raises to stop.
+        grow: Function that is told of each piece before it is kept, and raises to stop.
 
     Raises:
         InvalidArgumentError: It is no gzip, or cut short.

@@ -75,7 +75,7 @@ def decode_tensor(
     Args:
         proto: Message from a request.
         name: Name of the input, for messages.
-        check: Told what the tensor will be before any memory is taken for it.
+        check: Function that is told what the tensor will be before any memory is taken for it.
         max_repeated_bytes: Size up to which the last value is repeated.
 
     Raises:

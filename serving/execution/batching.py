@@ -104,9 +104,9 @@ class BatchingExecutor:
     itself. When a batch fails, its requests run one by one, so that only the one at fault fails.
 
     Args:
-        executor: Runs the batches.
+        executor: Executor that runs the batches.
         options: Sizes and times.
-        on_batch: Told the signature and the rows of each batch.
+        on_batch: Function that is told the signature and the rows of each batch.
     """
 
     def __init__(

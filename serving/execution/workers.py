@@ -46,7 +46,8 @@ class Workers:
 
         Args:
             timeout: Seconds after which the function is not started any more.
-            release: Called once, when the thread is done with the function or never gets it.
+            release: Function that is called once, when the thread is done with the function or
+                never gets it.
             function: Function that is called with `args` and `kwargs`.
 
         Raises:

@@ -46,8 +46,8 @@ class _Handlers:
     """Counts requests and turns errors into statuses.
 
     Args:
-        reader: Parses the messages.
-        observer: Told of each request.
+        reader: Reader that parses the messages.
+        observer: Observer that is told of each request.
     """
 
     name: str
@@ -110,10 +110,10 @@ class PredictionService(_Handlers):
     """Predict, Classify, Regress, MultiInference and GetModelMetadata.
 
     Args:
-        inference: Answers predictions.
-        management: Answers metadata.
-        reader: Parses the messages.
-        observer: Told of each request.
+        inference: Service that answers predictions.
+        management: Service that answers metadata.
+        reader: Reader that parses the messages.
+        observer: Observer that is told of each request.
     """
 
     name = "tensorflow.serving.PredictionService"
@@ -167,9 +167,9 @@ class ModelService(_Handlers):
     """GetModelStatus and HandleReloadConfigRequest.
 
     Args:
-        management: Answers both.
-        reader: Parses the messages.
-        observer: Told of each request.
+        management: Service that answers both.
+        reader: Reader that parses the messages.
+        observer: Observer that is told of each request.
     """
 
     name = "tensorflow.serving.ModelService"
@@ -215,13 +215,13 @@ def make_server(
     """gRPC server with all services and reflection, not yet bound to a port.
 
     Args:
-        prediction: Answers `PredictionService`.
-        model: Answers `ModelService`.
-        health: Answers gRPC's health checks, if wanted.
+        prediction: Servicer of `PredictionService`.
+        model: Servicer of `ModelService`.
+        health: Service that answers gRPC's health checks, if wanted.
         max_request_bytes: Largest message; -1 for gRPC's own limit of 2 GB.
         max_connections: Connections at once; further ones are closed.
         handshake_seconds: Time for a connection to become one of HTTP/2, TLS included.
-        interceptors: Called around every request.
+        interceptors: Interceptors that are called around every request.
     """
     options = [
         ("grpc.max_receive_message_length", max_request_bytes),

@@ -19,7 +19,7 @@ class ConfigWatcher:
         path: A `--model_config_file`, in force already.
         manager: Manager that gets the new configuration, and keeps the old one where the new is
             wrong.
-        seconds: Between two looks.
+        seconds: Seconds between two looks.
     """
 
     def __init__(self, path: Path, manager: ModelManager, seconds: float) -> None:

@@ -38,7 +38,8 @@ class ModelManager:
 
     Args:
         policy: How versions are loaded.
-        allow_labels_for_unavailable: Accept labels on versions that are not available.
+        allow_labels_for_unavailable: Whether labels are accepted on versions that are not
+            available.
     """
 
     def __init__(

@@ -38,10 +38,10 @@ class Version:
         number: Number that its folder is called by.
         state: Where it is in its life.
         error: Why it could not be loaded.
-        attempts: Loads that failed since its folder appeared.
+        attempts: Number of loads that failed since its folder appeared.
         retry_at: When it may be tried again, on the monotonic clock.
         tried: Files of its folder as they were when the load failed.
-        servable: While it is available or still in use.
+        servable: Servable while it is available or still in use.
         users: Handles that are held.
     """
 
@@ -69,9 +69,9 @@ class LoadPolicy:
     """How versions are loaded.
 
     Attributes:
-        load: Makes a servable of a version folder.
+        load: Function that makes a servable of a version folder.
         max_retries: How often a version that will not load is tried again.
-        retry_seconds: Between two tries.
+        retry_seconds: Seconds between two tries.
     """
 
     load: Callable[[Path], Servable] = Servable

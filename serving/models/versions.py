@@ -13,8 +13,8 @@ class VersionPolicy:
     """Choice among the version folders that exist.
 
     Attributes:
-        latest: Serve this many of the newest; `None` with no `specific` versions: all.
-        specific: Serve exactly these.
+        latest: Number of the newest versions to serve; `None` with no `specific` versions: all.
+        specific: Versions to serve, and no others.
     """
 
     latest: int | None = 1

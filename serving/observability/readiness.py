@@ -7,7 +7,7 @@ class Readiness:
     """Ready while all models have an available version and the server is not stopping.
 
     Args:
-        manager: Holds the models.
+        manager: Manager that holds the models.
     """
 
     def __init__(self, manager: ModelManager) -> None:

@@ -28,7 +28,7 @@ def make_app(
 
     Args:
         handlers: Answer the API.
-        readiness: Answers `/readyz`; `/livez` answers while the process runs.
+        readiness: Readiness, which `/readyz` answers; `/livez` answers while the process runs.
         metrics: Metrics that are shown to Prometheus.
         metrics_path: Where; `None` for nowhere.
         token: What Prometheus must send, like other clients.

@@ -75,13 +75,13 @@ class RestHandlers:
     """Answers under `/v1/`.
 
     Args:
-        inference: Answers predictions.
-        management: Answers status and metadata.
-        observer: Told of each request.
+        inference: Service that answers predictions.
+        management: Service that answers status and metadata.
+        observer: Observer that is told of each request.
         token: What clients must send.
         budget: Memory for all requests.
         offload: Where large bodies are inflated and decoded.
-        options: Limits.
+        options: Limits of the requests.
     """
 
     def __init__(

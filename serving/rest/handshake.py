@@ -15,10 +15,10 @@ class LimitedHandshake(SSLProtocol):
     """The TLS of a connection; until its handshake is done the server waits for it.
 
     Args:
-        protocol: Gets the connection after the handshake.
+        protocol: Protocol that gets the connection after the handshake.
         context: Certificates.
         limits: Bound the time of the handshake, and how many connections there are.
-        waiting: Shared by all connections of a server.
+        waiting: Waiting connections, shared by all connections of a server.
     """
 
     def __init__(

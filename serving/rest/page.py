@@ -35,7 +35,7 @@ def page_routes(manager: ModelManager, token: Token) -> list[BaseRoute]:
     """Routes of the page, its files and what it shows.
 
     Args:
-        manager: Holds the models.
+        manager: Manager that holds the models.
         token: Token that is needed to see them; the page itself is open and asks for it.
     """
 

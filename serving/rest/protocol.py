@@ -83,7 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     Args:
         limits: The limits.
-        waiting: Shared by all connections of a server.
+        waiting: Waiting connections, shared by all connections of a server.
         arguments: Arguments of uvicorn's own protocol.
 
     Attributes:

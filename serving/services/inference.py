@@ -55,8 +55,8 @@ class InferenceService:
     """Predictions by the models of a manager.
 
     Args:
-        models: Holds the models.
-        executor: Runs them.
+        models: Manager that holds the models.
+        executor: Executor that runs them.
         offload: Where large requests are decoded and large answers encoded.
     """
 

@@ -81,7 +81,8 @@ def diagnose(
         structure: Local structure of the images, for a model trained with LSP: what an attack on
             its LSP term needs to know.
         autoattack: AutoAttack's record of this model, as `Report.to_dict` gives it.
-        progress: Called after every attack with its description, its number and their number.
+        progress: Function that is called after every attack with its description, its number and
+            their number.
         journal: Folder to keep verdicts in until the record is made; the same diagnosis, started
             again after it was killed, goes on from there.
         context: What the record should say besides.

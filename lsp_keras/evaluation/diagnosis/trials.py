@@ -181,7 +181,7 @@ def run_attacks(
         labels: Labels, int64 `(n,)`.
         batch_size: Images attacked at once.
         seed: Seed of the attacks' random draws.
-        progress: Told each attack's name, its number and their number.
+        progress: Function that is told each attack's name, its number and their number.
         journal: Verdicts of attacks that ran before, of those that `lasting` names.
     """
     if not plan.get("steps"):

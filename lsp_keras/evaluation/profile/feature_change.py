@@ -59,7 +59,7 @@ def feature_changes(
     every norm; it is not clipped to [0, 1], which would shorten it.
 
     Args:
-        model: Functional, with these layers.
+        model: Functional model with these layers.
         layers: Layers that are measured, one or more.
         images: Images, float32 `(n, height, width, channels)` in [0, 1].
         adversarial: Adversarial images from an attack, float32, shaped as `images`.

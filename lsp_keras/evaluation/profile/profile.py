@@ -114,7 +114,7 @@ def profile(
             under L-inf.
         batch_size: Images at once.
         seed: Seed of the attack and of random directions.
-        progress: Called with what was done, its number and the number of steps.
+        progress: Function that is called with what was done, its number and the number of steps.
         context: What the record should say besides.
 
     Raises:

@@ -26,7 +26,7 @@ def shared_folder(
 
     Args:
         workers: All processes.
-        claim: Finds or makes the run's folder and locks it.
+        claim: Function that finds or makes the run's folder and locks it.
         resume: Whether the run goes on.
 
     Raises:

@@ -244,7 +244,7 @@ class FitConfig:
         """The record of some settings, by the names of options or by section.
 
         Args:
-            settings: Such as `epochs=3`, `width=16`, `lsp=False` or
+            settings: Settings such as `epochs=3`, `width=16`, `lsp=False` or
                 `method={"name": "trades", "beta": 3.0}`; those left out keep their defaults.
 
         Raises:

@@ -53,8 +53,8 @@ def find_recipe(
 
     Args:
         name_or_file: Name of a recipe, or path of a file.
-        note: Called with each file that has settings outside of the sections where they belong
-            now, and with these places.
+        note: Function that is called with each file that has settings outside of the sections where
+            they belong now, and with these places.
 
     Returns:
         The settings by section, as `config_from` takes them.

@@ -26,7 +26,8 @@ def setting(default: Any, text: str, check: Check | None = None) -> Any:
     Args:
         default: Default of the setting.
         text: Help, as a sentence.
-        check: Called with name and value, unless that is `None`; raises `InputError`.
+        check: Function that is called with name and value, unless that is `None`; it raises
+            `InputError`.
     """
     return field(default=default, metadata={"help": text, "check": check})
 

@@ -25,8 +25,9 @@ def load_images(
 
     Args:
         run: The run's folder, `None` for a model outside of one.
-        dataset: Overrides the run's; then its limits on training images do not hold.
-        data_dir: Overrides the run's.
+        dataset: Name of a dataset in place of the run's; then the run's limits on training images
+            do not hold.
+        data_dir: Folder of the data, in place of the run's.
         cache_dir: Folder for what is prepared.
         image_shape: What the model takes, `None` for any: the shape of a dataset that is not the
             run's own.
@@ -109,8 +110,8 @@ def load_test_images(
     Args:
         classifier: A `lsp_keras.classifiers.Classifier`, whose run tells of the dataset and whose
             size and channels the images get; `None` for a served model.
-        dataset: Overrides the run's.
-        data_dir: Overrides the run's.
+        dataset: Name of a dataset in place of the run's.
+        data_dir: Folder of the data, in place of the run's.
         cache_dir: Folder for what is prepared.
         num_examples: The first so many images of what the run's settings keep.
         shard: Which share of them; default all.

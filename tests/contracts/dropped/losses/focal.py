@@ -9,8 +9,8 @@ def focal_loss(labels: tf.Tensor, logits: tf.Tensor, *, focus: float = 2.0) -> t
     """(1 - p_y)^focus times the cross-entropy.
 
     Args:
-        labels: int `(batch,)`.
-        logits: float `(batch, classes)`.
+        labels: Labels, int `(batch,)`.
+        logits: Logits, float `(batch, classes)`.
         focus: Exponent, zero or more.
 
     References:

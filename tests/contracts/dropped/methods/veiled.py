@@ -19,8 +19,8 @@ class VeiledTrainer(AdversarialTrainer):
     """Minimizes the cross-entropy of adversarial images that are blended with gray.
 
     Args:
-        classifier: Maps float images in [0, 1] to logits.
-        attack: Makes the adversarial images.
+        classifier: Classifier that maps float images in [0, 1] to logits.
+        attack: Attack that makes the adversarial images.
         warmup_steps: Steps over which the perturbation grows from nothing to its full size.
         grayness: Share of gray in each image.
         regularizers: Terms to add.

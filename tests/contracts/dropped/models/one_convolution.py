@@ -24,7 +24,7 @@ def one_convolution(
 
     Args:
         num_classes: Number of logits.
-        input_shape: `(height, width, channels)`.
+        input_shape: Shape of an image, `(height, width, channels)`.
         width: Filters of the convolution.
         kernel_size: Side of the convolution's kernel in pixels.
         mean: Mean of each channel.

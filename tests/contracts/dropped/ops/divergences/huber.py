@@ -9,8 +9,8 @@ def huber(target: tf.Tensor, estimate: tf.Tensor, *, delta: float = 0.1) -> tf.T
     """Sum of Huber's function of the differences.
 
     Args:
-        target: `(batch, m)`.
-        estimate: `(batch, m)`.
+        target: Shares P of the target, `(batch, m)`.
+        estimate: Shares Q of the estimate, `(batch, m)`.
         delta: Difference from which on it is linear.
     """
     sizes = tf.abs(target - estimate)
