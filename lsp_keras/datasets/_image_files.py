@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import ExifTags, Image
 
 from lsp_keras.ops.decoding import FORMATS, decode_pixels
-from lsp_keras.ops.resizing import fit_tensor
+from lsp_keras.ops.resizing import SMALLEST_SIDE, fit_tensor
 from lsp_keras.types import Images
 from lsp_keras.validation import InputError
 
@@ -26,7 +26,7 @@ OTHER_SUFFIXES = (
 _CHUNK = 256
 # Shorter sides between which the usual size of the files is taken as it is. Below, no model
 # takes them; above, training takes long, and who wants that says so.
-_SMALLEST, _LARGEST = 16, 64
+_LARGEST = 64
 _SIDEWAYS = range(5, 9)
 _GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
@@ -72,7 +72,7 @@ def usual_size(counts: Mapping[Size, int]) -> Size:
         sides = sorted(min(size) for size, count in counts.items() for _ in range(count))
         size = (median_low(sides), median_low(sides))
     shorter = min(size)
-    wanted = min(max(shorter, _SMALLEST), _LARGEST)
+    wanted = min(max(shorter, SMALLEST_SIDE), _LARGEST)
     height, width = (max(1, round(side * wanted / shorter)) for side in size)
     return height, width
 

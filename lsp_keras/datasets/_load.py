@@ -48,7 +48,7 @@ def load(
     num_train: int | None = None,
     num_test: int | None = None,
     validation_size: int | None = None,
-    image_size: str | int | None = None,
+    image_size: str | int | tuple[int, int] | None = None,
     resize: str = "crop",
     channels: int | None = None,
     split_train: str | None = None,
@@ -72,8 +72,9 @@ def load(
         num_test: Largest number of test images.
         validation_size: Number of validation images. Default a tenth of the training images, at
             most 1,000; of a source with validation images of its own all of them, at most 1,000.
-        image_size: Height and width of all images, such as `"48x64"` or 64. Default the source's
-            own; of a folder the size of most of its images, if that is within reason.
+        image_size: Height and width of all images, such as `"48x64"` or 64, from 16 up. Default
+            the source's own; of a folder the size of most of its images, if that is within
+            reason. A pair of numbers is what a model takes, and may be smaller.
         resize: How images of another size are brought to it: `"crop"`, `"pad"` or `"stretch"`,
             see `lsp_keras.ops.resizing`.
         channels: Number of channels, 3 for RGB or 1 for gray. Default the source's own.
@@ -176,7 +177,7 @@ def encoded_files(
 
 
 def read_options(
-    image_size: str | int | None,
+    image_size: str | int | tuple[int, int] | None,
     resize: str,
     channels: int | None,
     split_train: str | None = None,
@@ -190,7 +191,10 @@ def read_options(
     check_choice("resize", resize, MODES)
     if channels not in (None, 1, 3):
         raise InputError(f"`channels` must be 1 or 3. Received: channels={channels}.")
-    size = None if image_size is None else parse_size(image_size)
+    if image_size is None or isinstance(image_size, tuple):
+        size = image_size
+    else:
+        size = parse_size(image_size)
     return ReadOptions(size, resize, channels, split_train, split_test)
 
 

@@ -18,7 +18,7 @@ from lsp_keras.datasets._base import (
 from lsp_keras.datasets._prepare import prepared_builder
 from lsp_keras.datasets._splits import choose_splits
 from lsp_keras.ops.decoding import decode_pixels
-from lsp_keras.ops.resizing import fit_tensor
+from lsp_keras.ops.resizing import SMALLEST_SIDE, fit_tensor
 from lsp_keras.types import Integers
 from lsp_keras.validation import InputError
 
@@ -184,9 +184,10 @@ class _Reader:
         except tf.errors.OpError as error:
             if _OTHER_SIZE in str(error):
                 height, width, _ = self.shape
+                example = f"{max(height, SMALLEST_SIDE)}x{max(width, SMALLEST_SIDE)}"
                 raise InputError(
                     f"An image of {self.builder.info.full_name} is not {height}x{width}, as the "
-                    f"dataset's own info says of all. Name a size: --image-size {height}x{width}."
+                    f"dataset's own info says of all. Name a size: --image-size {example}."
                 ) from error
             raise InputError(
                 f"The prepared data in {self.builder.data_path} cannot be read "

@@ -7,12 +7,12 @@ from typing import Any, get_args
 import keras
 
 from lsp_keras.choices import StemName
+from lsp_keras.ops.resizing import SMALLEST_SIDE
 from lsp_keras.storage import fingerprint
 from lsp_keras.validation import InputError, check_choice, check_positive
 
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
-MINIMUM_SIZE = 16
 STAGE_STRIDES = (1, 2, 2, 2)
 # From this size on, a stem that keeps it costs 15 times what ImageNet's does.
 LARGE_SIZE = 96
@@ -217,9 +217,9 @@ def check_arguments(
     check_positive("num_classes", num_classes)
     check_positive("width", width)
     height, breadth, channels = input_shape
-    if min(height, breadth) < MINIMUM_SIZE:
+    if min(height, breadth) < SMALLEST_SIDE:
         raise InputError(
-            f"`input_shape` must be {MINIMUM_SIZE} pixels or more in height and width. "
+            f"`input_shape` must be {SMALLEST_SIDE} pixels or more in height and width. "
             f"Received: input_shape={tuple(input_shape)}. Resize the images first."
         )
     mean = list(mean) * channels if len(mean) == 1 else list(mean)

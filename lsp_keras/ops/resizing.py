@@ -6,7 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from lsp_keras.types import Images
-from lsp_keras.validation import InputError, check_choice
+from lsp_keras.validation import InputError, check_choice, shown
+
+# Models take no smaller images; larger ones would be a slip.
+SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
+_MOST_DIGITS = 4
 
 
 def fit_tensor(images: tf.Tensor, size: tuple[int, int], mode: str = "crop") -> tf.Tensor:
@@ -43,7 +47,7 @@ def parse_size(text: str | int) -> tuple[int, int]:
     """Height and width of `"48x64"`, `"48"` or 48.
 
     Raises:
-        InputError: The text is neither, or a number is not positive.
+        InputError: The text is neither, or a number is below 16 or above 4096.
 
     Example:
         >>> parse_size("48x64")
@@ -51,10 +55,12 @@ def parse_size(text: str | int) -> tuple[int, int]:
     """
     height, separator, width = str(text).lower().partition("x")
     sides = (height, width if separator else height)
-    if not all(side.isdecimal() and 0 < int(side) <= 4096 for side in sides):
+    if not all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in sides) or not all(
+        SMALLEST_SIDE <= int(side) <= LARGEST_SIDE for side in sides
+    ):
         raise InputError(
-            "An image size must be HEIGHTxWIDTH or one number for both, from 1 to 4096. "
-            f"Received: {text!r}."
+            "An image size must be HEIGHTxWIDTH or one number for both, "
+            f"from {SMALLEST_SIDE} to {LARGEST_SIDE}. Received: {shown(text)}."
         )
     return int(sides[0]), int(sides[1])
 

@@ -27,10 +27,10 @@ from lsp_keras.validation import InputError
 
 def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
     """The run's images, in the shape that a model of one's own takes."""
-    reading = {name: getattr(config, name) for name in READING}
+    reading: dict[str, Any] = {name: getattr(config, name) for name in READING}
     height, width, channels = file_shape(config.model.name)
     if height is not None and width is not None:
-        reading["image_size"] = reading["image_size"] or f"{height}x{width}"
+        reading["image_size"] = reading["image_size"] or (height, width)
     reading["channels"] = reading["channels"] or channels
     return datasets.load(
         config.dataset.name,

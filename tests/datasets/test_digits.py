@@ -30,7 +30,7 @@ def test_images_are_scikit_learns_at_twice_the_size():
 
 
 def test_at_their_own_size_the_17_levels_fill_the_range_of_a_byte():
-    dataset, bunch = load("digits@8"), load_digits()
+    dataset, bunch = load("digits", image_size=(8, 8)), load_digits()
     expected = np.rint(bunch.images[dataset.test.indices] / 16 * 255)
     np.testing.assert_array_equal(dataset.test.images[..., 1], expected)
 

@@ -69,8 +69,8 @@ def test_images_take_the_usual_size_or_the_one_that_is_named(make_folder):
         note.startswith("Resized to 20x24 by crop: 1 of 9 images (1 of 50x60). --image-size")
         for note in dataset.info.notes
     )
-    dataset = load(f"folder:{folder}@6")
-    assert dataset.train.images.shape[1:] == (6, 6, 3)
+    dataset = load(f"folder:{folder}@16")
+    assert dataset.train.images.shape[1:] == (16, 16, 3)
     assert (dataset.train.images[dataset.train.labels == 0] == RED).all()
 
 
@@ -253,7 +253,7 @@ def test_a_damaged_file_is_named(make_folder, content):
     victim = folder / "dog" / "3.png"
     # Cut off in the middle of the pixels: the header alone is still good.
     victim.write_bytes(victim.read_bytes()[:-30] if content is None else content)
-    for size in ("", "@8"):
+    for size in ("", "@18"):
         with pytest.raises(InputError, match=r"dog/3.png cannot be read as an image .* remove it"):
             load(f"folder:{folder}{size}")
 

@@ -124,7 +124,7 @@ def test_size_and_channels_may_be_chosen(options, shape):
     ("options", "message"),
     [
         ({"image_size": "20x"}, "image size must be HEIGHTxWIDTH .* '20x'"),
-        ({"image_size": "5000"}, "from 1 to 4096"),
+        ({"image_size": "5000"}, "from 16 to 4096"),
         ({"resize": "squeeze"}, "`resize` must be one of 'crop', 'pad', 'stretch'"),
         ({"channels": 4}, "`channels` must be 1 or 3. Received: channels=4"),
         ({"split_test": "test"}, "digits has no named splits"),

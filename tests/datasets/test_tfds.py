@@ -93,9 +93,9 @@ def test_images_of_different_sizes_need_a_size(make_tfds, tmp_path):
     )
     with pytest.raises(InputError, match=rf"differ in size.*'tfds:{name}@64'"):
         load(f"tfds:{name}", data_dir=tmp_path)
-    dataset = load(f"tfds:{name}@5", data_dir=tmp_path)
-    assert dataset.info.image_shape == (5, 5, 3)
-    assert dataset.info.name == f"tfds:{name}@5"
+    dataset = load(f"tfds:{name}@20", data_dir=tmp_path)
+    assert dataset.info.image_shape == (20, 20, 3)
+    assert dataset.info.name == f"tfds:{name}@20"
     assert sorted(dataset.test.images[:, 4, 4, 2].tolist()) == [40, 80, 120]
 
 
@@ -214,9 +214,9 @@ def test_an_image_of_another_size_than_the_info_says_is_refused(make_tfds, tmp_p
     Image.new("RGB", (6, 9), (10, 20, 30)).save(buffer, "PNG")
     splits = {"train": stored(buffer), "test": stored(buffer)}
     name = make_tfds("WrongSize", {"image": IMAGE, "label": LABEL}, splits)
-    with pytest.raises(InputError, match=r"is not 8x8, as the .*: --image-size 8x8"):
+    with pytest.raises(InputError, match=r"is not 8x8, as the .*: --image-size 16x16"):
         load(f"tfds:{name}", data_dir=tmp_path)
-    dataset = load(f"tfds:{name}", data_dir=tmp_path, image_size="8x8")
+    dataset = load(f"tfds:{name}", data_dir=tmp_path, image_size="16x16")
     assert (dataset.test.images == (10, 20, 30)).all()
 
 

@@ -54,6 +54,12 @@ def test_a_long_strip_still_gives_a_picture():
 def test_sizes_are_read_from_text():
     assert parse_size("48x64") == parse_size("48X64") == (48, 64)
     assert parse_size(32) == parse_size("32") == (32, 32)
-    for text in ("", "x", "48x", "x48", "-1", "0", "48x0", "4x4x4", "big", "4097"):
+    for text in ("", "x", "48x", "x48", "-1", "0", "48x0", "20x20x20", "big", "4097", "9" * 5000):
         with pytest.raises(InputError, match="must be HEIGHTxWIDTH or one number"):
             parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["15", 15, "15x16", "16x15", "016x0015", "1", "4097x16"])
+def test_sizes_that_models_do_not_take_are_refused(text):
+    with pytest.raises(InputError, match=f"from 16 to 4096. Received: {text!r}"):
+        parse_size(text)

@@ -54,7 +54,7 @@ def _how_to_load(
     from lsp_keras.runs.settings.config import READING, config_from, images_seed
 
     height, width, channels = image_shape
-    size = None if height is None or width is None else f"{height}x{width}"
+    size = None if height is None or width is None else (height, width)
     folders = {"data_dir": data_dir, "cache_dir": cache_dir}
     reading: dict[str, Any] = {"image_size": size, "channels": channels}
     values = read_config(run / "config.toml") if run is not None else {}
@@ -93,7 +93,7 @@ def recorded_shape(run: Path) -> dict[str, Any]:
         height, width, channels = map(int, shape)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged: its `image_shape` is no shape.") from error
-    return {"image_size": f"{height}x{width}", "channels": channels}
+    return {"image_size": (height, width), "channels": channels}
 
 
 def load_test_images(

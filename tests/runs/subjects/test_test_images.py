@@ -27,7 +27,7 @@ def photographs(tmp_path: Path) -> str:
     return f"folder:{tmp_path / 'photos'}"
 
 
-@pytest.mark.parametrize("shape", [(32, 32, 3), (20, 50, 1), (None, None, 3)])
+@pytest.mark.parametrize("shape", [(32, 32, 3), (20, 50, 1), (8, 12, 3), (None, None, 3)])
 def test_a_model_outside_of_a_run_decides_the_shape(photographs, shape) -> None:
     test = load_images(
         None, dataset=photographs, data_dir=None, cache_dir=None, image_shape=shape
@@ -35,7 +35,7 @@ def test_a_model_outside_of_a_run_decides_the_shape(photographs, shape) -> None:
     # The folder's own size is 40x80.
     height, width, channels = (size or own for size, own in zip(shape, (40, 80, 3), strict=True))
     assert test.images.shape[1:] == (height, width, channels)
-    expected = load(photographs, image_size=f"{height}x{width}", channels=channels).test
+    expected = load(photographs, image_size=(height, width), channels=channels).test
     np.testing.assert_array_equal(test.images, expected.images)
 
 
