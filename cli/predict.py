@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 @click.option("--label", help="Label of a version, in place of its number.")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
 @click.option("--token", envvar="LSP_KERAS_TOKEN", help="Bearer token.  [env: LSP_KERAS_TOKEN]")
+@click.option(
+    "--certificates",
+    type=MachinePath(path_type=Path),
+    help="PEM file with the authorities to trust, for https:// and grpcs://.  [default: the usual]",
+)
 def command(
     images: tuple[str, ...],
     url: str,
@@ -33,6 +39,7 @@ def command(
     label: str | None,
     timeout: float,
     token: str | None,
+    certificates: Path | None,
 ) -> None:
     """Print the class and the probabilities of each image file as JSON.
 
@@ -43,7 +50,13 @@ def command(
 
     try:
         with Client(
-            url, model=model, version=version, label=label, timeout=timeout, token=token
+            url,
+            model=model,
+            version=version,
+            label=label,
+            timeout=timeout,
+            token=token,
+            certificates=certificates,
         ) as client:
             predictions = client.predict_images(images)
     except ClientError as error:

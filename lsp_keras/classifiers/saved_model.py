@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from lsp_keras.storage import fingerprint
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, check_file
 
 _FILE = "saved_model.pb"
 _SIGNATURE = "serving_default"
 _CLASS_NAMES = Path("assets/class_names.txt")
+_LONGEST_FILE = 2**24
 _TYPES = (tf.float32, tf.float16, tf.bfloat16, tf.float64, tf.uint8)
 
 
@@ -40,8 +41,8 @@ class SavedModelClassifier:
         try:
             # The loaded object owns the variables; without it they would be freed.
             self._loaded: Any = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except Exception as error:  # Parsers of damaged bytes raise anything.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"{folder} could not be read as a SavedModel: {reason}") from error
         signatures = self._loaded.signatures
         if _SIGNATURE not in signatures:
@@ -128,4 +129,10 @@ def _least_precise(function: Any) -> str:
 
 def _class_names(folder: Path) -> tuple[str, ...] | None:
     file = folder / _CLASS_NAMES
-    return tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else None
+    if not file.is_file():
+        return None
+    check_file(file, _LONGEST_FILE)
+    try:
+        return tuple(file.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} cannot be read: it is no text in UTF-8.") from error

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npy
 from lsp_keras.datasets._base import Chunks, Folders, OpenSource, ReadOptions, Source, SourceSplit
 from lsp_keras.datasets._records import RecordImages, write_records
 from lsp_keras.storage import atomic_path, fingerprint, read_json, write_json
 from lsp_keras.types import Images, Integers
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, listing
 
 _MANIFEST = "prepared.json"
 _CHUNK = 1024
@@ -115,12 +116,18 @@ class PreparedSource(Source):
                 f"{self.folder} holds no prepared dataset. Write one by "
                 f"`lsp-keras data prepare NAME --to {self.folder}`."
             )
-        return read_json(path)
+        manifest = read_json(path)
+        missing = {*_COPIED, "augmentation", "splits"} - set(manifest)
+        if missing:
+            raise InputError(f"{path} is damaged: it lacks {listing(sorted(missing))}.")
+        return manifest
 
     def _split(self, key: str, shape: tuple[int, int, int]) -> SourceSplit:
-        labels = np.load(self.folder / f"{key}.labels.npy")
-        positions = np.load(self.folder / f"{key}.positions.npy")
+        labels = self._numbers(key, "labels")
+        positions = self._numbers(key, "positions", len(labels))
         path = self.folder / f"{key}.array_record"
+        if not path.is_file():
+            raise InputError(f"{path}, which holds the images of {key}, is no file.")
         stored = functools.partial(RecordImages, path, image_shape=shape)
 
         def read(wanted: Integers) -> Chunks:
@@ -130,3 +137,10 @@ class PreparedSource(Source):
                 yield stored(rows)[:], labels[rows]
 
         return SourceSplit(positions, labels, read, stored=stored)
+
+    def _numbers(self, key: str, what: str, rows: int | None = None) -> Integers:
+        path = self.folder / f"{key}.{what}.npy"
+        try:
+            return read_npy(path, ArraySpec(kinds="i", ndim=1, rows=rows))
+        except ArrayFileError as error:
+            raise InputError(f"{path} holds no {what} of {key}: {error}.") from error

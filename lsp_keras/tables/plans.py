@@ -16,14 +16,21 @@ from lsp_keras.runs.settings.published import find_recipe
 from lsp_keras.runs.settings.toml_file import read_config
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.tables.scales import Scale, Sizes
-from lsp_keras.validation import InputError, check_choice, nearest
+from lsp_keras.validation import InputError, check_choice, nearest, shown
 
 _FOLDER = Path(__file__).parents[1] / "recipes" / "tables"
-_KEYS = {
-    *("title", "dataset", "num_examples", "order_by", "baseline", "weights", "seeds", "notes"),
-    *("settings", "columns", "rows"),
+_KEYS: Mapping[str, type] = {
+    **dict.fromkeys(("title", "dataset", "order_by", "baseline", "weights"), str),
+    **dict.fromkeys(("num_examples", "seeds"), int),
+    **dict.fromkeys(("settings", "columns"), dict),
+    **dict.fromkeys(("notes", "rows"), list),
 }
-_ROW_KEYS = {"name", "settings", "recipe", "controls", "seeds", "weights", "num_examples", "note"}
+_ROW_KEYS: Mapping[str, type] = {
+    **dict.fromkeys(("name", "recipe", "weights", "note"), str),
+    **dict.fromkeys(("num_examples", "seeds"), int),
+    **{"settings": dict, "controls": list},
+}
+_KINDS = {str: "text", int: "an integer", dict: "a table", list: "a list"}
 _AUTOATTACK = "autoattack"
 
 
@@ -65,12 +72,12 @@ def read_plan(name_or_file: str) -> dict[str, Any]:
     if not is_file:
         check_choice("table", name_or_file, plan_names())
     values = read_config(name_or_file if is_file else _FOLDER / f"{name_or_file}.toml")
-    _refuse_unknown(values, _KEYS, name_or_file)
-    for key in ("title", "dataset", "columns", "rows"):
-        if key not in values:
-            raise InputError(f"{name_or_file} must have `{key}`.")
+    _check(values, _KEYS, ("title", "dataset", "columns", "rows"), name_or_file)
     for row in values["rows"]:
-        _refuse_unknown(row, _ROW_KEYS, f"a row of {name_or_file}")
+        _check(row, _ROW_KEYS, ("name",), f"a row of {name_or_file}")
+    for name, column in values["columns"].items():
+        if not isinstance(column, dict):
+            raise InputError(f"The column {name!r} of {name_or_file} must be a table.")
     return values
 
 
@@ -153,7 +160,17 @@ def _cheap(values: Mapping[str, Any]) -> list[Column]:
     return [column_of("pgd", {**first, "attack": "pgd"})]
 
 
-def _refuse_unknown(values: Mapping[str, Any], known: set[str], where: str) -> None:
-    for name in values:
+def _check(values: Any, known: Mapping[str, type], needed: Sequence[str], where: str) -> None:
+    """Refuses keys that there are not, and values of another kind."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where} must be a table. Received: {shown(values)}.")
+    for name, value in values.items():
         if name not in known:
             raise InputError(f"Unknown key {name!r} in {where}.{nearest(name, known)}")
+        if not isinstance(value, known[name]) or isinstance(value, bool):
+            raise InputError(
+                f"`{name}` in {where} must be {_KINDS[known[name]]}. Received: {shown(value)}."
+            )
+    for name in needed:
+        if not values.get(name):
+            raise InputError(f"{where} must have `{name}`.")

@@ -18,6 +18,7 @@ from lsp_keras.serving.client.base import (
     SignatureInfo,
     Target,
 )
+from lsp_keras.serving.client.certificates import read_certificates
 from lsp_keras.serving.client.rest import RestConnection, served_models
 from lsp_keras.validation import InputError, check_choice
 
@@ -62,7 +63,8 @@ class Client:
         certificates: PEM file with the authorities to trust instead of the usual ones.
 
     Raises:
-        InputError: The URL has another form, or no model is named and there is not just one.
+        InputError: The URL has another form, no model is named and there is not just one, or the
+            file of certificates holds none.
         ClientError: No model is named and the server does not say which it has.
 
     Example:
@@ -85,11 +87,23 @@ class Client:
     ) -> None:
         if version is not None and label is not None:
             raise InputError("Give a version or a label, not both.")
+        authorities = None if certificates is None else read_certificates(certificates)
         self._retries = retries or Retries()
         base, named = _parse(url)
         name = model or named or self._only_model(base, timeout, token, certificates)
         target = Target(name, version, label)
-        self._connection = _connect(base, target, timeout, token, certificates)
+        scheme, _, address = base.partition("://")
+        self._connection: Connection
+        if scheme.startswith("http"):
+            file = None if certificates is None else str(certificates)
+            self._connection = RestConnection(base, target, timeout, token, file)
+        else:
+            # Imported here because it brings TensorFlow, which REST does without.
+            from lsp_keras.serving.client.grpc import GrpcConnection
+
+            self._connection = GrpcConnection(
+                address, target, timeout, token, secure=scheme == "grpcs", certificates=authorities
+            )
         self._signatures: Mapping[str, SignatureInfo] | None = None
 
     def _only_model(
@@ -194,22 +208,6 @@ def _parse(url: str) -> tuple[str, str | None]:
     if named is not None and (not path.startswith("/v1/models/") or "/" in named):
         raise InputError(f"`url` must be like {_FORM} or {base}/v1/models/NAME. Received: {url!r}.")
     return base, named
-
-
-def _connect(
-    base: str, target: Target, timeout: float, token: str | None, certificates: Path | str | None
-) -> Connection:
-    scheme, _, address = base.partition("://")
-    if scheme.startswith("http"):
-        file = None if certificates is None else str(certificates)
-        return RestConnection(base, target, timeout, token, file)
-    # Imported here because it brings TensorFlow, which REST does without.
-    from lsp_keras.serving.client.grpc import GrpcConnection
-
-    contents = None if certificates is None else Path(certificates).read_bytes()
-    return GrpcConnection(
-        address, target, timeout, token, secure=scheme == "grpcs", certificates=contents
-    )
 
 
 def _arrays(inputs: Any, info: SignatureInfo) -> dict[str, Array]:

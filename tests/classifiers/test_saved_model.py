@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -43,6 +45,13 @@ def test_a_broken_file_is_said(tmp_path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"no protocol buffer")
     with pytest.raises(InputError, match="could not be read as a SavedModel"):
         load_classifier(tmp_path)
+
+
+def test_names_that_are_no_text_are_said(exported, tmp_path) -> None:
+    copy = shutil.copytree(exported / "9", tmp_path / "copy")
+    (copy / "assets" / "class_names.txt").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(InputError, match=r"class_names\.txt cannot be read: it is no text"):
+        load_classifier(copy)
 
 
 def test_other_signatures_are_refused(tmp_path) -> None:

@@ -47,6 +47,7 @@ ARGUMENTS: dict[str, tuple[str, Callable[[Path], tuple[str, ...]]]] = {
     "batching": ("a", lambda path: (*serve("batching_parameters_file")(path), "--enable_batching")),
     "monitoring": ("a", serve("monitoring_config_file")),
     "certificates": ("a", serve("ssl_config_file")),
+    "authorities": ("a", lambda path: ("predict", "a.png", f"--certificates={path}")),
     "token": ("a", serve("token_file")),
     "key": ("a", lambda path: (*serve("tls_key")(path), f"--tls_cert={path}")),
 }

@@ -1,3 +1,5 @@
+import os
+import shutil
 from typing import Any
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 
 from lsp_keras.augmentations import Crop
 from lsp_keras.datasets import load, load_test, make_batches, prepare
-from lsp_keras.storage import fingerprint
+from lsp_keras.storage import fingerprint, write_json
 from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import NeighborTable
 from lsp_keras.validation import InputError
@@ -99,3 +101,47 @@ def test_what_cannot_be_is_refused(folder, tmp_path) -> None:
         load(f"prepared:{folder}@32")
     with pytest.raises(InputError, match="holds no prepared dataset"):
         load(f"prepared:{tmp_path}")
+
+
+def remove(path):
+    path.unlink()
+
+
+def put_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def put_noise(path):
+    path.write_bytes(bytes(range(256)))
+
+
+@pytest.mark.parametrize("damage", [remove, put_pipe, put_noise])
+@pytest.mark.parametrize("name", ["train.labels.npy", "test.positions.npy", "prepared.json"])
+def test_what_others_wrote_is_checked(folder, tmp_path, name, damage) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    damage(copy / name)
+    with pytest.raises(InputError, match=r"holds no|no record of lsp-keras"):
+        load(f"prepared:{copy}")
+
+
+@pytest.mark.parametrize("damage", [remove, put_pipe])
+def test_a_missing_file_of_images_is_named(folder, tmp_path, damage) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    damage(copy / "test.array_record")
+    with pytest.raises(InputError, match=r"test\.array_record, .* is no file"):
+        load(f"prepared:{copy}")
+
+
+def test_labels_and_positions_are_as_many(folder, tmp_path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    np.save(copy / "test.positions.npy", np.arange(3))
+    with pytest.raises(InputError, match=r"no positions of test: .* shape \(3,\), not 359 rows"):
+        load(f"prepared:{copy}")
+
+
+def test_a_damaged_manifest_is_named(folder, tmp_path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    write_json(copy / "prepared.json", {"augmentation": None, "image_shape": [16, 16, 3]})
+    with pytest.raises(InputError, match="is damaged: it lacks one of 'citation', 'class_names'"):
+        load(f"prepared:{copy}")

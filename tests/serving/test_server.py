@@ -30,6 +30,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from lsp_keras.serving import Client
 from lsp_keras.serving.errors import OverloadedError, UnavailableError
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.execution.workers import Workers
@@ -250,6 +251,11 @@ def test_tls_for_rest_and_grpc(affine_folder, certificate) -> None:
         with grpc.secure_channel(f"localhost:{server.grpc_port}", credentials) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             assert stub.Predict(grpc_request(), timeout=10).outputs
+        ports = {"https": server.rest_port, "grpcs": server.grpc_port}
+        for scheme, port in ports.items():
+            address = f"{scheme}://localhost:{port}"
+            with Client(address, model="affine", certificates=chain) as client:
+                np.testing.assert_array_equal(client.predict([[0, 0, 0]])["y"], [[0.5, 0.5, 0.5]])
 
 
 def test_a_tls_handshake_must_come_to_an_end(affine_folder, certificate) -> None:

@@ -105,12 +105,32 @@ def test_the_board_is_what_was_promised() -> None:
         ('dataset = "digits"', "", "must have `dataset`"),
         ('attack = "pgd"\n', "", "column 'pgd' must have `attack`"),
         ("epochs = 3", "epoch = 3", "Unknown setting 'epoch'"),
+        ('name = "plain"', "", "a row of .* must have `name`"),
+        ("seeds = 2", 'seeds = "two"', "`seeds` in .* must be an integer. Received: 'two'"),
+        ("seeds = 2", "seeds = true", "`seeds` in .* must be an integer. Received: True"),
+        ('title = "Mine"', "title = 5", "`title` in .* must be text. Received: 5"),
+        ("[settings]\nepochs = 3\nlsp = false", "settings = 3", "`settings` in .* a table"),
+        ('name = "plain"', 'name = "plain"\ncontrols = "at"', "`controls` in a row .* a list"),
     ],
 )
 def test_mistakes_in_a_file_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     name = mine(tmp_path, FILE.replace(old, new))
     with pytest.raises(InputError, match=message):
         plan_from(read_plan(name), Changes(SIZES))
+
+
+@pytest.mark.parametrize("rows", ["5", "[]", "[5]", "['plain']", "{}"])
+def test_rows_are_tables(tmp_path: Path, rows: str) -> None:
+    top = 'title = "a"\ndataset = "digits"\n'
+    with pytest.raises(InputError, match=r"rows|a row of"):
+        read_plan(mine(tmp_path, f"{top}rows = {rows}\n[columns.pgd]\nattack = 'pgd'"))
+
+
+@pytest.mark.parametrize("columns", ["5", "{}", "{ a = 5 }", "{ a = ['pgd'] }"])
+def test_columns_are_tables(tmp_path: Path, columns: str) -> None:
+    text = f"title = 'a'\ndataset = 'digits'\ncolumns = {columns}\nrows = [{{ name = 'a' }}]"
+    with pytest.raises(InputError, match="column"):
+        read_plan(mine(tmp_path, text))
 
 
 def test_an_unknown_plan_names_those_there_are() -> None:
