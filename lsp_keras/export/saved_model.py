@@ -24,10 +24,10 @@ from lsp_keras.export.preprocessing import (
     scale_pixels,
 )
 from lsp_keras.export.verify import trial_images, verify
-from lsp_keras.export.versions import choose_version, place_version
+from lsp_keras.export.versions import choose_version, place_version, publish_version
 from lsp_keras.export.warmup import write_warmup
 from lsp_keras.inference.logits import inference_logits
-from lsp_keras.places import place, publish
+from lsp_keras.places import place
 from lsp_keras.storage import scratch_folder
 from lsp_keras.types import Images, as_floats
 from lsp_keras.validation import InputError
@@ -187,9 +187,7 @@ def export_model(
             write_card(written, {**card, "classifier": own.describe()})
         if is_here:
             return place_version(written, base, version)
-        folder = choose_version(base, version)
-        publish(written, folder, last=_MARKER)
-        return folder
+        return publish_version(written, base, version, marker=_MARKER)
 
 
 def _halved(classifier: Classifier) -> Classifier:
