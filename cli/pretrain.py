@@ -17,7 +17,11 @@ from lsp_keras.cli._paths import MachinePath
 @click.option(
     "--width", default=64, show_default=True, help="Filters of the backbone's first stage."
 )
-@click.option("--epochs", type=int, help="Passes over the training images.  [default: 200]")
+@click.option(
+    "--epochs",
+    type=int,
+    help="Passes over the training images.  [default: 200, fewer where there are few images]",
+)
 @click.option("--batch-size", type=int, help="[default: 512, less where there are few images]")
 @click.option(
     "--learning-rate",

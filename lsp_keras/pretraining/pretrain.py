@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ ENCODER_FILE, RECORD_FILE = "encoder.keras", "encoder.json"
 # Raised when the same settings would give another encoder.
 _VERSION = 1
 _REFERENCE_BATCH = 512
-_PUBLISHED_EPOCHS = 200
+PUBLISHED_EPOCHS, _FEWEST_EPOCHS = 200, 30
+# Number of training images from which on the published length is the default.
+FULL_LENGTH_IMAGES = 20_000
 _LARGEST_QUEUE = 4096
 
 
@@ -46,7 +49,8 @@ class PretrainSettings:
     Attributes:
         model: Registered backbone.
         width: Filters of its first stage.
-        epochs: Passes over the training images. Default 200, as published.
+        epochs: Passes over the training images. Default 200, as published, and fewer for few
+            images, see `usual_epochs`.
         batch_size: Images of a batch. Default 512, less where there are few images.
         learning_rate: Learning rate at a batch of 512; it is scaled with the batch and falls along
             a cosine.
@@ -115,8 +119,27 @@ class PretrainSettings:
                 f"{num_images} training images: a larger queue holds older keys of the queries' "
                 f"own images, which then count as other images. Received: queue_size={queue}."
             )
-        epochs = self.epochs or _PUBLISHED_EPOCHS
+        epochs = self.epochs or usual_epochs(num_images)
         return dataclasses.replace(self, epochs=epochs, batch_size=batch, queue_size=queue)
+
+
+def usual_epochs(num_images: int) -> int:
+    """How long an encoder is trained where no number of epochs is asked for.
+
+    The published 200 epochs were chosen on 50,000 images. Below `FULL_LENGTH_IMAGES` the number
+    falls with the square root of the number of images, down to 30: the batch shrinks with the
+    images to an eighth of them, so that an epoch keeps its eight steps, and as many of them as the
+    published training had would show the same few images over and over.
+
+    Args:
+        num_images: Number of training images.
+
+    Example:
+        >>> [usual_epochs(number) for number in (50_000, 5_000, 500)]
+        [200, 100, 32]
+    """
+    wanted = round(PUBLISHED_EPOCHS * math.sqrt(num_images / FULL_LENGTH_IMAGES))
+    return min(max(wanted, _FEWEST_EPOCHS), PUBLISHED_EPOCHS)
 
 
 def encoder_folder(

@@ -166,7 +166,11 @@ def _neighbors(measured: Measured) -> dict[str, Any]:
     few = subject.test.take(64)
     with contextlib.suppress(OSError):
         structure, how = structure_of(
-            subject.settings, subject.dataset, few.images, cache_dir=measured.request.cache_dir
+            subject.settings,
+            subject.dataset,
+            few.images,
+            cache_dir=measured.request.cache_dir,
+            run=subject.classifier.run,
         )
         if structure is not None:
             rows = pictures.neighbor_rows(

@@ -31,7 +31,12 @@ from lsp_keras.runs.files.folder import RunFolder, new_run, resumed_run
 from lsp_keras.runs.files.moved import folder_record
 from lsp_keras.runs.header import describe_fit
 from lsp_keras.runs.helper_model import find_helper
-from lsp_keras.runs.neighbors import RunNeighbors, build_neighbors, measured_contrast
+from lsp_keras.runs.neighbors import (
+    RunNeighbors,
+    build_neighbors,
+    measured_contrast,
+    with_known_encoder,
+)
 from lsp_keras.runs.settings.config import FitConfig, write_config
 from lsp_keras.runs.settings.resolve import helped, resolve
 from lsp_keras.shards import Shard
@@ -43,7 +48,7 @@ from lsp_keras.training.distribution import (
     make_strategy,
     synchronize_batch_norm,
 )
-from lsp_keras.training.state import has_state
+from lsp_keras.training.state import has_sound_state
 from lsp_keras.types import Dataset, Progress, ThreatModel
 from lsp_keras.validation import InputError
 
@@ -186,11 +191,10 @@ def _train(
     batch_size = min(config.batch_size, len(dataset.train))
     steps = count_batches(len(dataset.train), batch_size, drop_remainder=True)
     with workers.strategy.scope():
-        if resume and has_state(folder.checkpoints) and folder.last_model.exists():
-            # What the run was started from may be gone, and its weights are the checkpoint's.
-            # Killed before its first checkpoint, it begins again, and not from what it had learned.
-            classifier = load_keras(folder.last_model)
-        else:
+        classifier = None
+        if resume:
+            classifier = _learned_classifier(folder, surroundings.announce)
+        if classifier is None:
             classifier = start_classifier(config, dataset, surroundings.announce)
         if workers.num_replicas > 1:
             _say_distribution(classifier, workers, surroundings.announce)
@@ -206,7 +210,7 @@ def _train(
     parameters = int(classifier.count_params())
     surroundings.announce(describe_fit(config, folder, dataset, parameters))
     neighbors = build_neighbors(
-        config,
+        with_known_encoder(config, folder.dataset) if resume else config,
         dataset,
         trainer.regularizers,
         cache_dir=surroundings.cache,
@@ -251,6 +255,21 @@ def _train(
         threat=validation_threat(config),
         num_held_out=len(dataset.validation),
     )
+
+
+def _learned_classifier(folder: RunFolder, announce: Callable[[str], None]) -> keras.Model | None:
+    """The classifier of a run that goes on from a state, whose weights it gets later.
+
+    What the run was started from may be gone. Without a sound state it begins again, and not from
+    what it had learned.
+    """
+    if not has_sound_state(folder.checkpoints) or not folder.last_model.exists():
+        return None
+    try:
+        return load_keras(folder.last_model)
+    except InputError as error:
+        announce(f"{error} It is built anew, and its weights are those of {folder.checkpoints}.")
+        return None
 
 
 def _helper(config: FitConfig, dataset: Dataset, surroundings: _Surroundings) -> keras.Model:

@@ -62,12 +62,14 @@ def describe_pretraining(settings: PretrainSettings, dataset: Dataset, folder: P
     """
     resolved = settings.resolved(len(dataset.train))
     steps = len(dataset.train) // (resolved.batch_size or 1)
+    length = f"{resolved.epochs} epochs of {steps:,} steps"
+    if settings.epochs is None:
+        length += f" (--epochs; the default for {len(dataset.train):,} images)"
     return "\n".join(
         [
             describe_data(dataset),
             describe_device(),
-            f"Training: MoCo v2, {resolved.epochs} epochs of {steps:,} steps with {resolved.model} "
-            f"of width {resolved.width}.",
+            f"Training: MoCo v2, {length} with {resolved.model} of width {resolved.width}.",
             f"Encoder: {folder}",
         ]
     )

@@ -21,11 +21,17 @@ from lsp_keras.neighbors import (
 )
 from lsp_keras.neighbors.batches import nearest_in_batch
 from lsp_keras.neighbors.stored import StoredFeatures
-from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
+from lsp_keras.pretraining import (
+    PUBLISHED_EPOCHS,
+    PretrainSettings,
+    encoder_folder,
+    find_or_pretrain,
+)
 from lsp_keras.regularizers import FEATURES, LSP, NEIGHBORS, Regularizer
 from lsp_keras.runs.features import embeddings_file_source, encoder_source
 from lsp_keras.runs.settings.config import FitConfig
 from lsp_keras.runs.settings.units import is_foreign
+from lsp_keras.storage import read_json
 from lsp_keras.training import ThroughputProgress
 from lsp_keras.types import Dataset, Floats, NeighborTable, Progress
 from lsp_keras.validation import InputError
@@ -94,11 +100,14 @@ def build_neighbors(
     if table is not None and config.group_size is not None:
         nearest = table.indices[:, : config.num_neighbors]
         order = GroupedOrder(nearest, config.group_size, config.seed)
+    record = miner.record if table is None else dict(table.provenance)
+    if _has_own_encoder(config):
+        record["encoder_epochs"] = encoder_settings(config).resolved(len(dataset.train)).epochs
     found = RunNeighbors(
         table=table.at(places) if table is not None and NEIGHBORS in needs else None,
         features=features,
         order=order,
-        record=miner.record if table is None else dict(table.provenance),
+        record=record,
     )
     if table is not None and order is not None:
         announce(price_of_groups(config, dataset, table, found))
@@ -249,6 +258,26 @@ def encoder_settings(config: FitConfig) -> PretrainSettings:
     )
 
 
+def with_known_encoder(config: FitConfig, record: Path) -> FitConfig:
+    """The settings with the length that the run's encoder had when the run began.
+
+    Args:
+        config: Settings of the run.
+        record: The run's `dataset.json`, which need not be there. Runs before that noted no length
+            trained for the published one.
+    """
+    if config.encoder_epochs is not None or not record.is_file():
+        return config
+    noted = read_json(record).get("neighbors") or {}
+    return replace(config, encoder_epochs=noted.get("encoder_epochs", PUBLISHED_EPOCHS))
+
+
+def _has_own_encoder(config: FitConfig) -> bool:
+    """Whether neighbors are looked for by an encoder that the run trains, or finds in the cache."""
+    given = (config.neighbors, config.embeddings, config.encoder)
+    return config.features == "moco" and not any(given)
+
+
 def _feature_source(
     config: FitConfig,
     dataset: Dataset,
@@ -275,9 +304,13 @@ def _moco_encoder(
     if (folder / "encoder.json").exists():
         announce(f"Neighbors: with the encoder in {folder}.")
     else:
+        steps = len(dataset.train) // (settings.batch_size or 1)
+        images = f"{len(dataset.train):,} images"
+        default = "" if config.encoder_epochs else f" (--encoder-epochs; the default for {images})"
         announce(
             f"Neighbors: no encoder for these images and settings in {folder.parent}; training "
-            f"one with MoCo v2 for {settings.epochs} epochs. (--features pixels does without.)"
+            f"one with MoCo v2 for {settings.epochs} epochs of {steps:,} steps{default}. "
+            "(--features pixels does without.)"
         )
     return find_or_pretrain(
         dataset,

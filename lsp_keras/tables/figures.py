@@ -87,7 +87,9 @@ def distances(
     dataset = load_images(structured, dataset=None, data_dir=data_dir, cache_dir=cache_dir)
     test = dataset.test.take(num_images)
     settings = read_config(structured / "config.toml")
-    structure, source = structure_of(settings, dataset, test.images, cache_dir=cache_dir)
+    structure, source = structure_of(
+        settings, dataset, test.images, cache_dir=cache_dir, run=structured
+    )
     if structure is None:
         raise InputError(f"{structured} shows no neighbors: {source}.")
     classifier = load_classifier(run)

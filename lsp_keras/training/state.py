@@ -1,5 +1,6 @@
 """What a run needs to go on after it was killed: the state of the last epoch and the one before."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +82,15 @@ def has_state(folder: Path) -> bool:
     return any((folder / name).exists() for name in (STATE_FILE, PREVIOUS_FILE))
 
 
+def has_sound_state(folder: Path) -> bool:
+    """Whether one of the states is whole, so that a run goes on from it."""
+    for name in (STATE_FILE, PREVIOUS_FILE):
+        with contextlib.suppress(ArrayFileError):
+            _read_arrays(folder / name)
+            return True
+    return False
+
+
 def load_state(
     path: Path,
     trainer: keras.Model,
@@ -145,6 +155,21 @@ def _read(path: Path, variables: Mapping[str, Any]) -> tuple[RunState, dict[str,
         InputError: It is sound and belongs to another model.
     """
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    record, arrays = _read_arrays(path)
+    if expected != {name: array.shape for name, array in arrays.items()}:
+        raise InputError(
+            f"{path} holds the state of a run with another model or optimizer. "
+            "Resume with the same settings, or start anew in another folder."
+        )
+    return RunState(**json.loads(record)), arrays
+
+
+def _read_arrays(path: Path) -> tuple[str, dict[str, Array]]:
+    """The record of a state, and its arrays by the names of variables.
+
+    Raises:
+        ArrayFileError: The file is missing or damaged.
+    """
     arrays = read_npz(path, None)
     checksum = arrays.pop(_CHECKSUM, None)
     if _RECORD not in arrays:
@@ -152,13 +177,7 @@ def _read(path: Path, variables: Mapping[str, Any]) -> tuple[RunState, dict[str,
     # States from before there was one have the archive's own checksums only.
     if checksum is not None and str(checksum) != _checksum(arrays):
         raise ArrayFileError("its checksum is not that of its content")
-    record = arrays.pop(_RECORD)
-    if expected != {name: array.shape for name, array in arrays.items()}:
-        raise InputError(
-            f"{path} holds the state of a run with another model or optimizer. "
-            "Resume with the same settings, or start anew in another folder."
-        )
-    return RunState(**json.loads(str(record))), arrays
+    return str(arrays.pop(_RECORD)), arrays
 
 
 def _checksum(arrays: Mapping[str, Any]) -> str:

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from lsp_keras.errors import CollapseError
-from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain, pretrain
+from lsp_keras.pretraining import (
+    PUBLISHED_EPOCHS,
+    PretrainSettings,
+    encoder_folder,
+    find_or_pretrain,
+    pretrain,
+    usual_epochs,
+)
 from lsp_keras.pretraining.pretrain import view_batches
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import Dataset, DatasetInfo, Examples
@@ -72,6 +79,17 @@ def test_defaults_suit_large_and_small_data() -> None:
     small = PretrainSettings().resolved(1295)
     # An eighth of the images in whole splits of 8; keys of two views, half of the images.
     assert (small.batch_size, small.queue_size) == (160, 640)
+
+
+def test_the_length_follows_the_number_of_images_and_what_was_asked_for_is_kept() -> None:
+    full = pretraining.FULL_LENGTH_IMAGES
+    assert PretrainSettings().resolved(full).epochs == usual_epochs(10 * full) == PUBLISHED_EPOCHS
+    # A quarter of the images, half of the epochs.
+    assert PretrainSettings().resolved(full // 4).epochs == PUBLISHED_EPOCHS // 2
+    lengths = [usual_epochs(number) for number in range(1, full, 97)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] == usual_epochs(100) == 30
+    assert PretrainSettings(epochs=PUBLISHED_EPOCHS).resolved(130).epochs == PUBLISHED_EPOCHS
 
 
 @pytest.mark.parametrize(

@@ -72,17 +72,43 @@ def test_the_best_epoch_is_chosen_on_held_out_images(result) -> None:
     assert accuracy == pytest.approx(result.best["val_accuracy"])
 
 
+def remove_states(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def damage_states(folder: Path) -> None:
+    state = folder / "state.npz"
+    state.write_bytes(state.read_bytes()[:-50])
+    (folder / "previous.npz").write_bytes(b"no state")
+
+
 @pytest.mark.usefixtures("small_network")
-def test_a_run_that_was_killed_before_its_first_state_begins_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoil", [remove_states, damage_states])
+def test_a_run_without_a_sound_state_begins_again(spoil, tmp_path: Path) -> None:
     config = FitConfig.of(**(TINY | {"lsp": False, "epochs": 1}))
     runs = []
+    said: list[str] = []
     for resume in (False, True):
-        runs.append(fit(config, runs_dir=tmp_path, name="run", resume=resume).history)
+        found = fit(config, runs_dir=tmp_path, name="run", resume=resume, announce=said.append)
+        runs.append(found.history)
         # What it had learned is there, and no state to go on from.
-        shutil.rmtree(tmp_path / "run" / "checkpoints")
+        spoil(tmp_path / "run" / "checkpoints")
+    assert sum("the run starts anew" in text for text in said) == 1
     for history in runs:
         history[0].pop("images_per_second")
     assert runs[0] == runs[1]
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_damaged_model_beside_a_sound_state_is_built_anew(tmp_path: Path) -> None:
+    config = FitConfig.of(**(TINY | {"lsp": False, "epochs": 1}))
+    first = fit(config, runs_dir=tmp_path, name="run")
+    (tmp_path / "run" / "last.keras").write_bytes(b"no model")
+    said: list[str] = []
+    again = fit(config, runs_dir=tmp_path, name="run", resume=True, announce=said.append)
+    assert again.history == first.history
+    assert any("last.keras could not be read" in text for text in said)
+    assert not any("the run starts anew" in text for text in said)
 
 
 def test_the_same_seed_gives_the_same_run(result, tmp_path: Path) -> None:
@@ -146,9 +172,10 @@ def test_a_missing_encoder_is_trained_once_and_said(tmp_path: Path) -> None:
     for _ in range(2):
         run = fit(config, runs_dir=tmp_path, cache_dir=tmp_path / "cache", announce=said.append)
     first, second = (text for text in said if text.startswith("Neighbors:"))
-    assert "training one with MoCo v2 for 1 epochs" in first
+    assert "training one with MoCo v2 for 1 epochs of 6 steps. (--features" in first
     assert "with the encoder in" in second
     neighbors = json.loads((run.path / "dataset.json").read_text())["neighbors"]
     assert neighbors["source"]["features"] == "encoder.keras"
+    assert neighbors["encoder_epochs"] == 1
     assert len(list((tmp_path / "cache" / "encoders").iterdir())) == 1
     assert len(list((tmp_path / "cache" / "neighbors").glob("*.npz"))) == 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lsp_keras.datasets import load
-from lsp_keras.pretraining import PretrainSettings
+from lsp_keras.pretraining import PretrainSettings, usual_epochs
 from lsp_keras.runs.files.folder import RunFolder
 from lsp_keras.runs.header import describe_fit, describe_pretraining, describe_test
 from lsp_keras.runs.settings.config import FitConfig
@@ -30,6 +30,10 @@ def test_a_pretraining_says_data_device_work_and_folder() -> None:
     assert lines[-3].startswith("Device: ")
     assert lines[-2] == "Training: MoCo v2, 7 epochs of 3 steps with resnet18 of width 4."
     assert lines[-1] == "Encoder: encoders/own"
+    settings = PretrainSettings(width=4, batch_size=64)
+    line = describe_pretraining(settings, dataset, Path("encoders/own")).splitlines()[-2]
+    length = f"{usual_epochs(200)} epochs of 3 steps (--epochs; the default for 200 images)"
+    assert line == f"Training: MoCo v2, {length} with resnet18 of width 4."
 
 
 def test_a_measurement_says_how_many_of_the_test_images() -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from lsp_keras.datasets import EpochBatches
 from lsp_keras.neighbors import features_path, save_features
+from lsp_keras.pretraining import PUBLISHED_EPOCHS
 from lsp_keras.runs import FitConfig, fit
+from lsp_keras.runs.neighbors import with_known_encoder
 from lsp_keras.validation import InputError
 
 _run = import_module("lsp_keras.runs.fit")
@@ -154,3 +156,23 @@ def test_the_users_table_brings_its_features(
 def test_random_tables_are_for_fresh_neighbors(tiny: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="`lsp_control='random'`"):
         fit(FitConfig.of(**tiny, lsp_neighbors="batch", space="global"), runs_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "noted", "expected"),
+    [
+        (None, {"neighbors": {"encoder_epochs": 45}}, 45),
+        (None, {"neighbors": {"source": {}}}, PUBLISHED_EPOCHS),
+        (None, {"neighbors": None}, PUBLISHED_EPOCHS),
+        (7, {"neighbors": {"encoder_epochs": 45}}, 7),
+        (None, None, None),
+    ],
+)
+def test_a_run_that_goes_on_keeps_the_length_of_its_encoder(
+    tmp_path: Path, asked: int | None, noted: dict[str, Any] | None, expected: int | None
+) -> None:
+    record = tmp_path / "dataset.json"
+    if noted is not None:
+        record.write_text(json.dumps(noted))
+    config = FitConfig.of(dataset="digits", encoder_epochs=asked)
+    assert with_known_encoder(config, record).encoder_epochs == expected

@@ -13,6 +13,7 @@ from lsp_keras.training.state import (
     PREVIOUS_FILE,
     STATE_FILE,
     RunState,
+    has_sound_state,
     load_state,
     save_state,
     variables_of,
@@ -110,6 +111,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(tmp_path: Path, name: str) 
     assert patience.best_epoch == 2
     assert said[0].startswith(f"{tmp_path / STATE_FILE} is not used: ")
     assert said[1] == f"Going on from {tmp_path / PREVIOUS_FILE}, after epoch 2."
+    assert has_sound_state(tmp_path)
     for found, expected in zip(values(trainer), written[1], strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -134,6 +136,7 @@ def test_with_both_damaged_nothing_is_taken_over(tmp_path: Path, name: str) -> N
     assert state is None
     assert patience.best_epoch == 0
     assert said[-1] == f"No sound state is left in {tmp_path}: the run starts anew."
+    assert not has_sound_state(tmp_path)
     assert [item.shape for item in values(trainer)] == [item.shape for item in untouched]
     assert all(np.max(np.abs(item), initial=0) < 2 for item in values(trainer))
 

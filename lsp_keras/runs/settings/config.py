@@ -108,7 +108,10 @@ class FitConfig:
         None, "Filters of the moco encoder's first stage. Default: width.", check_positive
     )
     encoder_epochs: int | None = setting(
-        None, "Epochs of the moco encoder's training. Default: 200, as published.", check_positive
+        None,
+        "Epochs of the moco encoder's training. Default: 200, as published, and fewer where there "
+        "are few images.",
+        check_positive,
     )
     encoder: str | None = setting(
         None, "A .keras encoder of your own, to look for neighbors in its features."

@@ -10,7 +10,8 @@ from lsp_keras.evaluation import LocalStructure
 from lsp_keras.neighbors import FeatureSource, nearest_among
 from lsp_keras.pretraining import encoder_folder
 from lsp_keras.runs.features import encoder_source
-from lsp_keras.runs.neighbors import encoder_settings
+from lsp_keras.runs.files.folder import RunFolder
+from lsp_keras.runs.neighbors import encoder_settings, with_known_encoder
 from lsp_keras.runs.settings.config import FitConfig, config_from
 from lsp_keras.types import Dataset, Images
 from lsp_keras.validation import InputError
@@ -24,6 +25,7 @@ def structure_of(
     images: Images,
     *,
     cache_dir: Path | None,
+    run: Path | None = None,
 ) -> tuple[LocalStructure | None, str]:
     """Neighbors of test images among a run's training images.
 
@@ -36,6 +38,7 @@ def structure_of(
         dataset: The run's images.
         images: Images, uint8 `(n, height, width, channels)`.
         cache_dir: Where encoders are kept; default the user's cache folder.
+        run: The run's folder, which says how long its encoder was trained.
 
     Returns:
         The structure and how its neighbors were found; `None` and why for a run that was not
@@ -45,6 +48,8 @@ def structure_of(
     lsp = config.regularizers.get("lsp")
     if lsp is None or lsp["weight"] == 0:
         return None, "the model was not trained with LSP"
+    if run is not None:
+        config = with_known_encoder(config, RunFolder(run).dataset)
     source, remark = _features(config, dataset, cache_dir)
     pool = _pool(config, len(dataset.train))
     rows, distances = nearest_among(

@@ -189,7 +189,11 @@ def diagnose_subject(
     structure, source = None, "the model does not lie in a run's folder"
     if subject.settings:
         structure, source = structure_of(
-            subject.settings, subject.dataset, subject.test.images, cache_dir=cache_dir
+            subject.settings,
+            subject.dataset,
+            subject.test.images,
+            cache_dir=cache_dir,
+            run=subject.classifier.run,
         )
     return diagnose(
         subject.classifier,
