@@ -3,12 +3,16 @@
     python kill_commands.py FOLDER COMMAND KILLS SEED
 
 `FOLDER/whole` is left by one unbroken call, `FOLDER/killed-1`, `killed-2`, ... by calls of which
-each was killed by SIGKILL but the last; there are as many as it takes for so many kills. Prints the
-number of kills of each. Children are forked after the imports, which take most of the time.
+each was killed by SIGKILL but the last; there are as many as it takes for so many kills, and after
+five the next call of a folder is left alone, since a command that does not go on but begins again
+might never come to its end. Prints the number of kills of each and, at the end on stderr, what all
+children together took. Children are forked after the imports, which take most of the time.
 """
 
 import os
 import random
+import resource
+import shutil
 import signal
 import sys
 import time
@@ -52,6 +56,7 @@ def export(folder: Path) -> list[str]:
     return ["export", str(folder / "run"), "--to", str(folder / "model")]
 
 
+MOST_KILLS = 5
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     function.__name__: function for function in (fit, attack, mine, pretrain, export)
 }
@@ -82,11 +87,27 @@ def finish(child: int) -> None:
         sys.exit(f"The command ended with status {status}.")
 
 
-def kill_until_done(folder: Path, command: str, seconds: float, draw: random.Random) -> int:
-    """Kills child after child, each after a random part of the whole time, until one ends."""
+def kill_until_done(
+    folder: Path, command: str, seconds: float, draw: random.Random, most: int
+) -> int:
+    """Kills child after child, each after a random part of the whole time, until one ends.
+
+    Args:
+        folder: Where the command works.
+        command: Its name.
+        seconds: Time that an unbroken call takes.
+        draw: Source of the moments.
+        most: Number of kills after which a child is left alone.
+
+    Returns:
+        Number of kills.
+    """
     kills = 0
     while True:
         child = start(folder, command)
+        if kills == most:
+            finish(child)
+            return kills
         end = time.monotonic() + draw.uniform(0.0, seconds)
         while time.monotonic() < end:
             ended, status = os.waitpid(child, os.WNOHANG)
@@ -102,7 +123,7 @@ def kill_until_done(folder: Path, command: str, seconds: float, draw: random.Ran
 
 def main() -> None:
     top, command, kills, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    folders = [top / "whole", *(top / f"killed-{number}" for number in range(1, kills + 1))]
+    folders = [top / "whole", *(top / f"killed-{number}" for number in range(1, 3 * kills))]
     if command in ("attack", "export"):
         finish(start(folders[0], "fit"))
     started = time.monotonic()
@@ -111,15 +132,16 @@ def main() -> None:
     draw, done = random.Random(seed), 0
     for folder in folders[1:]:
         if command in ("attack", "export"):
-            import shutil
-
             shutil.copytree(folders[0] / "run", folder / "run")
             shutil.rmtree(folder / "run" / "evaluations", ignore_errors=True)
-        count = kill_until_done(folder, command, seconds, draw)
+        most = min(MOST_KILLS, kills - done)
+        count = kill_until_done(folder, command, seconds, draw, most)
         print(folder.name, count, flush=True)
         done += count
         if done >= kills:
-            return
+            break
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{used.ru_utime + used.ru_stime:.0f} processor seconds", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -215,9 +215,10 @@ def test_a_stated_evaluation_runs_in_each_of_its_balls(run, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_two_attacks_at_once_end_with_the_same_record(run) -> None:
+def test_two_attacks_at_once_end_with_the_same_record(run, tmp_path) -> None:
     options = ("--attacks", "apgd", "--epsilon", "8/255", "--batch-size", "4", "--json")
-    command_line = [sys.executable, "-m", "lsp_keras", "attack", str(run), *options]
+    kept = ("--save-examples", str(tmp_path / "kept"))
+    command_line = [sys.executable, "-m", "lsp_keras", "attack", str(run), *options, *kept]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command_line, **pipes) for _ in range(2)]
     outputs = [process.communicate() for process in processes]
@@ -229,6 +230,11 @@ def test_two_attacks_at_once_end_with_the_same_record(run) -> None:
     for path in paths:
         path.unlink()
     assert not any((run / "evaluations" / ".unfinished").iterdir())
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["apgd.npz", "apgd.png"]
+    with np.load(tmp_path / "kept" / "apgd.npz") as arrays:
+        count = int(arrays["success"].sum())
+    (attacked,) = first["attacks"].values()
+    assert count == 60 - attacked["accuracy"]["count"]
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,18 @@
 """`lsp-keras export` as a user runs it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 import tomli_w
 
+from lsp_keras.classifiers import load_classifier
 from lsp_keras.evaluation.provenance import model_fingerprint
 
 
@@ -45,6 +51,27 @@ def test_a_run_becomes_a_version_with_the_datasets_class_names(
     # The attack on another model is left out.
     (evaluation,) = card["evaluations"]
     assert evaluation["worst_case_accuracy"] == {"value": 0.25}
+
+
+@pytest.mark.slow
+def test_two_exports_at_once_get_versions_of_their_own(run_folder, tmp_path) -> None:
+    words = ("export", str(run_folder), "--to", "models/toy", "--json")
+    command = [sys.executable, "-m", "lsp_keras", *words]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(2)]
+    outputs = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert sorted(json.loads(output)["version"] for output, _ in outputs) == [1, 2]
+    versions = [tmp_path / "models" / "toy" / name for name in ("1", "2")]
+    files = [{str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in versions]
+    assert files[0] == files[1]
+    # Nothing else lies there, such as a temporary file of either.
+    assert sorted((tmp_path / "models" / "toy").iterdir()) == versions
+    images = np.random.default_rng(0).random((3, 8, 8, 3), dtype=np.float32)
+    model = keras.saving.load_model(run_folder / "model.keras")
+    for folder in versions:
+        answers = load_classifier(folder).source(tf.constant(images))
+        np.testing.assert_allclose(answers["logits"], model(images), rtol=1e-5, atol=1e-6)
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(run_cli, run_folder, tmp_path) -> None:
