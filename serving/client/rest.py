@@ -54,7 +54,8 @@ def _send(
     session: requests.Session, method: str, url: str, timeout: float, body: bytes | None = None
 ) -> dict[str, Any]:
     try:
-        answer = session.request(method, url, data=body, timeout=timeout)
+        # Named here too: $REQUESTS_CA_BUNDLE would go before the session's own.
+        answer = session.request(method, url, data=body, timeout=timeout, verify=session.verify)
     except requests.Timeout as error:
         raise ClientError(f"{url} took too long.", "DEADLINE_EXCEEDED") from error
     except requests.RequestException as error:

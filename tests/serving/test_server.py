@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certifi
 import grpc
 import numpy as np
 import pytest
@@ -239,7 +240,7 @@ def certificate(tmp_path_factory) -> tuple[Path, Path]:
     return key, certificate
 
 
-def test_tls_for_rest_and_grpc(affine_folder, certificate) -> None:
+def test_tls_for_rest_and_grpc(affine_folder, certificate, monkeypatch) -> None:
     key, chain = certificate
     tls = TLSOptions(key.read_bytes(), chain.read_bytes())
     with start(affine_folder, tls=tls) as server:
@@ -252,6 +253,8 @@ def test_tls_for_rest_and_grpc(affine_folder, certificate) -> None:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             assert stub.Predict(grpc_request(), timeout=10).outputs
         ports = {"https": server.rest_port, "grpcs": server.grpc_port}
+        # Other authorities that the machine trusts do not replace the ones that are named.
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
         for scheme, port in ports.items():
             address = f"{scheme}://localhost:{port}"
             with Client(address, model="affine", certificates=chain) as client:
