@@ -27,7 +27,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     **{f"neighbors_{m}": {"num_neighbors": m} for m in (2, 4, 16, 32)},
     **{f"weight_{w}".replace(".", "_"): {"weight": float(w)} for w in ("0.1", "0.5", 2, 5, 10)},
 }
-OWN = ("cifar10_robust", "cifar10_robust_bf16", "cifar10_robust_cpu", "digits_demo", "svhn_robust")
+OWN = ("cifar10_robust", "cifar10_robust_cpu", "digits_demo", "svhn_robust")
 EXPECTED = {(item.source.rpartition(" ")[2], item.recipe): item for item in expected_accuracies()}
 MAIN = {recipe: item for (table, recipe), item in EXPECTED.items() if table in "12"}
 # What a recipe's own name says.
@@ -99,7 +99,7 @@ def test_a_recipe_is_the_row_it_is_named_for(name: str) -> None:
     assert (config.epochs, config.schedule) == {1: (100, "step"), 2: (50, "one_cycle")}[table]
 
 
-@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(("robust", "bf16", "cpu"))])
+@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(("robust", "cpu"))])
 def test_robust_recipes_train_cheaply_on_all_images_and_average(name: str) -> None:
     config = load(name)
     assert (config.validation_epsilon or config.attack["epsilon"]) == "8/255"
