@@ -23,6 +23,11 @@ AFFORDABLE = {"num_queries": 500, "num_samples": 16, "constant": 5.0, "num_searc
 NUM_STEPS, STEPS_TO_THE_BALL = 100, 20
 # Their parts are in the battery themselves; 5,000 queries for each test would be too slow.
 SLOW = {"autoattack", "autoattack_torchattacks"}
+# An attack is compiled for each norm and objective, which takes seconds. These take the steps of
+# PGD, which runs in all norms: by default they run in one, with their default objective. APGD runs
+# in all norms, and its own tests have the other objectives.
+ONE_NORM = ["bim", "fgsm", "mim"]
+OTHER_OBJECTIVES = {"pgd"}
 
 
 def build(name: str, norm: str, **options) -> Attack:
@@ -50,12 +55,16 @@ def accepts(kind: type[Attack], option: str) -> bool:
     return option in inspect.signature(kind).parameters
 
 
-def marks(name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.slow] if name in SLOW else []
+def marks(name: str, norm: str, objective: str | None = None) -> list[pytest.MarkDecorator]:
+    norms = norms_of(name)
+    other_norm = name in ONE_NORM and norm != norms[ONE_NORM.index(name) % len(norms)]
+    is_default = objective in (None, default_objective(name))
+    other_objective = not is_default and name not in OTHER_OBJECTIVES
+    return [pytest.mark.slow] if name in SLOW or other_norm or other_objective else []
 
 
 CASES = [
-    pytest.param(name, norm, id=f"{name}-{norm}", marks=marks(name))
+    pytest.param(name, norm, id=f"{name}-{norm}", marks=marks(name, norm))
     for name in registry.names("attack")
     for norm in norms_of(name)
 ]
@@ -233,7 +242,9 @@ OBJECTIVES = {
 }
 # Each norm with the default objective, and each other objective with one of the norms.
 OBJECTIVE_CASES = [
-    pytest.param(name, norm, objective, id=f"{name}-{norm}-{objective}", marks=marks(name))
+    pytest.param(
+        name, norm, objective, id=f"{name}-{norm}-{objective}", marks=marks(name, norm, objective)
+    )
     for name in registry.names("attack")
     for place, objective in enumerate(OBJECTIVES.get(name, ["default"]))
     for norm in norms_of(name)

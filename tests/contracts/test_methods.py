@@ -22,7 +22,18 @@ SHAPE = (8, 8, 3)
 IMAGES, CLASSES, NEIGHBORS = 48, 3, 2
 PLAIN = StepOptions()
 # XLA takes longer to compile a step than all else here; the other methods are `slow`.
-COMPILED = {"standard", "at"}
+COMPILED = {"at"}
+
+
+def third(first: int) -> list[Any]:
+    """All methods, of which every third runs by default: tracing a step takes seconds.
+
+    The others are `slow`. So each method is paired with one of the properties that need a trainer
+    of their own, and each property with several methods.
+    """
+    marks = [[pytest.mark.slow], [pytest.mark.slow]]
+    marks.insert(first, [])
+    return [pytest.param(name, marks=marks[place % 3]) for place, name in enumerate(NAMES)]
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +130,21 @@ def assert_same_weights(first: keras.Model, second: keras.Model) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("shared", [alone, with_lsp])
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_and_repeats_itself(
+    name: str, batches: tf.data.Dataset, toy: dict[str, np.ndarray]
+) -> None:
+    check_learning(name, alone, batches, toy)
+
+
+@pytest.mark.parametrize("name", third(0))
+def test_learns_and_repeats_itself_with_lsp(
+    name: str, batches: tf.data.Dataset, toy: dict[str, np.ndarray]
+) -> None:
+    check_learning(name, with_lsp, batches, toy)
+
+
+def check_learning(
     name: str,
     shared: Callable[[str], Shared],
     batches: tf.data.Dataset,
@@ -138,7 +161,7 @@ def test_learns_and_repeats_itself(
     assert again == {term: values[:2] for term, values in logs.items()}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", third(1))
 def test_measuring_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
     """Nor does another object of the same seed."""
     units = [LSP(weight=0.0), LFR(weight=0.0, num_steps=1), ADR(weight=0.0, num_steps=1)]
@@ -149,7 +172,7 @@ def test_measuring_changes_nothing(name: str, batches: tf.data.Dataset) -> None:
     assert_same_weights(plain.classifier, measured.classifier)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", third(2))
 def test_all_regularizers_join_and_frozen_layers_stay(name: str, batches: tf.data.Dataset) -> None:
     units: list[Regularizer] = [
         LSP(weight=0.5),
@@ -178,7 +201,7 @@ def test_all_regularizers_join_and_frozen_layers_stay(name: str, batches: tf.dat
             assert np.abs(one - other).max() > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", third(0))
 def test_saved_trainer_goes_on_as_if_nothing_had_happened(
     name: str, batches: tf.data.Dataset, tmp_path: Path
 ) -> None:
@@ -205,7 +228,7 @@ def test_classifier_is_a_plain_model_in_every_file(
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", third(2))
 def test_weights_are_moved_and_averaged_after_the_warm_up(
     name: str, batches: tf.data.Dataset
 ) -> None:

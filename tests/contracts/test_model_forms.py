@@ -183,6 +183,25 @@ FORMS = {
 }
 
 
+# Tracing an attack or a trainer and writing a SavedModel take seconds: each form is diagnosed by
+# default, is put to one or two of these uses, and is refused wherever it must be. Other pairs of
+# form and use are `slow`.
+ATTACKED = {"softmax", "softmax_operation", "sigmoid", "percent", "dictionary", "two_outputs"}
+ATTACKED |= {"subclassed", "h5", "saved_model", "saved_model_of_eight", "function"}
+TRAINED = {"logits", "softmax_layer", "log_softmax", "given_range", "fixed_batch", "nested"}
+EXPORTED = {"softmax", "sigmoid", "bytes", "two_outputs", "subclassed", "half_precision"}
+
+
+def some(names: set[str], refused: str) -> list[Any]:
+    """All forms; those that are neither named nor refused are `slow`."""
+    return [
+        pytest.param(
+            name, marks=[] if name in names or getattr(form, refused) else [pytest.mark.slow]
+        )
+        for name, form in FORMS.items()
+    ]
+
+
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> Form:
     return FORMS[request.param]
@@ -210,6 +229,7 @@ def reference() -> int:
     return count
 
 
+@pytest.mark.parametrize("form", some(ATTACKED, "attacked"), indirect=True)
 def test_attack_finds_the_accuracy_of_the_logits(form: Form, classifier: Any) -> None:
     with right_or_refused(form.attacked):
         report = pgd(classifier)
@@ -230,17 +250,25 @@ def test_diagnose_measures_the_margins_of_the_logits(form: Form, classifier: Any
         )
 
 
+def loss(model: Any) -> float:
+    trainer = ATTrainer(model, attack=PGD(epsilon=EPSILON, num_steps=2))
+    trainer.compile(keras.optimizers.SGD(0.01))
+    history = trainer.fit(IMAGES, LABELS, batch_size=40, shuffle=False, verbose=0).history
+    return float(history["loss"][0])
+
+
+@functools.cache
+def reference_loss() -> float:
+    return loss(linear())
+
+
+@pytest.mark.parametrize("form", some(TRAINED, "trained"), indirect=True)
 def test_training_starts_from_the_loss_of_the_logits(form: Form, classifier: Any) -> None:
-    def loss(model: Any) -> float:
-        trainer = ATTrainer(model, attack=PGD(epsilon=EPSILON, num_steps=2))
-        trainer.compile(keras.optimizers.SGD(0.01))
-        history = trainer.fit(IMAGES, LABELS, batch_size=40, shuffle=False, verbose=0).history
-        return float(history["loss"][0])
-
     with right_or_refused(form.trained):
-        assert loss(classifier) == pytest.approx(loss(linear()), rel=2e-2)
+        assert loss(classifier) == pytest.approx(reference_loss(), rel=2e-2)
 
 
+@pytest.mark.parametrize("form", some(EXPORTED, "exported"), indirect=True)
 def test_export_serves_the_model_s_own_probabilities(
     form: Form, classifier: Any, tmp_path: Path
 ) -> None:
