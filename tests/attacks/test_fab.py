@@ -8,7 +8,13 @@ EPSILONS = {"linf": 0.05, "l2": 0.4, "l1": 6.0}
 
 
 @pytest.mark.parametrize(
-    ("norm", "targeted"), [("linf", False), ("linf", True), ("l2", True), ("l1", False)]
+    ("norm", "targeted"),
+    [
+        pytest.param("linf", False, marks=pytest.mark.slow),
+        ("linf", True),
+        ("l2", True),
+        ("l1", False),
+    ],
 )
 def test_the_perturbation_is_the_smallest_within_5_percent(linear, norm, targeted) -> None:
     distance = EPSILONS[norm]
@@ -29,7 +35,11 @@ def test_turns_are_restarts_times_targets() -> None:
     assert FAB(epsilon=0.1, targeted=True).num_turns(4) == 3
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+# The others are slow: two attacks are compiled for each, and above each norm has its closed form.
+@pytest.mark.parametrize(
+    "norm",
+    ["linf", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("l2", "l1"))],
+)
 def test_agrees_with_apgd_on_a_network(small_model, batch, norm) -> None:
     images, labels = batch
     epsilon = {"linf": 0.01, "l2": 0.06, "l1": 0.35}[norm]

@@ -67,7 +67,7 @@ def pack(official: Path, target: Path, form: str) -> None:
     ("form", "place"),
     [
         ("zip", "downloads/manual"),
-        ("tar", "tiny_imagenet"),
+        pytest.param("tar", "tiny_imagenet", marks=pytest.mark.slow),
         ("gztar", "."),
         ("folder", "downloads/manual"),
     ],

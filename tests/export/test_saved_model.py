@@ -34,9 +34,13 @@ def classifier() -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def signatures(classifier, tmp_path_factory):
-    folder = export_model(classifier, tmp_path_factory.mktemp("m") / "toy", class_names=NAMES)
-    loaded = tf.saved_model.load(str(folder))
+def exported(classifier, tmp_path_factory) -> Path:
+    return export_model(classifier, tmp_path_factory.mktemp("m") / "toy", class_names=NAMES)
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    loaded = tf.saved_model.load(str(exported))
     # The loaded object owns the variables, so it must live as long as its signatures.
     return {name: (function, loaded) for name, function in loaded.signatures.items()}
 
@@ -149,9 +153,8 @@ def test_classify_answers_all_names_with_their_probabilities(signatures, classif
     np.testing.assert_allclose(outputs["scores"], expected, atol=1e-5)
 
 
-def test_classify_is_marked_as_such(classifier, tmp_path: Path) -> None:
-    folder = export_model(classifier, tmp_path / "toy", class_names=NAMES)
-    saved_model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+def test_classify_is_marked_as_such(exported: Path) -> None:
+    saved_model = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
     methods = {
         name: signature.method_name
         for name, signature in saved_model.meta_graphs[0].signature_def.items()

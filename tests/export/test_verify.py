@@ -46,8 +46,15 @@ def served(folder, photos=PHOTOS):
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("bytes_", [False, True])
+@pytest.mark.parametrize(
+    ("activation", "bytes_"),
+    [
+        ("softmax", False),
+        ("sigmoid", True),
+        pytest.param("softmax", True, marks=pytest.mark.slow),
+        pytest.param("sigmoid", False, marks=pytest.mark.slow),
+    ],
+)
 def test_served_probabilities_are_those_of_the_model(activation, bytes_, tmp_path) -> None:
     first = [layers.Rescaling(1 / 255)] if bytes_ else []
     model = network(*first, activation=activation)

@@ -54,7 +54,17 @@ def test_queue_forgets_the_oldest_keys_first() -> None:
         queue.enqueue(tf.zeros([6, 2]))
 
 
-@pytest.mark.parametrize("name", registry.names("model"))
+# Another depth of the same blocks, which take seconds to copy.
+SLOW = {"resnet34"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in registry.names("model")
+    ],
+)
 def test_network_starts_from_the_backbone_and_gives_it_back(name: str, tmp_path: Path) -> None:
     images = np.random.default_rng(2).random((3, 16, 16, 3), np.float32)
     backbone = registry.get("model", name)(10, input_shape=(16, 16, 3), width=4)

@@ -14,10 +14,10 @@ from lsp_keras.runs.settings.config import config_from
 pytestmark = pytest.mark.usefixtures("small_network")
 
 
-# The methods that keep something beside the classifier, and a plain one of each sort; the contract
-# of methods trains, saves and loads them all.
-ALONE = {"standard", "at"}
-WITH_LSP = {"standard", "trades", "hat", "fgsm_pgi", "nuat"}
+# The methods that keep something beside the classifier, and a plain one; the contract of methods
+# trains, saves and loads them all.
+ALONE = {"standard"}
+WITH_LSP = {"trades", "hat", "fgsm_pgi", "nuat"}
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_grouped_run_resumes_bit_for_bit(
 
 
 @pytest.mark.usefixtures("small_network")
-@pytest.mark.parametrize("adv", [False, True])
+@pytest.mark.parametrize("adv", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_measuring_neighbors_in_the_batch_does_not_change_training(
     adv: bool, tiny: dict[str, Any], tmp_path: Path
 ) -> None:

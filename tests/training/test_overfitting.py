@@ -98,7 +98,7 @@ def test_own_accuracy_is_that_of_the_training_attack(
     assert not said
 
 
-@pytest.mark.parametrize("kind", [FastATTrainer, NuATTrainer])
+@pytest.mark.parametrize("kind", [FastATTrainer, pytest.param(NuATTrainer, marks=pytest.mark.slow)])
 def test_goes_back_to_the_last_good_state_with_a_stronger_attack(
     kind: type[Any], build_classifier: Build, held_out: Examples, make_batches: Batches
 ) -> None:
@@ -227,15 +227,21 @@ def train(folder: Path, build: Build, split: Examples, batches: Batches, epochs:
     return said
 
 
+# Each part is traced anew.
+@pytest.mark.parametrize("ends", [(2, 4), pytest.param((1, 2, 3, 4), marks=pytest.mark.slow)])
 def test_resumed_run_is_the_same_bit_for_bit(
-    build_classifier: Build, held_out: Examples, make_batches: Batches, tmp_path: Path
+    ends: tuple[int, ...],
+    build_classifier: Build,
+    held_out: Examples,
+    make_batches: Batches,
+    tmp_path: Path,
 ) -> None:
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
     whole = train(tmp_path / "whole", build_classifier, held_out, make_batches, 4)
     cut = [
         text
-        for epochs in (1, 2, 3, 4)
+        for epochs in ends
         for text in train(tmp_path / "cut", build_classifier, held_out, make_batches, epochs)
     ]
     assert cut == whole

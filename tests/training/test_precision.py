@@ -47,6 +47,12 @@ def test_the_copy_computes_in_float32_with_the_same_weights() -> None:
     assert in_float32(plain) is plain
 
 
+# In float16 the loss is scaled, too.
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+    indirect=True,
+)
 @pytest.mark.usefixtures("policy")
 def test_a_run_is_measured_and_kept_in_float32(
     build_classifier: Callable[[], keras.Model],

@@ -201,9 +201,22 @@ def weights_of(path: Path) -> list[np.ndarray]:
     return keras.saving.load_model(path, safe_mode=True).get_weights()
 
 
-def test_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+# Two by default, while the state is written and before a rename: each child traces for seconds.
+@pytest.mark.parametrize(
+    "plans",
+    [
+        ["state:2", "rename:2"],
+        pytest.param(
+            ["step:2", "state:1", "rename:2", "model:2", "table:2", "time:1"],
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["two", "all"],
+)
+def test_killed_run_ends_with_the_weights_of_an_unbroken_one(
+    plans: list[str], tmp_path: Path
+) -> None:
     """SIGKILL in a step, while writing state, models and table, before a rename, at any time."""
-    plans = ["step:2", "state:1", "rename:2", "model:2", "table:2", "time:1"]
     unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
     driver = Path(__file__).with_name("kill_driver.py")
     result = subprocess.run(
