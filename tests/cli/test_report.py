@@ -32,7 +32,7 @@ def run(tmp_path_factory) -> Path:
         [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(10, name="logits")]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(3e-3), loss)
+    model.compile(keras.optimizers.Adam(3e-3), loss, jit_compile=False)
     model.fit(digits.train.images / 255.0, digits.train.labels, epochs=10, verbose=0)
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     folder.mkdir()

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -11,7 +12,9 @@ import pytest
 
 from lsp_keras import datasets
 from lsp_keras.epochs import rank
+from lsp_keras.pretraining import PretrainSettings
 from lsp_keras.runs import FitConfig, fit, read_config
+from lsp_keras.types import Dataset
 from lsp_keras.validation import InputError
 
 TINY = {
@@ -120,6 +123,7 @@ def test_the_same_seed_gives_the_same_run(result, tmp_path: Path) -> None:
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.usefixtures("small_network")
 def test_measuring_lsp_does_not_change_training(tmp_path: Path) -> None:
     plain = fit(FitConfig.of(lsp=False, **TINY), runs_dir=tmp_path)
     measured = fit(FitConfig.of(lsp_weight=0.0, **TINY), runs_dir=tmp_path)
@@ -129,6 +133,7 @@ def test_measuring_lsp_does_not_change_training(tmp_path: Path) -> None:
         assert "lsp" not in row
 
 
+@pytest.mark.usefixtures("small_network")
 def test_without_attacks_in_training_the_clean_accuracy_chooses(tmp_path: Path) -> None:
     run = fit(FitConfig.of(lsp=False, **TINY), runs_dir=tmp_path)
     assert run.best_epoch == best_epoch(run.history, "val_accuracy")
@@ -150,6 +155,7 @@ def test_a_run_does_not_go_on_with_other_images(result, tmp_path: Path) -> None:
         fit(FitConfig.of(adv=True, **TINY), runs_dir=tmp_path, name="other", resume=True)
 
 
+@pytest.mark.usefixtures("small_network")
 def test_neighbors_come_from_where_the_user_says(tmp_path: Path) -> None:
     train = datasets.load("digits", num_train=48, validation_size=16).train
     np.save(tmp_path / "rows.npy", np.arange(48, dtype=np.float32)[:, None])
@@ -166,7 +172,22 @@ def test_neighbors_come_from_where_the_user_says(tmp_path: Path) -> None:
 MOCO = {"features": "moco", "encoder_epochs": 1, "encoder_width": 4, "epochs": 1}
 
 
-def test_a_missing_encoder_is_trained_once_and_said(tmp_path: Path) -> None:
+def small_backbone(dataset: Dataset, settings: PretrainSettings) -> keras.Model:
+    """One convolution in place of a ResNet, which takes long to trace twice."""
+    images = keras.Input(dataset.info.image_shape)
+    values = keras.layers.Conv2D(settings.width, 3, 2, use_bias=False)(images)
+    values = keras.layers.BatchNormalization()(values)
+    features = keras.layers.GlobalAveragePooling2D(name="features")(values)
+    return keras.Model(images, keras.layers.Dense(10, name="logits")(features))
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_missing_encoder_is_trained_once_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        import_module("lsp_keras.pretraining.pretrain"), "_backbone", small_backbone
+    )
     said: list[str] = []
     config = FitConfig.of(**TINY | MOCO)
     for _ in range(2):

@@ -153,7 +153,7 @@ def trained(tmp_path_factory) -> Path:
             layers.Dense(10, activation="softmax"),
         ]
     )
-    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", jit_compile=False)
     images = digits.train.images.astype(np.float32)
     model.fit(images, digits.train.labels, epochs=8, batch_size=64, verbose=0)
     path = tmp_path_factory.mktemp("trained") / "bytes.keras"
