@@ -1,5 +1,6 @@
 """`lsp-keras fit` as a user runs it."""
 
+import csv
 import json
 import os
 import signal
@@ -7,16 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lsp_keras.cli.main import main
+from lsp_keras.datasets import EpochBatches
 
 # Traced in a fraction of the time that a ResNet takes.
 NETWORK = "--model vit --width 8 --depth 1"
-TINY = (
-    f"{NETWORK} --num-train 64 --validation-size 16 --num-test 16 --batch-size 16 --epochs 4 "
+TINY = (  # noqa: SIM905
+    "--num-train 64 --validation-size 16 --num-test 16 --batch-size 16 --epochs 4 "
     "--attack-steps 2 --num-neighbors 3 --features pixels --adv --name digits --runs-dir"
 ).split()
 
@@ -40,29 +43,54 @@ def kill_after_epoch(command: list[str], history: Path, epochs: int) -> None:
         process.wait()
 
 
-@pytest.mark.timeout(900)  # on a machine that may be busy
-def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> None:
-    whole = run_cli("fit", *TINY, tmp_path / "whole", "--json")
-    assert whole.returncode == 0, whole.stderr
-    assert "images_per_second" in whole.stderr
-    command = [sys.executable, "-m", "lsp_keras", "fit", *TINY, str(tmp_path / "killed")]
-    kill_after_epoch(command, tmp_path / "killed" / "digits" / "history.csv", 2)
-    refused = run_cli("fit", *TINY, tmp_path / "killed")
+def check_resumed(run_cli, options: list[str], whole: Path, broken: Path) -> None:
+    """The broken run, resumed by a command, ends like one that was never broken."""
+    unbroken = run_cli("fit", *options, whole, "--json")
+    assert unbroken.returncode == 0, unbroken.stderr
+    assert "images_per_second" in unbroken.stderr
+    refused = run_cli("fit", *options, broken)
     assert refused.returncode == 2
     assert "Go on with it by --resume" in refused.stderr
-    resumed = run_cli("fit", *TINY, tmp_path / "killed", "--resume", "--json")
+    resumed = run_cli("fit", *options, broken, "--resume", "--json")
     assert resumed.returncode == 0, resumed.stderr
-    pairs = zip(
-        weights(tmp_path / "whole" / "digits"), weights(tmp_path / "killed" / "digits"), strict=True
-    )
+    pairs = zip(weights(whole / "digits"), weights(broken / "digits"), strict=True)
     assert all(np.array_equal(left, right) for left, right in pairs)
-    best = [json.loads(run.stdout)["val_robust_accuracy"] for run in (whole, resumed)]
+    best = [json.loads(run.stdout)["val_robust_accuracy"] for run in (unbroken, resumed)]
     assert best[0] == best[1]
 
 
+@pytest.mark.usefixtures("small_network")
+def test_an_interrupted_run_resumes_to_the_same_weights(
+    run_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = EpochBatches.__call__
+
+    def interrupted(batches: EpochBatches, epoch: int) -> Any:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return make(batches, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochBatches, "__call__", interrupted)
+        assert run_cli("fit", *TINY, tmp_path / "broken").returncode == 130
+    with (tmp_path / "broken" / "digits" / "history.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    check_resumed(run_cli, TINY, tmp_path / "whole", tmp_path / "broken")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # on a machine that may be busy
+def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> None:
+    options = [*NETWORK.split(), *TINY]
+    command = [sys.executable, "-m", "lsp_keras", "fit", *options, str(tmp_path / "killed")]
+    kill_after_epoch(command, tmp_path / "killed" / "digits" / "history.csv", 2)
+    check_resumed(run_cli, options, tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.usefixtures("small_network")
 def test_a_method_with_all_regularizers_is_one_command(tmp_path: Path, monkeypatch, capsys) -> None:
     words = "--method hat --helper-epochs 1 --lfr --adr --epochs 1 --num-train 32 --num-test 16"
-    words += f" --validation-size 16 {NETWORK} --batch-size 16 --attack-steps 1 --features pixels"
+    words += " --validation-size 16 --batch-size 16 --attack-steps 1 --features pixels"
     folders = ["--runs-dir", str(tmp_path), "--cache-dir", str(tmp_path / "cache")]
     monkeypatch.setattr(sys, "argv", ["lsp-keras", "fit", *words.split(), *folders])
     with pytest.raises(SystemExit) as exit_info:
