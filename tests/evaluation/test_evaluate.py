@@ -22,6 +22,10 @@ def attacks(**pgd):
     return {"fgsm": FGSM(epsilon=0.0275), "pgd": PGD(epsilon=0.0275, **pgd)}
 
 
+def fgsm():
+    return {"fgsm": FGSM(epsilon=0.0275)}
+
+
 def test_known_accuracies(contrast_model, contrast_examples) -> None:
     report = evaluate(contrast_model, *contrast_examples, attacks=attacks(), threat=THREAT)
     assert report.clean.count == 9
@@ -59,10 +63,8 @@ def _only_where_upper_is_odd(labels, logits):
 def test_8_bit_images_count_as_their_float_values(contrast_model) -> None:
     images = np.full((3, 4, 4, 1), 128, np.uint8)
     images[:, :2] += np.array([2, 10, 30], np.uint8)[:, None, None, None]
-    as_bytes = evaluate(contrast_model, images, [0, 0, 0], attacks=attacks(), threat=THREAT)
-    as_floats = evaluate(
-        contrast_model, images / 255.0, [0, 0, 0], attacks=attacks(), threat=THREAT
-    )
+    as_bytes = evaluate(contrast_model, images, [0, 0, 0], attacks=fgsm(), threat=THREAT)
+    as_floats = evaluate(contrast_model, images / 255.0, [0, 0, 0], attacks=fgsm(), threat=THREAT)
     # 10 of 255 is 0.039, under twice epsilon; 30 of 255 is above.
     assert as_bytes.worst_case.count == as_floats.worst_case.count == 1
 
@@ -125,7 +127,7 @@ def test_the_fingerprint_follows_the_weights(contrast_model, contrast_examples) 
     other = keras.models.clone_model(contrast_model)
     other.set_weights([weight * 2 for weight in contrast_model.get_weights()])
     found = [
-        evaluate(model, *contrast_examples, attacks=attacks(), threat=THREAT).model_fingerprint
+        evaluate(model, *contrast_examples, attacks=fgsm(), threat=THREAT).model_fingerprint
         for model in (contrast_model, contrast_model, other)
     ]
     assert found[0] == found[1] != found[2]
@@ -136,7 +138,7 @@ def test_progress_tells_the_share_done_and_what_stands(contrast_model, contrast_
     evaluate(
         contrast_model,
         *contrast_examples,
-        attacks={"fgsm": FGSM(epsilon=0.0275)},
+        attacks=fgsm(),
         threat=THREAT,
         batch_size=4,
         progress=lambda *call: calls.append(call),
@@ -147,13 +149,32 @@ def test_progress_tells_the_share_done_and_what_stands(contrast_model, contrast_
     assert calls[-1] == ("fgsm", 1.0, 9, 4)
 
 
-def test_an_ensemble_runs_each_part_on_what_is_left(contrast_model, contrast_examples) -> None:
-    report = evaluate(
-        contrast_model,
-        *contrast_examples,
-        attacks={"autoattack": quick_autoattack()},
-        threat=THREAT,
-    )
+def quick_autoattack() -> AutoAttack:
+    attack = AutoAttack(epsilon=0.0275)
+    square: Any = attack.parts(2)["square"]
+    square.num_queries = 20
+    return attack
+
+
+def counting_traces(model, examples, attacks):
+    """A report, and how often the model was traced for it."""
+    traces = []
+
+    def logits_fn(images):
+        traces.append(1)
+        return model(images)
+
+    return evaluate(logits_fn, *examples, attacks=attacks, threat=THREAT), len(traces)
+
+
+@pytest.fixture(scope="module")
+def ensemble(contrast_model, contrast_examples):
+    """The report on AutoAttack, and how often the model was traced."""
+    return counting_traces(contrast_model, contrast_examples, {"autoattack": quick_autoattack()})
+
+
+def test_an_ensemble_runs_each_part_on_what_is_left(ensemble) -> None:
+    report, _ = ensemble
     counts = {record.name: record.accuracy.count for record in report.attacks}
     assert list(counts) == [
         "autoattack/apgd-ce",
@@ -169,36 +190,28 @@ def test_an_ensemble_runs_each_part_on_what_is_left(contrast_model, contrast_exa
     assert [flag.name for flag in report.flags] == ["few_classes"]
 
 
-def quick_autoattack() -> AutoAttack:
-    attack = AutoAttack(epsilon=0.0275)
-    square: Any = attack.parts(2)["square"]
-    square.num_queries = 20
-    return attack
+def test_the_model_is_traced_once_for_all_parts(
+    contrast_model, contrast_examples, ensemble
+) -> None:
+    _, traces = ensemble
+    assert traces == counting_traces(contrast_model, contrast_examples, fgsm())[1]
 
 
-def test_the_model_is_traced_once_for_all_parts(contrast_model, contrast_examples) -> None:
-    traces = []
-
-    def logits_fn(images):
-        traces.append(1)
-        return contrast_model(images)
-
-    counts = []
-    for attacks in ({"fgsm": FGSM(epsilon=0.0275)}, {"autoattack": quick_autoattack()}):
-        traces.clear()
-        evaluate(logits_fn, *contrast_examples, attacks=attacks, threat=THREAT)
-        counts.append(sum(traces))
-    assert counts[0] == counts[1]
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint64"])
+# Each is evaluated twice; the others lie between these.
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "uint8",
+        "uint64",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("int8", "int32")),
+    ],
+)
 def test_labels_of_any_integer_type(contrast_model, contrast_examples, dtype) -> None:
     images, labels = contrast_examples
-    fgsm = {"fgsm": FGSM(epsilon=0.0275)}
-    report = evaluate(contrast_model, images, labels.astype(dtype), attacks=fgsm, threat=THREAT)
+    report = evaluate(contrast_model, images, labels.astype(dtype), attacks=fgsm(), threat=THREAT)
     # As Keras's own datasets have them.
     column = labels.astype(dtype)[:, np.newaxis]
-    of_a_column = evaluate(contrast_model, images, column, attacks=fgsm, threat=THREAT)
+    of_a_column = evaluate(contrast_model, images, column, attacks=fgsm(), threat=THREAT)
     assert of_a_column.worst_case == report.worst_case
     assert report.worst_case.count == 4
 
@@ -208,9 +221,9 @@ def test_pixels_that_rounding_put_outside_are_clipped(contrast_model, contrast_e
     images = images.copy()
     images[:, 0, 0] = 1.0000002
     images[:, 3, 0] = -1e-7
-    report = evaluate(contrast_model, images, labels, attacks=attacks(), threat=THREAT)
+    report = evaluate(contrast_model, images, labels, attacks=fgsm(), threat=THREAT)
     clipped = np.clip(images, 0.0, 1.0)
-    expected = evaluate(contrast_model, clipped, labels, attacks=attacks(), threat=THREAT)
+    expected = evaluate(contrast_model, clipped, labels, attacks=fgsm(), threat=THREAT)
     assert report.worst_case == expected.worst_case
     with pytest.raises(InputError, match="must be in"):
         evaluate(contrast_model, images + 0.001, labels, attacks=attacks(), threat=THREAT)
@@ -245,7 +258,10 @@ def whole(contrast_model, contrast_examples, tmp_path_factory):
     return record
 
 
-@pytest.mark.parametrize("fatal_call", [2, 5, 9])
+# By default after the first piece of eight clean images, and in the first attack.
+@pytest.mark.parametrize(
+    "fatal_call", [9, 15, *(pytest.param(call, marks=pytest.mark.slow) for call in (2, 5))]
+)
 def test_a_killed_evaluation_goes_on_and_ends_the_same(
     contrast_model, contrast_examples, whole, tmp_path, fatal_call
 ) -> None:
