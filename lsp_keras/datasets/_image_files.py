@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from PIL import ExifTags, Image
 
-from lsp_keras.ops.decoding import FORMATS, decode_pixels
+from lsp_keras.ops.decoding import FORMATS, decode_pixels, pixel_decoder
 from lsp_keras.ops.resizing import SMALLEST_SIDE, fit_tensor
 from lsp_keras.types import Images
 from lsp_keras.validation import InputError
@@ -93,11 +93,11 @@ def read_images(
     Raises:
         InputError: A file is damaged; the message names it.
     """
+    pixels_of = pixel_decoder(shape[-1])
 
     @tf.autograph.experimental.do_not_convert
     def decode(path: tf.Tensor) -> tf.Tensor:
-        pixels = decode_pixels(tf.io.read_file(path), shape[-1])
-        return fit_tensor(pixels, shape[:2], resize)
+        return fit_tensor(pixels_of(tf.io.read_file(path)), shape[:2], resize)
 
     names = tf.constant([str(path) for path in paths], tf.string)
     dataset = tf.data.Dataset.from_tensor_slices(names)

@@ -17,7 +17,7 @@ from lsp_keras.datasets._base import (
 )
 from lsp_keras.datasets._prepare import prepared_builder
 from lsp_keras.datasets._splits import choose_splits
-from lsp_keras.ops.decoding import decode_pixels
+from lsp_keras.ops.decoding import pixel_decoder
 from lsp_keras.ops.resizing import SMALLEST_SIDE, fit_tensor
 from lsp_keras.types import Integers
 from lsp_keras.validation import InputError
@@ -169,7 +169,7 @@ class _Reader:
         self, _: tf.Tensor, example: Mapping[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         image_key, label_key = self.keys
-        image = decode_pixels(example[image_key], self.shape[-1])
+        image = pixel_decoder(self.shape[-1])(example[image_key])
         if self.options.size is None:
             same = tf.reduce_all(tf.shape(image) == list(self.shape))
             with tf.control_dependencies([tf.debugging.Assert(same, [_OTHER_SIZE])]):

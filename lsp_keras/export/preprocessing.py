@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from lsp_keras.ops.decoding import decode_pixels
+from lsp_keras.ops.decoding import pixel_decoder
 from lsp_keras.ops.resizing import fit_tensor
 
 RANGE_MESSAGE = (
@@ -63,10 +63,11 @@ def decode_images(
         float32 `(batch, height, width, channels)` in [0, 1].
     """
     *size, channels = image_shape
+    pixels_of = pixel_decoder(channels)
 
     def decode(contents: tf.Tensor) -> tf.Tensor:
         # Rounded to whole levels, as the images that were trained on are kept.
-        return fit_tensor(decode_pixels(contents, channels), (size[0], size[1]), resize)
+        return fit_tensor(pixels_of(contents), (size[0], size[1]), resize)
 
     # Few at a time: each may have many pixels until it is resized.
     pixels = tf.map_fn(

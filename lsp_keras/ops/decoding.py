@@ -6,6 +6,9 @@ can decode by itself: JPEG, PNG, BMP and GIF. Not WebP: the operator of TensorFl
 the memory of the process when it is given an animated file, and a server gets files from anyone.
 """
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from lsp_keras.ops._bytes import ByteReader
@@ -58,6 +61,26 @@ def decode_pixels(contents: tf.Tensor, channels: int = 3) -> tf.Tensor:
     )
     pixels.set_shape((None, None, 3))
     return pixels if channels == 3 else to_gray(pixels)
+
+
+@functools.cache
+def pixel_decoder(channels: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`decode_pixels` as a function that is traced once, wherever a graph calls it.
+
+    Tracing it takes longer than decoding hundreds of small files.
+
+    Args:
+        channels: Number of channels, 3 for RGB or 1 for gray, whatever the files hold.
+    """
+
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        return decode_pixels(contents, channels)
+
+    contents = tf.TensorSpec((), tf.string)
+    decoder: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        decode, input_signature=[contents], autograph=False
+    )
+    return decoder
 
 
 def _is_plain_png(contents: tf.Tensor) -> tf.Tensor:
