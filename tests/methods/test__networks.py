@@ -17,11 +17,10 @@ def one_block() -> keras.Model:
     layers = keras.layers
 
     def convolved(values, seed):
+        options = {"padding": "same", "use_bias": False, "name": f"conv{seed}"}
         initializer = keras.initializers.HeNormal(seed=seed)
-        values = layers.Conv2D(
-            4, 3, padding="same", use_bias=False, kernel_initializer=initializer
-        )(values)
-        return layers.BatchNormalization()(values)
+        values = layers.Conv2D(4, 3, kernel_initializer=initializer, **options)(values)
+        return layers.BatchNormalization(name=f"norm{seed}")(values)
 
     images = keras.Input((16, 16, 3))
     stem = layers.ReLU()(convolved(images, 1))
