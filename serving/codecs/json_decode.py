@@ -105,14 +105,25 @@ def _from_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> Tensors:
         if not _is_object(rows[0]):
             ((name, spec),) = specs.items()
             return {name: to_tensor(rows, spec)}
+        for number, row in enumerate(rows):
+            if not _is_object(row):
+                raise _mixed(by_name=True, number=number)
         # One tensor for each input, made of all rows at once.
         if any(row.keys() != specs.keys() for row in rows):
             raise InvalidArgumentError("keys")
         return {name: to_tensor([row[name] for row in rows], specs[name]) for name in specs}
-    except (ServingError, AttributeError):
+    except ServingError:
         # Row by row only now: it finds the words for the first row that is at fault.
         _explain_rows(rows, specs)
         raise
+
+
+def _mixed(by_name: bool, number: int) -> InvalidArgumentError:
+    """What is wrong with a row that is an object where the first is none, or the reverse."""
+    expected, received = ("object", "list") if by_name else ("value/list", "object")
+    return InvalidArgumentError(
+        f"Expecting {expected} but got {received} at item {number} of input list"
+    )
 
 
 def _explain_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> None:
@@ -125,10 +136,7 @@ def _explain_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> None:
     shapes: dict[str, tuple[int, ...]] = {}
     for number, row in enumerate(rows[:_EXPLAINED_ROWS]):
         if by_name != _is_object(row):
-            expected, received = ("object", "list") if by_name else ("value/list", "object")
-            raise InvalidArgumentError(
-                f"Expecting {expected} but got {received} at item {number} of input list"
-            )
+            raise _mixed(by_name, number)
         place = f"Failed to process element: {number}"
         for name, value in row.items() if by_name else [(next(iter(specs)), row)]:
             try:

@@ -128,6 +128,14 @@ def test_rows_that_do_not_fit_two_inputs(body, message) -> None:
     assert message in raised.value.message
 
 
+@pytest.mark.parametrize("count", [1, 9_999, 10_000, 10_001])
+def test_a_value_among_objects_is_refused_wherever_it_stands(count: int) -> None:
+    rows = json.dumps({"instances": [{"a": 1, "b": 2}] * count + [3]})
+    message = f"Expecting object but got list at item {count} of input list"
+    with pytest.raises(InvalidArgumentError, match=message):
+        decode(rows, a=tf.int32, b=tf.int32)
+
+
 def test_an_object_among_plain_rows_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="Expecting value/list but got object at item 1"):
         decode('{"instances": [1, {"a": 1}]}', a=tf.float32)
