@@ -118,6 +118,29 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def interrupted_before(monkeypatch: pytest.MonkeyPatch):
+    """Context in which a run of this process is interrupted when it asks for an epoch's batches."""
+    import contextlib
+
+    from lsp_keras.datasets import EpochBatches
+
+    make = EpochBatches.__call__
+
+    @contextlib.contextmanager
+    def context(last: int) -> Iterator[None]:
+        def interrupted(batches: EpochBatches, epoch: int) -> Any:
+            if epoch == last:
+                raise KeyboardInterrupt
+            return make(batches, epoch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(EpochBatches, "__call__", interrupted)
+            yield
+
+    return context
+
+
+@pytest.fixture
 def fake_store(tmp_path, monkeypatch):
     """Folder behind `fake://`, a store that writes files and cannot rename."""
     from etils import epath

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-_DTYPES = ("float32", "float16", "bfloat16")
+# What layers compute in that are arranged anew; others are left as they are.
+COMPUTE_DTYPES = ("float32", "float16", "bfloat16")
 
 
 def folded(logits_fn: Any) -> Any:
@@ -97,7 +98,7 @@ def _is_convolution(layer: keras.Layer) -> bool:
         type(layer) is keras.layers.Conv2D
         and layer.activation is keras.activations.linear
         and layer.data_format == "channels_last"
-        and layer.compute_dtype in _DTYPES
+        and layer.compute_dtype in COMPUTE_DTYPES
     )
 
 

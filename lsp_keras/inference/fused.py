@@ -5,10 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from lsp_keras.inference.folding import as_functional
-
-# What the kernels take; others are left to Keras.
-_DTYPES = ("float32", "float16", "bfloat16")
+from lsp_keras.inference.folding import COMPUTE_DTYPES, as_functional
 
 
 def fused(model: Any) -> Any:
@@ -113,7 +110,7 @@ def _is_strided_pointwise(layer: keras.Layer) -> bool:
         and max(layer.strides) > 1
         and layer.groups == 1
         and layer.data_format == "channels_last"
-        and layer.compute_dtype in _DTYPES
+        and layer.compute_dtype in COMPUTE_DTYPES
     )
 
 
@@ -127,7 +124,7 @@ def _can_be_fused(layer: keras.Layer) -> bool:
         and layer.axis in (-1, 3)
         and layer.input_spec.ndim == 4
         and layer.variable_dtype == "float32"
-        and layer.compute_dtype in _DTYPES
+        and layer.compute_dtype in COMPUTE_DTYPES
         and not layer.synchronized
         and not getattr(layer, "renorm", False)
     )

@@ -8,13 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from lsp_keras.cli.main import main
-from lsp_keras.datasets import EpochBatches
 
 # Traced in a fraction of the time that a ResNet takes.
 NETWORK = "--model vit --width 8 --depth 1"
@@ -61,17 +59,9 @@ def check_resumed(run_cli, options: list[str], whole: Path, broken: Path) -> Non
 
 @pytest.mark.usefixtures("small_network")
 def test_an_interrupted_run_resumes_to_the_same_weights(
-    run_cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_cli, tmp_path: Path, interrupted_before
 ) -> None:
-    make = EpochBatches.__call__
-
-    def interrupted(batches: EpochBatches, epoch: int) -> Any:
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return make(batches, epoch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochBatches, "__call__", interrupted)
+    with interrupted_before(2):
         assert run_cli("fit", *TINY, tmp_path / "broken").returncode == 130
     with (tmp_path / "broken" / "digits" / "history.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lsp_keras.datasets import EpochBatches
 from lsp_keras.neighbors import features_path, save_features
 from lsp_keras.pretraining import PUBLISHED_EPOCHS
 from lsp_keras.runs import FitConfig, fit
@@ -71,21 +70,12 @@ def test_fresh_neighbors_at_ranks_come_from_a_longer_table(
 
 @pytest.mark.usefixtures("small_network")
 def test_a_grouped_run_resumes_bit_for_bit(
-    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: dict[str, Any], tmp_path: Path, interrupted_before
 ) -> None:
     config = FitConfig.of(**{**tiny, "epochs": 3}, **BATCH)
     whole = fit(config, runs_dir=tmp_path, name="whole", cache_dir=tmp_path)
-    make = EpochBatches.__call__
-
-    def interrupted(batches: EpochBatches, epoch: int) -> Any:
-        if epoch == 1:
-            raise KeyboardInterrupt
-        return make(batches, epoch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EpochBatches, "__call__", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            fit(config, runs_dir=tmp_path, name="cut", cache_dir=tmp_path)
+    with interrupted_before(1), pytest.raises(KeyboardInterrupt):
+        fit(config, runs_dir=tmp_path, name="cut", cache_dir=tmp_path)
     resumed = fit(config, runs_dir=tmp_path, name="cut", resume=True, cache_dir=tmp_path)
     for row, other in zip(whole.history, resumed.history, strict=True):
         assert {**row, "images_per_second": 0} == {**other, "images_per_second": 0}
