@@ -9,7 +9,7 @@ NeighborBatchNorm = Literal["separate", "separate_update", "joint", "inference"]
 FlatnessForm = Literal["finite_difference", "double_backprop"]
 ObjectiveName = Literal["cross_entropy", "margin", "dlr", "softmax_cross_entropy"]
 StartName = Literal["uniform", "gaussian"]
-StemName = Literal["auto", "small", "imagenet"]
+StemName = Literal["auto", "small", "half", "imagenet"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 # Over what a batch is spread in training, see `lsp_keras.training.distribution`.

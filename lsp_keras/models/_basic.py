@@ -1,9 +1,10 @@
-"""ResNet-18 and ResNet-34: networks of basic residual blocks."""
+"""ResNet-14, ResNet-18 and ResNet-34: networks of basic residual blocks."""
 
 from typing import Any
 
 import keras
 
+from lsp_keras.choices import StemName
 from lsp_keras.models import _resnet
 from lsp_keras.models._resnet import Architecture, Style
 
@@ -16,6 +17,7 @@ def network(
     activation: str,
     seed: int,
     initialization: str,
+    usual_stem: StemName = "small",
     **settings: Any,
 ) -> keras.Model:
     """The network with so many blocks in each stage.
@@ -27,10 +29,11 @@ def network(
         activation: Name of a Keras activation.
         seed: Seed of the initial weights.
         initialization: Distribution of the first weights.
+        usual_stem: Stem for images below 96 pixels where none is named.
         settings: Further arguments of `_resnet.resnet`.
     """
     return _resnet.resnet(
-        Architecture(name, stem_tail, block, _resnet.identity, blocks),
+        Architecture(name, stem_tail, block, _resnet.identity, blocks, usual_stem=usual_stem),
         num_classes,
         style=Style(activation, seed, initialization),
         **settings,

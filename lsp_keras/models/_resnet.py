@@ -17,6 +17,8 @@ STAGE_STRIDES = (1, 2, 2, 2)
 # From this size on, a stem that keeps it costs 15 times what ImageNet's does.
 LARGE_SIZE = 96
 STEMS = get_args(StemName)
+# Size and stride of each stem's convolution.
+_FIRST_CONVOLUTIONS = {"small": (3, 1), "half": (3, 2), "imagenet": (7, 2)}
 INITIALIZATIONS = ("he_normal", "pytorch")
 
 
@@ -76,6 +78,7 @@ class Architecture:
         tail: What precedes the global pooling.
         blocks: Number of residual blocks in each stage.
         stem_width: Filters of the first convolution; `None` for those of the first stage.
+        usual_stem: Stem for images below 96 pixels where none is named.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Architecture:
     tail: Callable[[Any, Style], Any]
     blocks: tuple[int, ...] = (2, 2, 2, 2)
     stem_width: int | None = None
+    usual_stem: StemName = "small"
 
 
 def resnet(
@@ -95,7 +99,7 @@ def resnet(
     mean: Sequence[float],
     std: Sequence[float],
     style: Style,
-    stem: str = "small",
+    stem: StemName = "small",
     normalize: bool = True,
 ) -> keras.Model:
     """Joins normalization, stem, stages of blocks, tail, pooling and classifier.
@@ -108,8 +112,9 @@ def resnet(
         mean: Mean of each channel, on the [0, 1] scale; one number stands for all.
         std: Standard deviation of each channel, as `mean`.
         style: Activation and seed.
-        stem: First layers: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a 7x7 one with
-            stride 2 and max-pooling; `"auto"`, the latter where both sizes are 96 or more.
+        stem: First layers: `"small"`, a 3x3 convolution with stride 1; `"half"`, one with stride 2;
+            `"imagenet"`, a 7x7 one with stride 2 and max-pooling; `"auto"`, the last where both
+            sizes are 96 or more, and else the architecture's usual one.
         normalize: Whether images are normalized by `mean` and `std` first.
 
     Returns:
@@ -121,14 +126,16 @@ def resnet(
     """
     mean, std = check_arguments(num_classes, input_shape, width, mean, std)
     check_choice("stem", stem, STEMS)
-    is_large = stem == "imagenet" or (stem == "auto" and min(input_shape[:2]) >= LARGE_SIZE)
+    if stem == "auto":
+        is_large = min(input_shape[:2]) >= LARGE_SIZE
+        stem = "imagenet" if is_large else architecture.usual_stem
     images = keras.Input(input_shape, name="images")
-    size, stride = (7, 2) if is_large else (3, 1)
+    size, stride = _FIRST_CONVOLUTIONS[stem]
     filters = architecture.stem_width or width
     inputs = normalized(images, mean, std) if normalize else images
     outputs = conv(inputs, filters, size, stride, "stem_conv", style)
     outputs = architecture.head(outputs, style)
-    if is_large:
+    if stem == "imagenet":
         outputs = keras.layers.ZeroPadding2D(1, name="stem_pool_padding")(outputs)
         outputs = keras.layers.MaxPooling2D(3, 2, name="stem_pool")(outputs)
     for stage, (stride, count) in enumerate(zip(STAGE_STRIDES, architecture.blocks, strict=False)):

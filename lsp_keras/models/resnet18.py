@@ -44,9 +44,9 @@ def resnet18(
             uniform one that PyTorch's layers start from.
         activation: Name of a Keras activation, for example `"silu"` where a method needs second
             derivatives.
-        stem: Kind of the first layers: `"small"`, a 3x3 convolution with stride 1; `"imagenet"`, a
-            7x7 one with stride 2 and max-pooling; `"auto"`, the latter where both sizes are 96 or
-            more.
+        stem: Kind of the first layers: `"small"`, a 3x3 convolution with stride 1; `"half"`, one
+            with stride 2; `"imagenet"`, a 7x7 one with stride 2 and max-pooling; `"auto"`, the last
+            where both sizes are 96 or more, and else the one that the model is described with.
         seed: Seed of the initial weights.
 
     Returns:

@@ -10,7 +10,10 @@ from lsp_keras import registry
 
 IMAGENET = {"num_classes": 1000, "input_shape": (224, 224, 3)}
 # torchvision, kuangliu/pytorch-cifar, hat, TRADES and DeiT.
+# The family of He et al., Section 4.2, has 172,506 at 14 layers without convolutions for shortcuts.
+SHORTCUTS = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
 PUBLISHED_PARAMETERS = [
+    ("resnet14", {"num_classes": 10, "width": 16}, 172_506 + SHORTCUTS),
     ("resnet18", {"num_classes": 10}, 11_173_962),
     ("resnet18", IMAGENET, 11_689_512),
     ("resnet34", {"num_classes": 10}, 21_282_122),

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from lsp_keras.models.preact_resnet18 import preact_resnet18
+from lsp_keras.models.resnet14 import resnet14
 from lsp_keras.models.resnet18 import resnet18
 from lsp_keras.models.resnet34 import resnet34
 from lsp_keras.models.wide_resnet import wide_resnet
@@ -43,6 +44,28 @@ def test_layers_of_equal_shape_start_unequal() -> None:
     model = resnet18(10, width=2, input_shape=(16, 16, 3))
     first, second = (model.get_layer(f"stage1_block{index}_conv1").kernel for index in (1, 2))
     assert np.abs(np.asarray(first) - np.asarray(second)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("build", "stem", "size"),
+    [
+        (resnet14, "auto", 16),
+        (resnet14, "small", 32),
+        (resnet14, "imagenet", 8),
+        (resnet18, "auto", 32),
+        (resnet18, "half", 16),
+        (preact_resnet18, None, 32),
+    ],
+)
+def test_a_stem_sets_the_size_of_the_first_stage(build, stem: str | None, size: int) -> None:
+    model = build(10, width=2, **({} if stem is None else {"stem": stem}))
+    assert model.get_layer("stage1_block1_conv2").output.shape == (None, size, size, 2)
+
+
+def test_large_images_get_the_stem_of_imagenet() -> None:
+    for build in (resnet14, resnet18):
+        model = build(10, width=2, input_shape=(96, 96, 3))
+        assert model.get_layer("stage1_block1_conv2").output.shape == (None, 24, 24, 2)
 
 
 @pytest.mark.parametrize(
