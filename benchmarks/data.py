@@ -56,7 +56,7 @@ def main() -> None:
 def write(folder: Path, count: int, size: int) -> None:
     """A prepared dataset of random images, made piece by piece."""
     from lsp_keras.datasets._base import Chunks, OpenSource, SourceSplit
-    from lsp_keras.datasets._prepared import write_prepared
+    from lsp_keras.datasets.prepared.source import write_prepared
     from lsp_keras.types import Integers
 
     def split_of(number: int) -> SourceSplit:

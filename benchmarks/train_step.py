@@ -25,11 +25,11 @@ import numpy as np
 import tensorflow as tf
 from _report import header, print_header
 
+from lsp_keras import registry
 from lsp_keras.attacks.pgd import PGD
 from lsp_keras.augmentations.crop_flip import CropFlip
 from lsp_keras.datasets import EpochBatches
 from lsp_keras.methods import ATTrainer, RobustTrainer, StandardTrainer, StepOptions
-from lsp_keras.models import resnet18
 from lsp_keras.regularizers import FEATURES, LFRC, LSP, NEIGHBORS, Regularizer
 from lsp_keras.training import CoupledSGD
 from lsp_keras.types import Examples, NeighborTable
@@ -108,6 +108,8 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="resnet18", choices=registry.names("model"))
+    parser.add_argument("--stem", help="first layers of the model, as in `fit --stem`")
     parser.add_argument("--widths", type=numbers, default=[8, 16], help="default 8,16")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--neighbors", type=int, default=8, help="m of LSP")
@@ -145,7 +147,9 @@ def measure(width: int, options: argparse.Namespace) -> Costs:
 def build(row: Row, width: int, options: argparse.Namespace) -> RobustTrainer:
     """The row's trainer, compiled."""
     shape = (options.image_size, options.image_size, 3)
-    classifier = resnet18(NUM_CLASSES, input_shape=shape, width=width)
+    stem = {} if options.stem is None else {"stem": options.stem}
+    build_model = registry.get("model", options.model)
+    classifier = build_model(NUM_CLASSES, input_shape=shape, width=width, **stem)
     if row.adversarial:
         attack = PGD(epsilon="8/255", step_size="2/255", num_steps=options.attack_steps)
         trainer: RobustTrainer = ATTrainer(classifier, attack=attack, regularizers=row.regularizers)

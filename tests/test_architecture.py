@@ -1,8 +1,11 @@
 """Who may import whom: parsed from the source, so that a wrong import fails here."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from lsp_keras import registry
 
 ROOT = Path(__file__).parents[1]
 LEVELS = {
@@ -32,6 +35,7 @@ BESIDE = {
     "reports": {"runs"},
 }
 FOUNDATION = {name for name, level in LEVELS.items() if level == 0}
+LARGEST_FOLDER = 18
 HEAVY = {
     "tensorflow",
     "keras",
@@ -114,6 +118,18 @@ def test_foundation_and_commands_import_nothing_heavy() -> None:
     for path in foundation + source_files("cli"):
         heavy = top_level_imports(path) & HEAVY
         assert not heavy, f"{path.relative_to(ROOT)} imports {sorted(heavy)}"
+
+
+def test_no_folder_holds_more_than_one_can_oversee() -> None:
+    """Files with a unit or a command each are read one by one, and do not count."""
+    kinds = set(registry.KINDS) - {"recipe"}
+    one_each = {registry._folder(kind) for kind in kinds} | {ROOT / "cli"}
+    counts = Counter(
+        path.parent
+        for path in source_files("lsp_keras") + source_files("serving") + source_files("cli")
+        if path.parent not in one_each or path.stem.startswith("_")
+    )
+    assert {folder: count for folder, count in counts.items() if count > LARGEST_FOLDER} == {}
 
 
 def test_cleverhans_stays_in_the_attacks() -> None:

@@ -5,7 +5,7 @@ from lsp_keras.datasets._attach import attach
 from lsp_keras.datasets._load import encoded_files, load, split_size
 from lsp_keras.datasets._load_test import load_test
 from lsp_keras.datasets._pipeline import EpochBatches, count_batches, make_batches
-from lsp_keras.datasets._prepare_records import prepare
+from lsp_keras.datasets.prepared.prepare import prepare
 
 __all__ = [
     "EpochBatches",

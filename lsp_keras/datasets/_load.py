@@ -13,7 +13,6 @@ import numpy as np
 from lsp_keras import registry
 from lsp_keras.datasets._base import Folders, OpenSource, ReadOptions, Source
 from lsp_keras.datasets._cut import Counts, choose_rows
-from lsp_keras.datasets._folder import FolderSource
 from lsp_keras.datasets._memory import (
     channel_statistics,
     map_parts,
@@ -21,8 +20,9 @@ from lsp_keras.datasets._memory import (
     stored_parts,
 )
 from lsp_keras.datasets._notes import describe_gaps, describe_use
-from lsp_keras.datasets._prepared import PreparedSource
-from lsp_keras.datasets._tfds import TFDSSource
+from lsp_keras.datasets.folders.source import FolderSource
+from lsp_keras.datasets.from_tfds.source import TFDSSource
+from lsp_keras.datasets.prepared.source import PreparedSource
 from lsp_keras.ops.resizing import MODES, parse_size
 from lsp_keras.storage import cache_dir as find_cache_dir
 from lsp_keras.stored_images import StoredImages

@@ -1,6 +1,6 @@
 """CIFAR-10: animals and vehicles in ten classes, 32x32 (TFDS)."""
 
-from lsp_keras.datasets._tfds import TFDSSource
+from lsp_keras.datasets.from_tfds.source import TFDSSource
 
 __all__ = ["cifar10"]
 

@@ -1,6 +1,6 @@
 """SVHN: house numbers photographed from the street, cropped to one digit, 32x32 (TFDS)."""
 
-from lsp_keras.datasets._tfds import TFDSSource
+from lsp_keras.datasets.from_tfds.source import TFDSSource
 
 __all__ = ["svhn"]
 

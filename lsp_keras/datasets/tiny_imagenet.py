@@ -1,7 +1,7 @@
 """Tiny ImageNet: everyday things in 200 classes, 64x64 (TFDS, with a builder of our own)."""
 
-from lsp_keras.datasets._tfds import TFDSSource
-from lsp_keras.datasets._tiny_imagenet_builder import TinyImagenet
+from lsp_keras.datasets.from_tfds.source import TFDSSource
+from lsp_keras.datasets.from_tfds.tiny_imagenet import TinyImagenet
 
 __all__ = ["tiny_imagenet"]
 

@@ -250,6 +250,7 @@ def expected(exported, tmp_path_factory):
     return json.loads(attack(exported, *options).stdout)
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_attacked_like_the_model_it_was_made_of(run, expected, tmp_path) -> None:
     file = shutil.copy(run / "model.keras", tmp_path / "copy.keras")
     found = json.loads(attack(file, "--attacks", "pgd,square", *OUTSIDE).stdout)
@@ -313,6 +314,7 @@ def test_attacked_images_are_saved_with_a_picture(run, tmp_path) -> None:
     np.testing.assert_array_equal(cell, np.rint(255 * clean))
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_to_the_same_record(run_cli, run) -> None:
     options = [
         *("attack", str(run), "--attacks", "apgd", "--epsilon", "8/255", "--json"),

@@ -58,6 +58,7 @@ def check_resumed(run_cli, options: list[str], whole: Path, broken: Path) -> Non
 
 
 @pytest.mark.usefixtures("small_network")
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_to_the_same_weights(
     run_cli, tmp_path: Path, interrupted_before
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_killed_run_resumes_to_the_same_weights(run_cli, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("small_network")
+@pytest.mark.slow
 def test_a_method_with_all_regularizers_is_one_command(tmp_path: Path, monkeypatch, capsys) -> None:
     words = "--method hat --helper-epochs 1 --lfr --adr --epochs 1 --num-train 32 --num-test 16"
     words += " --validation-size 16 --batch-size 16 --attack-steps 1 --features pixels"

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from lsp_keras import registry
 from lsp_keras.datasets import load
-from lsp_keras.datasets._tfds import TFDSSource
+from lsp_keras.datasets.from_tfds.source import TFDSSource
 
 NUM_IMAGES = 60
 

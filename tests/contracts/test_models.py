@@ -24,7 +24,11 @@ PUBLISHED_PARAMETERS = [
     ("vit", IMAGENET, 5_717_416),
     ("vit", {**IMAGENET, "width": 384}, 22_050_664),
 ]
-NAMES = registry.names("model")
+# ResNet-34 has the parts of ResNet-18, and more of them.
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] if name == "resnet34" else [])
+    for name in registry.names("model")
+]
 SHAPE = (16, 16, 3)
 
 

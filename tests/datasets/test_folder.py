@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lsp_keras.datasets import load
-from lsp_keras.datasets._image_files import usual_size
+from lsp_keras.datasets.folders.images import usual_size
 from lsp_keras.validation import InputError
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)

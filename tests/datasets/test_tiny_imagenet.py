@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsp_keras.datasets import _tiny_imagenet_builder, load
+from lsp_keras.datasets import load
+from lsp_keras.datasets.from_tfds import tiny_imagenet as _tiny_imagenet_builder
 from lsp_keras.validation import InputError
 
 # Not in the order of the numbers, as in the official file; two classes share their first name.

@@ -170,6 +170,7 @@ def test_best_average_needs_an_average(build_classifier: Build, tmp_path: Path) 
         callback.on_train_begin()
 
 
+@pytest.mark.slow
 def test_resumed_run_keeps_the_average_to_the_last_bit(
     build_classifier: Build, make_batches: Batches, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("small_network")
 # The methods that keep something beside the classifier, and a plain one; the contract of methods
 # trains, saves and loads them all.
 ALONE = {"standard"}
-WITH_LSP = {"trades", "hat", "fgsm_pgi", "nuat"}
+WITH_LSP = {"hat", "fgsm_pgi"}
 
 
 @pytest.mark.parametrize(

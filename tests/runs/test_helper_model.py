@@ -60,6 +60,7 @@ def test_a_helper_is_made_once_and_serves_other_runs(tiny: dict[str, Any], tmp_p
     assert settings["regularizers"] == {"lsp": False}
 
 
+@pytest.mark.slow
 def test_an_interrupted_helper_goes_on(
     tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

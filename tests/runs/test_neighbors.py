@@ -69,6 +69,7 @@ def test_fresh_neighbors_at_ranks_come_from_a_longer_table(
 
 
 @pytest.mark.usefixtures("small_network")
+@pytest.mark.slow
 def test_a_grouped_run_resumes_bit_for_bit(
     tiny: dict[str, Any], tmp_path: Path, interrupted_before
 ) -> None:

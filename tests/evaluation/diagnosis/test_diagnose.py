@@ -148,7 +148,9 @@ def test_an_adversarially_trained_model_raises_nothing(robust, plain, digits) ->
     assert list(found.sweeps["structure"]) == [1.0, 10.0, 100.0]
 
 
-def test_a_quantized_input_is_found_out(plain, digits) -> None:
+def test_a_quantized_input_is_found_out(plain, digits, monkeypatch) -> None:
+    monkeypatch.setattr(_trials, "_TEMPERATURES", (1.0,))
+    monkeypatch.setattr(_trials, "_CONSTANTS", (0.01,))
     found = run(
         lambda images: plain(tf.round(images * 16) / 16),
         digits,

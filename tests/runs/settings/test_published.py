@@ -27,7 +27,13 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     **{f"neighbors_{m}": {"num_neighbors": m} for m in (2, 4, 16, 32)},
     **{f"weight_{w}".replace(".", "_"): {"weight": float(w)} for w in ("0.1", "0.5", 2, 5, 10)},
 }
-OWN = ("cifar10_robust", "cifar10_robust_cpu", "digits_demo", "svhn_robust")
+OWN = (
+    "cifar10_robust",
+    "cifar10_robust_cpu",
+    "cifar10_robust_resnet14",
+    "digits_demo",
+    "svhn_robust",
+)
 EXPECTED = {(item.source.rpartition(" ")[2], item.recipe): item for item in expected_accuracies()}
 MAIN = {recipe: item for (table, recipe), item in EXPECTED.items() if table in "12"}
 # What a recipe's own name says.

@@ -43,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("resize", "channels"),
     [
-        ("pad", 3),
         ("stretch", 1),
+        pytest.param("pad", 3, marks=pytest.mark.slow),
         pytest.param("crop", 1, marks=pytest.mark.slow),
         pytest.param("stretch", 3, marks=pytest.mark.slow),
     ],

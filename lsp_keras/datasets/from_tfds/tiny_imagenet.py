@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from lsp_keras.datasets._archive import Archive, open_archive
-from lsp_keras.datasets._prepare import check_connection
+from lsp_keras.datasets.from_tfds.archive import Archive, open_archive
+from lsp_keras.datasets.from_tfds.preparation import check_connection
 from lsp_keras.validation import InputError
 
 _URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"

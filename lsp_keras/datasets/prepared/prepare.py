@@ -5,7 +5,7 @@ from typing import Any
 
 from lsp_keras.datasets._base import Folders
 from lsp_keras.datasets._load import load, source_with_options
-from lsp_keras.datasets._prepared import write_prepared
+from lsp_keras.datasets.prepared.source import write_prepared
 from lsp_keras.storage import cache_dir as find_cache_dir
 from lsp_keras.types import Dataset, Progress
 

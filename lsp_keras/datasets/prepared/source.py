@@ -9,7 +9,7 @@ import numpy as np
 
 from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npy
 from lsp_keras.datasets._base import Chunks, Folders, OpenSource, ReadOptions, Source, SourceSplit
-from lsp_keras.datasets._records import RecordImages, write_records
+from lsp_keras.datasets.prepared.records import RecordImages, write_records
 from lsp_keras.storage import atomic_path, fingerprint, read_json, write_json
 from lsp_keras.types import Images, Integers
 from lsp_keras.validation import InputError, listing

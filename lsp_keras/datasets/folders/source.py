@@ -15,7 +15,7 @@ from lsp_keras.datasets._base import (
     SourceSplit,
 )
 from lsp_keras.datasets._cut import cut_test
-from lsp_keras.datasets._folder_files import (
+from lsp_keras.datasets.folders.files import (
     Found,
     Roots,
     files_beside,
@@ -23,7 +23,7 @@ from lsp_keras.datasets._folder_files import (
     find_roots,
     subfolders,
 )
-from lsp_keras.datasets._image_files import (
+from lsp_keras.datasets.folders.images import (
     SUFFIXES,
     Header,
     count_sizes,

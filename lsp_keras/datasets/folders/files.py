@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lsp_keras.datasets._base import ReadOptions
-from lsp_keras.datasets._image_files import OTHER_SUFFIXES, SUFFIXES, Header, read_headers
+from lsp_keras.datasets.folders.images import OTHER_SUFFIXES, SUFFIXES, Header, read_headers
 from lsp_keras.validation import InputError
 
 # Usual names of the folders that hold the splits.

@@ -1,0 +1,1 @@
+"""Datasets of TensorFlow Datasets (TFDS), and its builder for Tiny ImageNet."""

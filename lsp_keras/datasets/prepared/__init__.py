@@ -1,0 +1,1 @@
+"""Datasets in files that are read by index: `prepared:PATH`."""
