@@ -1,5 +1,6 @@
 """Options made from the settings of a training run, and their merging with a recipe."""
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +38,8 @@ _GROUPS = {
     "tensorboard": "Run",
 }
 _ALIASES = {"start_from": ("--from",)}
+# Begins what an argument's text says of its default.
+_OWN_DEFAULT = re.compile(r", default | Default: ")
 _SECTION_TITLES = {
     "dataset": "Data",
     "augmentation": "Augmentation",
@@ -154,12 +157,22 @@ def _unit_option(flag: Flag) -> Callable[..., Any]:
 
 
 def _help(argument: Argument, section: str) -> str:
-    """An argument's text with its default."""
-    if argument.name in BUDGET and section != "attack":
-        return f"{argument.help}  [default: the attack's]"
-    if argument.name in INHERITED and section != "attack":
-        return f"{argument.help}  [default: the run's]"
-    return with_default(argument)
+    """An argument's text with its default in a run, which may be another than the constructor's."""
+    default = _default_in_a_run(argument.name, section)
+    if default is None:
+        return with_default(argument)
+    text = _OWN_DEFAULT.split(argument.help)[0].rstrip(".")
+    return f"{text}.  [default: {default}]"
+
+
+def _default_in_a_run(name: str, section: str) -> str | None:
+    if section == "attack":
+        return "a quarter of epsilon" if name == "step_size" else None
+    if section == "method" and name == "step_size":
+        return "the attack's where it is given, else epsilon"
+    if name in BUDGET:
+        return "the attack's"
+    return "the run's" if name in INHERITED else None
 
 
 def _adv_option() -> Callable[..., Any]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lsp_keras.plots.figure import radius_text
 from lsp_keras.runs.subjects.subject import Findings
+from lsp_keras.types import radius_text
 
 _CHECKS = "checks: number (limit)"
 _SWEEPS = {
@@ -93,7 +93,9 @@ def _accuracies(diagnosis: Any | None) -> Rows:
         _SINGLES[name]: _percent(value) for name, value in diagnosis.single_accuracies.items()
     }
     sweeps = {
-        _SWEEPS[name].format(radius_text(key) if name == "radius" else key): _percent(value)
+        _SWEEPS[name].format(
+            radius_text(key, diagnosis.threat.norm) if name == "radius" else key
+        ): _percent(value)
         for name, curve in diagnosis.sweeps.items()
         for key, value in curve.items()
     }

@@ -5,10 +5,11 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import click
 
+from lsp_keras.choices import ResizeMode, WeightsName
 from lsp_keras.cli._paths import MachinePath
 from lsp_keras.runs.settings.config import READING
 
@@ -21,7 +22,7 @@ def train_options(command: Command) -> Command:
         "--dataset",
         default="digits",
         show_default=True,
-        help="A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
+        help="A name from `lsp-keras list datasets`, tfds:NAME, folder:PATH or prepared:PATH.",
     )
     num_train = click.option("--num-train", type=int, help="Use only this many training images.")
     validation_size = click.option(
@@ -53,12 +54,12 @@ def image_options(command: Command) -> Command:
     options = (
         click.option(
             "--image-size",
-            metavar="HEIGHTxWIDTH",
+            metavar="SIZE|HEIGHTxWIDTH",
             help="Size of all images.  [default: the source's; of a folder that of most images]",
         ),
         click.option(
             "--resize",
-            type=click.Choice(["crop", "pad", "stretch"]),
+            type=click.Choice(get_args(ResizeMode)),
             default="crop",
             show_default=True,
             help="What is done to images of another size than --image-size.",
@@ -92,7 +93,7 @@ def weights_option(command: Command) -> Command:
     """Adds `--weights`: the command gets `weights`."""
     weights = click.option(
         "--weights",
-        type=click.Choice(["best", "last", "ema"]),
+        type=click.Choice(get_args(WeightsName)),
         default="best",
         show_default=True,
         help="Epoch of a run; ema: the best average of its weights.",
@@ -123,7 +124,7 @@ def attack_options(command: Command) -> Command:
     `--pixel-range`, `--model-output`, `--batch-size` and `--seed`.
     """
     epsilon = click.option(
-        "--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]"
+        "--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255; L1: 12]"
     )
     dataset = click.option(
         "--dataset", help="Dataset other than the run's own; needed for a file outside of a run."

@@ -24,10 +24,16 @@ def plan_options(command: Command) -> Command:
         click.option(
             "--scale", type=click.Choice(["tiny", "small"]), help="Smaller than the table's own."
         ),
-        click.option("--rows", help="Only these, with semicolons between, or commas."),
-        click.option("--seeds", type=click.IntRange(1), help="0, 1, ...  [default: the table's]"),
+        click.option("--rows", help="Rows to show, with semicolons or commas between."),
         click.option(
-            "--num-examples", type=click.IntRange(1), help="Test images.  [default: the table's]"
+            "--seeds",
+            type=click.IntRange(1),
+            help="Number of seeds, from 0 on.  [default: the table's]",
+        ),
+        click.option(
+            "--num-examples",
+            type=click.IntRange(1),
+            help="Number of test images.  [default: the table's]",
         ),
     )
     wrapped: Any = packed

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from lsp_keras.choices import NORMS
 from lsp_keras.cli import _threads
 from lsp_keras.cli._attack_plan import SUITES, make_plan
 from lsp_keras.cli._attack_settings import (
@@ -50,14 +51,14 @@ from lsp_keras.validation import InputError
 @attack_options
 @click.option(
     "--norm",
-    type=click.Choice(["linf", "l2", "l1"]),
+    type=click.Choice(NORMS),
     help="Norm of the perturbation.  [default: linf]",
 )
 @attack_setting_options
 @click.option(
     "--num-examples",
     type=click.IntRange(1),
-    help="Number of test images to attack, the first ones.",
+    help="Number of test images to attack, the first ones.  [default: all]",
 )
 @click.option(
     "--save-examples",

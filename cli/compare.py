@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from lsp_keras.choices import NORMS
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import weights_option
 from lsp_keras.cli._paths import MachinePath
@@ -16,9 +17,11 @@ from lsp_keras.validation import InputError
 @click.command()
 @click.argument("runs", metavar="[RUN...]", nargs=-1, type=MachinePath(path_type=Path))
 @click.option("--table", "name", metavar="NAME|FILE", help="Rows from a file instead; see below.")
-@click.option("--attacks", help="With commas between.  [default: fgsm,pgd]")
-@click.option("--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255]")
-@click.option("--norm", type=click.Choice(["linf", "l2", "l1"]), help="[default: linf]")
+@click.option("--attacks", help="Names of attacks, with commas between.  [default: fgsm,pgd]")
+@click.option(
+    "--epsilon", help="Radius on the [0, 1] scale.  [default: 8/255; L2: 128/255; L1: 12]"
+)
+@click.option("--norm", type=click.Choice(NORMS), help="Norm of the perturbation.  [default: linf]")
 @weights_option
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")

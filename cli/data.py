@@ -50,8 +50,8 @@ def show_dataset(
 
     A contact sheet is drawn too.
 
-    NAME is one of `lsp-keras data list`, tfds:NAME or folder:PATH; @SIZE at its end, as in
-    stl10@32, resizes the images.
+    NAME is one of `lsp-keras data list`, tfds:NAME, folder:PATH or prepared:PATH; @SIZE at its
+    end, as in stl10@32, resizes the images.
     """
     from lsp_keras.datasets import load
     from lsp_keras.plots.contact_sheet import contact_sheet

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from lsp_keras.choices import ResizeMode
 from lsp_keras.cli._options import data_options, reading_options, weights_option
 from lsp_keras.cli._paths import MachinePath, Place
 from lsp_keras.validation import InputError
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--max-batch-size", type=int, help="Most images in a request; more are an error.")
 @click.option(
     "--resize",
-    type=click.Choice(["crop", "pad", "stretch"]),
+    type=click.Choice(get_args(ResizeMode)),
     help="How image files of another size are resized.  [default: as for training, else crop]",
 )
 @click.option(

@@ -32,6 +32,7 @@ def command(kind: str, as_json: bool) -> None:
     if kind == "datasets":
         rows["tfds:NAME"] = "Any image-classification dataset of TFDS."
         rows["folder:PATH"] = "Your own images, one folder for each class."
+        rows["prepared:PATH"] = "What `lsp-keras data prepare` wrote."
     _print(rows)
 
 

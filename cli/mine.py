@@ -3,10 +3,11 @@
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from lsp_keras.choices import IndexName, SpaceName
 from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
 from lsp_keras.cli._paths import MachinePath
 from lsp_keras.shards import Shard
@@ -15,8 +16,6 @@ from lsp_keras.validation import InputError
 if TYPE_CHECKING:
     from lsp_keras.neighbors import FeatureSource
     from lsp_keras.types import Dataset
-
-_INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 
 
 @click.command()
@@ -38,7 +37,7 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 @click.option("--num-neighbors", default=8, show_default=True, help="Neighbors of each image.")
 @click.option(
     "--space",
-    type=click.Choice(["local", "global"]),
+    type=click.Choice(get_args(SpaceName)),
     default="local",
     show_default=True,
     help="local: the nearest images; global: random ones, with their distances.",
@@ -51,7 +50,7 @@ _INDEXES = ["auto", "scann_exact", "scann_tree", "sklearn"]
 )
 @click.option(
     "--index",
-    type=click.Choice(_INDEXES),
+    type=click.Choice(get_args(IndexName)),
     default="auto",
     show_default=True,
     help="auto: ScaNN, exact or a tree by the number of images.",

@@ -22,7 +22,11 @@ from lsp_keras.cli._paths import MachinePath
     type=int,
     help="Passes over the training images.  [default: 200, fewer where there are few images]",
 )
-@click.option("--batch-size", type=int, help="[default: 512, less where there are few images]")
+@click.option(
+    "--batch-size",
+    type=int,
+    help="Images in a batch.  [default: 512, less where there are few images]",
+)
 @click.option(
     "--learning-rate",
     default=0.06,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli._paths import MachinePath
+from lsp_keras.places import MODEL_SUFFIXES
 from lsp_keras.serving.flags import FLAGS, OWN_FLAGS, UPSTREAM_FLAGS, Flag
 from lsp_keras.validation import InputError
 from lsp_keras.zoo import PREFIX
@@ -104,7 +105,7 @@ def _is_keras_model(path: Path) -> bool:
     """Whether it is a file of Keras, a run's folder or a model of the zoo."""
     if str(path).startswith(PREFIX) or (path / "model.keras").is_file():
         return True
-    return path.is_file() and path.suffix in (".keras", ".h5", ".hdf5")
+    return path.is_file() and path.suffix in MODEL_SUFFIXES
 
 
 def _choose_binary(ctx: click.Context, embedded: bool) -> tuple[str | None, str]:

@@ -19,12 +19,18 @@ from lsp_keras.cli._table_options import make_table, table_options
     help="Images, width, epochs and attacks. tiny: seconds; small: minutes a row on two cores; "
     "paper: as published.",
 )
-@click.option("--rows", help="Only these, with commas between.")
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="0, 1, ...")
+@click.option("--rows", help="Rows to show, with commas between.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of seeds, from 0 on.",
+)
 @click.option(
     "--autoattack",
     type=click.Choice(["none", "standard", "torchattacks", "both"]),
-    help="Which version; torchattacks has ten iterations.  [default: standard; tiny: none]",
+    help="Version of AutoAttack; torchattacks runs ten steps.  [default: standard; tiny: none]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 @table_options

@@ -1,7 +1,7 @@
 """What can be chosen by name: the one place that lists it, read without TensorFlow and NumPy."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 Norm = Literal["linf", "l2", "l1"]
 ScheduleName = Literal["one_cycle", "step", "cosine", "cyclic", "constant"]
@@ -9,8 +9,12 @@ NeighborBatchNorm = Literal["separate", "separate_update", "joint", "inference"]
 FlatnessForm = Literal["finite_difference", "double_backprop"]
 ObjectiveName = Literal["cross_entropy", "margin", "dlr", "softmax_cross_entropy"]
 StartName = Literal["uniform", "gaussian"]
+ResizeMode = Literal["crop", "pad", "stretch"]
+SpaceName = Literal["local", "global"]
+IndexName = Literal["auto", "scann_exact", "scann_tree", "sklearn"]
+WeightsName = Literal["best", "last", "ema"]
 StemName = Literal["auto", "small", "half", "imagenet"]
-NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
+NORMS: tuple[Norm, ...] = get_args(Norm)
 NORM_TEXTS: Mapping[Norm, str] = {"linf": "L-inf", "l2": "L2", "l1": "L1"}
 # Over what a batch is spread in training, see `lsp_keras.training.distribution`.
 DISTRIBUTIONS = ("none", "auto", "mirrored", "multi_worker", "slurm")

@@ -10,6 +10,8 @@ from typing import Any
 
 from lsp_keras.validation import InputError
 
+# What a model's file in one of Keras's formats ends in.
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 # One slash is left of two where such an address went through `pathlib.Path`.
 _ADDRESS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(?=[^/])")
 _INSTALL = {

@@ -142,6 +142,17 @@ class TestSplit:
     positions: Integers
 
 
+def radius_text(epsilon: float, norm: str) -> str:
+    """A radius as people in the field write it: n/255 for L-inf.
+
+    Example:
+        >>> radius_text(8 / 255, "linf"), radius_text(1 / 510, "linf"), radius_text(0.5, "l2")
+        ('8/255', '0.5/255', '0.5')
+    """
+    pixels = round(255.0 * epsilon, 2)
+    return f"{pixels:g}/255" if norm == "linf" else f"{epsilon:g}"
+
+
 @dataclass(frozen=True)
 class ThreatModel:
     """What the attacker may do: move an image by at most `epsilon` in `norm`, inside [0, 1].

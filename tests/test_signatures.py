@@ -9,7 +9,10 @@ import pytest
 
 from lsp_keras import choices, registry
 from lsp_keras.attacks._gradient import STARTS
-from lsp_keras.ops import objectives
+from lsp_keras.classifiers import load
+from lsp_keras.neighbors import SPACES
+from lsp_keras.neighbors.search import INDEXES
+from lsp_keras.ops import objectives, resizing
 from lsp_keras.regularizers._passes import PASSES
 from lsp_keras.regularizers.lfr import _FORMS
 from lsp_keras.signatures import (
@@ -133,6 +136,10 @@ def test_what_is_read_is_what_python_sees(kind: str) -> None:
         (choices.StartName, STARTS),
         (choices.NeighborBatchNorm, [*PASSES, "joint"]),
         (choices.FlatnessForm, _FORMS),
+        (choices.ResizeMode, resizing.MODES),
+        (choices.SpaceName, SPACES),
+        (choices.IndexName, ["auto", *INDEXES]),
+        (choices.WeightsName, load._FILES),
     ],
 )
 def test_choices_are_those_that_there_are(chosen: object, table: Iterable[str]) -> None:

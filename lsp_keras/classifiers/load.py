@@ -10,11 +10,11 @@ from lsp_keras.classifiers.classifier import Classifier
 from lsp_keras.classifiers.pixels import PixelRange
 from lsp_keras.classifiers.read import read
 from lsp_keras.classifiers.saved_model import SavedModelClassifier, find_saved_model
+from lsp_keras.places import MODEL_SUFFIXES
 from lsp_keras.validation import InputError, check_choice
 from lsp_keras.zoo import locate
 
 _FILES = {"best": "model.keras", "last": "last.keras", "ema": "ema.keras"}
-_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def load_classifier(
@@ -75,8 +75,8 @@ def load_keras(file: Path) -> keras.Model:
     # Registers the project's own layers, if a model uses any.
     import lsp_keras.models  # noqa: F401
 
-    if file.suffix not in _SUFFIXES:
-        raise InputError(f"A model file must end in {', '.join(_SUFFIXES)}. Received: {file}.")
+    if file.suffix not in MODEL_SUFFIXES:
+        raise InputError(f"A model file must end in {', '.join(MODEL_SUFFIXES)}. Received: {file}.")
     try:
         check_archive(file)
         model: Any = keras.saving.load_model(file, compile=False, safe_mode=True)

@@ -1,7 +1,9 @@
 """How a classifier is exported."""
 
 from dataclasses import dataclass
+from typing import get_args
 
+from lsp_keras.choices import ResizeMode
 from lsp_keras.validation import InputError, check_choice
 
 
@@ -25,7 +27,7 @@ class ExportOptions:
     max_batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        check_choice("resize", self.resize, ("crop", "pad", "stretch"))
+        check_choice("resize", self.resize, get_args(ResizeMode))
         if self.max_batch_size is not None and self.max_batch_size < 1:
             raise InputError(
                 "`max_batch_size` must be 1 or more. "

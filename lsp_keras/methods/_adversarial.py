@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
-from lsp_keras.methods._single_step import warmth
 from lsp_keras.methods._trainer import RobustTrainer
 from lsp_keras.methods._units import deserialize_unit, serialize_unit
+from lsp_keras.ops.warmup import warmed_share
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import check_positive
 
@@ -61,7 +61,7 @@ class AdversarialTrainer(RobustTrainer):
         )
         if not self.warmup_steps:
             return adversarial
-        return images + warmth(self.iteration(), self.warmup_steps) * (adversarial - images)
+        return images + warmed_share(self.iteration(), self.warmup_steps) * (adversarial - images)
 
     def adversarial_images(self, perturbed: Any) -> tf.Tensor:
         return perturbed

@@ -172,10 +172,3 @@ class SingleStepTrainer(RobustTrainer):
 
     def _slope(self, images: tf.Tensor, objective: Objective) -> tf.Tensor:
         return image_gradient(lambda moved: (objective(self.attack_pass(moved)),), images)[1]
-
-
-def warmth(iteration: int | tf.Tensor, warmup_steps: int) -> float | tf.Tensor:
-    """Share of a full size after some steps of training, in [0, 1]; without warm-up 1."""
-    if not warmup_steps:
-        return 1.0
-    return tf.minimum(tf.cast(iteration, tf.float32) / warmup_steps, 1.0)

@@ -6,8 +6,9 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
-from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
+from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer
 from lsp_keras.methods._trainer import Terms
+from lsp_keras.ops.warmup import warmed_share
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 
 __all__ = ["FastATTrainer"]
@@ -91,7 +92,7 @@ class FastATTrainer(SingleStepTrainer):
 
     def attack_size(self) -> float | tf.Tensor:
         """Grows while the attack warms up."""
-        return warmth(self.iteration(), self.warmup_steps)
+        return warmed_share(self.iteration(), self.warmup_steps)
 
     def compute_terms(self, batch: Batch, perturbed: tf.Tensor) -> tuple[Terms, Anchor]:
         anchor = self.anchor_pass(perturbed, batch)

@@ -8,10 +8,11 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.losses._terms import nuat_terms, nuat_weights, nuclear_distance
-from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer, warmth
+from lsp_keras.methods._single_step import GradientMode, SingleStepTrainer
 from lsp_keras.methods._trainer import Terms, Weights
 from lsp_keras.ops import random
 from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.warmup import warmed_share
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 from lsp_keras.validation import check_positive
 
@@ -131,4 +132,4 @@ class NuATTrainer(SingleStepTrainer):
 
     def _weight(self, iteration: int | tf.Tensor) -> float | tf.Tensor:
         """Beta, less of it while it warms up."""
-        return self.beta * warmth(iteration, self.warmup_steps)
+        return self.beta * warmed_share(iteration, self.warmup_steps)

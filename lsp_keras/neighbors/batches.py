@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
+from lsp_keras.ops.distances import distances_within
 from lsp_keras.types import Floats, Integers, NeighborTable
 
 
@@ -65,11 +67,9 @@ def nearest_in_batch(features: npt.NDArray[np.floating], places: Sequence[int]) 
     Returns:
         float32 `(batch, len(places))`.
     """
-    rows = features.astype(np.float64)
-    squares = (rows**2).sum(axis=1)
-    distances = np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * rows @ rows.T, 0.0))
-    np.fill_diagonal(distances, np.inf)
-    return np.sort(distances, axis=1)[:, list(places)].astype(np.float32)
+    distances = distances_within(tf.constant(features)).numpy()
+    nearest: Floats = np.sort(distances, axis=1)[:, list(places)]
+    return nearest
 
 
 def _present(rows: Integers, indices: Integers) -> float:

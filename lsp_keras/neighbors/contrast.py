@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
-from lsp_keras.types import Floats
+from lsp_keras.ops.distances import shares
+from lsp_keras.ops.norms import l2_norm
 
 # Measured: .12 to .17 with 8 neighbors (ResNets, CIFAR-10), the lengths of Q - 1/m. Like those
 # they fall with the root of m.
@@ -52,8 +54,5 @@ class Contrast:
 
 
 def _deviation(distances: npt.NDArray[np.floating]) -> float:
-    values: Floats = np.asarray(distances, np.float32)
-    total = values.sum(axis=1, keepdims=True)
-    equal = np.float32(1 / values.shape[1])
-    shares = np.divide(values, total, out=np.full_like(values, equal), where=total > 0)
-    return float(np.linalg.norm(shares - equal, axis=1).mean())
+    found = shares(tf.constant(np.asarray(distances, np.float32)))
+    return float(tf.reduce_mean(l2_norm(found - 1.0 / distances.shape[1])))

@@ -1,15 +1,16 @@
 """Pictures of a diagnosis and of a profile, of one model or of two side by side."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 
-from lsp_keras.plots.figure import radius_text, save
+from lsp_keras.plots.figure import save
 from lsp_keras.plots.run_curves import RUN_COLORS, RUN_STYLES
 from lsp_keras.runs.subjects.subject import Findings
+from lsp_keras.types import radius_text
 
 _WIDEST_TITLE = 110
 _SWEEPS = {
@@ -85,8 +86,11 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
         panel.grid(alpha=0.3)
         _mark_values(
             panel,
-            {key for item in diagnoses.values() for key in item.sweeps.get(name, {})},
-            radius_text if name == "radius" else _short,
+            {
+                key: radius_text(key, item.threat.norm) if name == "radius" else _short(key)
+                for item in diagnoses.values()
+                for key in item.sweeps.get(name, {})
+            },
         )
     panels[0].set_ylabel("accuracy (%)")
     panels[0].set_ylim(-2.0, 102.0)
@@ -97,10 +101,9 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _mark_values(panel: Any, values: Iterable[float], text: Callable[[float], str]) -> None:
+def _mark_values(panel: Any, texts: Mapping[float, str]) -> None:
     """A tick for each measured value, since a logarithmic axis may be shorter than a decade."""
-    ticks = sorted(values)
-    panel.set_xticks(ticks, [text(value) for value in ticks], rotation=45, fontsize=8)
+    panel.set_xticks(list(texts), list(texts.values()), rotation=45, fontsize=8)
     panel.minorticks_off()
 
 

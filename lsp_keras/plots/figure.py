@@ -13,11 +13,6 @@ def save(figure: Any, path: Path) -> None:
         figure.savefig(temporary, dpi=120)
 
 
-def radius_text(value: float) -> str:
-    """A radius on the [0, 1] scale as pixels are counted: 0.031373 is `8/255`."""
-    return f"{round(255.0 * value, 2):g}/255"
-
-
 def set_from_zero(panel: Any) -> None:
     """Lets the vertical axis begin at zero and end a little above the highest value."""
     values = [float(value) for line in panel.get_lines() for value in line.get_ydata()]

@@ -13,6 +13,7 @@ from lsp_keras.losses.flatness import flatness_loss
 from lsp_keras.losses.flatness_by_differences import flatness_by_differences
 from lsp_keras.ops.gradients import image_gradient
 from lsp_keras.ops.objectives import cross_entropy
+from lsp_keras.ops.warmup import warmed_share
 from lsp_keras.regularizers._base import Batch, Regularizer, Step
 from lsp_keras.regularizers._passes import separate_pass
 from lsp_keras.validation import InputError, check_choice, check_positive, parse_fraction
@@ -108,10 +109,9 @@ class LFR(Regularizer):
         self.num_steps = num_steps
 
     def term_weights(self, iteration: int | tf.Tensor) -> Mapping[str, float | tf.Tensor]:
-        if not self.weight or not self.warmup_steps:
-            return {self.name: self.weight}
-        done = tf.cast(iteration, tf.float32) / self.warmup_steps
-        return {self.name: self.weight * tf.minimum(done, 1.0)}
+        # A weight of zero stays the number by which the term is left out.
+        weight = self.weight and self.weight * warmed_share(iteration, self.warmup_steps)
+        return {self.name: weight}
 
     def check(self, classifier: keras.Model) -> None:
         kinked = next(_kinked_layers(classifier), None) if self.form == DOUBLE_BACKPROP else None

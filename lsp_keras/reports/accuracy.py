@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from lsp_keras.evaluation.report import unpack_verdicts
 from lsp_keras.evaluation.share import Share
-from lsp_keras.reports.words import radius_text
-from lsp_keras.types import Integers
+from lsp_keras.types import Integers, radius_text
 
 Record = Mapping[str, Any]
 _SETTINGS = ("version", "num_steps", "num_restarts", "num_queries", "objective")

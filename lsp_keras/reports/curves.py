@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras.reports.charts import Chart, evenly_spaced, line_chart
-from lsp_keras.reports.words import radius_text
+from lsp_keras.types import radius_text
 from lsp_keras.validation import InputError
 
 Record = Mapping[str, Any]

@@ -27,17 +27,6 @@ _TITLES = {
 }
 
 
-def radius_text(epsilon: float, norm: str) -> str:
-    """A radius as people in the field write it: n/255 for L-inf.
-
-    Example:
-        >>> radius_text(8 / 255, "linf"), radius_text(1 / 510, "linf"), radius_text(0.5, "l2")
-        ('8/255', '0.5/255', '0.5')
-    """
-    pixels = round(255.0 * epsilon, 2)
-    return f"{pixels:g}/255" if norm == "linf" else f"{epsilon:g}"
-
-
 def shown_path(path: Path) -> str:
     """A path as the reader of a page can use it: within the zoo, or from the working folder."""
     if is_in_zoo(path):

@@ -20,6 +20,7 @@ from lsp_keras.classifiers import (
 )
 from lsp_keras.classifiers.endings import is_graph
 from lsp_keras.classifiers.pixels import find_pixel_range
+from lsp_keras.places import MODEL_SUFFIXES
 from lsp_keras.runs.settings.units import is_foreign
 from lsp_keras.runs.users_code import find_in_module
 from lsp_keras.types import Dataset, DatasetInfo
@@ -28,7 +29,6 @@ from lsp_keras.zoo import PREFIX
 
 Announce = Callable[[str], None]
 
-_FILES = (".keras", ".h5", ".hdf5")
 _COLORS = 3
 # Of batches of images.
 _RANK = 4
@@ -56,7 +56,7 @@ def build_foreign(name: str, info: DatasetInfo, *, seed: int, pixel_range: str |
         return _application(rest, info, seed)
     if separator and scheme == "hub":
         return _hub(rest, info, seed)
-    if separator and not name.startswith(PREFIX) and not name.endswith(_FILES):
+    if separator and not name.startswith(PREFIX) and not name.endswith(MODEL_SUFFIXES):
         model = _called(scheme, rest, info, seed)
     else:
         model = load_keras(find_file(Path(name)))
@@ -110,7 +110,8 @@ def file_shape(name: str) -> tuple[int | None, int | None, int | None]:
     Returns:
         `None` for what is open, and for a model that is in no file, or in none any more.
     """
-    if not is_foreign(name) or (":" in name and not name.endswith(_FILES)):
+    is_file = name.startswith(PREFIX) or ":" not in name or name.endswith(MODEL_SUFFIXES)
+    if not (is_foreign(name) and is_file):
         return None, None, None
     try:
         shape = load_keras(find_file(Path(name))).input_shape

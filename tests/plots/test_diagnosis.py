@@ -6,7 +6,6 @@ from typing import Any
 from lsp_keras.evaluation.share import Share
 from lsp_keras.evaluation.statement import Facts, verdict
 from lsp_keras.plots.diagnosis import draw_curves
-from lsp_keras.plots.figure import radius_text
 from lsp_keras.types import ThreatModel
 
 THREAT = ThreatModel.parse("8/255")
@@ -22,15 +21,14 @@ def diagnosis(clean: int) -> Any:
     )
 
 
-def test_radii_are_counted_in_pixels() -> None:
-    assert [radius_text(value) for value in (8 / 255, 0.5 / 255, 0.5)] == [
-        "8/255",
-        "0.5/255",
-        "127.5/255",
-    ]
+def test_radii_are_counted_in_pixels_where_the_norm_is_of_pixels() -> None:
     figure = draw_curves({"run": diagnosis(14)})
     labels = [[tick.get_text() for tick in panel.get_xticklabels()] for panel in figure.axes]
     assert labels == [["4/255", "8/255"], ["1", "10"]]
+    euclidean = SimpleNamespace(**vars(diagnosis(14)) | {"threat": ThreatModel.parse("0.5", "l2")})
+    euclidean.sweeps = {"radius": {0.25: 0.5, 0.5: 0.25}}
+    (panel,) = draw_curves({"run": euclidean}).axes
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["0.25", "0.5"]
 
 
 def test_runs_differ_in_color_and_line_and_say_what_they_were_measured_on() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lsp_keras import registry
-from lsp_keras.choices import ScheduleName
+from lsp_keras.choices import ResizeMode, ScheduleName, SpaceName
 from lsp_keras.runs.settings.flags import REGULARIZERS, SECTIONS, Flag, Place, flags
 from lsp_keras.runs.settings.layers import SWITCHES, Tree, flat_names, merge, to_tree
 from lsp_keras.runs.settings.setting import (
@@ -73,11 +73,10 @@ class FitConfig:
     )
     image_size: str | None = setting(
         None,
-        "HEIGHTxWIDTH of all images. Default: that of the source, or of most images of a folder.",
+        "Size of all images: HEIGHTxWIDTH, or one number for both. Default: that of the source, or "
+        "of most images of a folder.",
     )
-    resize: Literal["crop", "pad", "stretch"] = setting(
-        "crop", "What is done to images of another size than image_size."
-    )
+    resize: ResizeMode = setting("crop", "What is done to images of another size than image_size.")
     channels: int | None = setting(
         None, "3 for RGB, 1 for gray. Default: those of the source.", check_positive
     )
@@ -123,13 +122,11 @@ class FitConfig:
     )
     normalize_features: bool = setting(True, "Divide features by their length before mining.")
     neighbors: str | None = setting(None, "A neighbor table made by `lsp-keras mine`.")
-    space: Literal["local", "global"] = setting(
-        "local", "local: nearest images; global: random ones (Table 3)."
-    )
+    space: SpaceName = setting("local", "local: nearest images; global: random ones (Table 3).")
     start_from: str | None = setting(
         None,
-        "Weights to start from, also as --from: a run, a .keras or a .weights.h5 file. Without "
-        "--model a run or .keras file brings its model too.",
+        "Weights to start from, also as --from: a run, zoo:NAME, a .keras or a .weights.h5 file. "
+        "Without --model a run or .keras file brings its model too.",
     )
     pixel_range: str | None = setting(
         None,

@@ -29,10 +29,10 @@ OLD_NAMES = {
     "lfr_warmup": (REGULARIZERS, "lfr", "warmup_epochs"),
 }
 _CHOICE_HELP = {
-    "dataset": "A name from `lsp-keras list datasets`, tfds:NAME or folder:PATH.",
+    "dataset": "A name from `lsp-keras list datasets`, tfds:NAME, folder:PATH or prepared:PATH.",
     "augmentation": "How training images are changed. Default: what suits the dataset.",
-    "model": "A name from `lsp-keras list models`, a run, FILE.keras, module:function, "
-    "applications:NAME or hub:PRESET.",
+    "model": "A name from `lsp-keras list models`, a run, FILE.keras, zoo:NAME, "
+    "module:function, applications:NAME or hub:PRESET.",
     "method": "A name from `lsp-keras list methods`.",
     "attack": "The attack in training; a name from `lsp-keras list attacks`.",
 }

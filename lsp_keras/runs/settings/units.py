@@ -8,13 +8,13 @@ from typing import Any
 
 from lsp_keras import registry
 from lsp_keras.choices import DEFAULT_EPSILONS
+from lsp_keras.places import MODEL_SUFFIXES
 from lsp_keras.signatures import REQUIRED, Argument
 from lsp_keras.validation import InputError, check_choice, nearest
 
 # What a run gives every unit itself, so that it is no setting of the unit's own.
 _GIVEN_BY_THE_RUN = {"num_classes", "num_images", "name", "seed"}
 _NO_AUGMENTATION = "none"
-_FILES = (".keras", ".h5", ".hdf5")
 _STEPS = re.compile(r"\b(Training steps|Steps)\b")
 
 
@@ -108,10 +108,10 @@ def settings_of(kind: str, name: str) -> dict[str, Argument]:
 def is_foreign(model: str) -> bool:
     """Whether a model is none of the registry's: a file, a run's folder, or one with a colon.
 
-    These are `"FILE.keras"`, `"RUN"`, `"module:function"`, `"applications:NAME"` and
+    These are `"FILE.keras"`, `"RUN"`, `"zoo:NAME"`, `"module:function"`, `"applications:NAME"` and
     `"hub:PRESET"`.
     """
-    return ":" in model or model.endswith(_FILES) or Path(model).is_dir()
+    return ":" in model or model.endswith(MODEL_SUFFIXES) or Path(model).is_dir()
 
 
 def nested(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
