@@ -21,10 +21,18 @@ def copy_files(folder: Path) -> list[Path]:
         InputError: There is something under that name.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder} exists already. Name a new folder, or an empty one.")
-    with (
-        resources.as_file(resources.files("lsp_keras.serving").joinpath("deploy")) as source,
-        atomic_path(folder) as new,
-    ):
-        shutil.copytree(source, new)
+        raise _exists(folder)
+    try:
+        with (
+            resources.as_file(resources.files("lsp_keras.serving").joinpath("deploy")) as source,
+            atomic_path(folder, replace=False) as new,
+        ):
+            shutil.copytree(source, new)
+    except FileExistsError as error:
+        # Another process was faster.
+        raise _exists(folder) from error
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _exists(folder: Path) -> InputError:
+    return InputError(f"{folder} exists already. Name a new folder, or an empty one.")

@@ -36,6 +36,7 @@ def print_findings(findings: Sequence[Findings], *, details: bool = False) -> No
         details: Whether all other numbers follow; else it is said where they are.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
@@ -44,14 +45,14 @@ def print_findings(findings: Sequence[Findings], *, details: bool = False) -> No
     sections = [_sections(item) for item in findings]
     shown = [title for title in sections[0] if details or title == _CHECKS]
     folded = [t for t in sections[0] if t not in shown and any(part[t] for part in sections)]
-    table = Table("", *(item.name for item in findings), box=None)
+    table = Table("", *(escape(item.name) for item in findings), box=None)
     for title in shown:
         labels = dict.fromkeys(label for part in sections for label in part[title])
         if labels:
             table.add_section()
             table.add_row(title, style="bold")
         for label in labels:
-            table.add_row(f"  {label}", *(part[title].get(label, "-") for part in sections))
+            table.add_row(f"  {escape(label)}", *(part[title].get(label, "-") for part in sections))
     console.print(table, soft_wrap=False)
     if folded:
         console.print(f"With --details, and in the record: {', '.join(folded)}.", markup=False)

@@ -1,11 +1,29 @@
 """Paths on the command line."""
 
 import os
+import re
 from typing import Any
 
 import click
 
 from lsp_keras.places import check_local, place, scheme_of
+from lsp_keras.storage import fingerprint
+
+_LONGEST, _HEAD = 60, 16
+
+
+def as_file_name(text: str) -> str:
+    """A text, such as the name of a dataset, as a part of a file's name.
+
+    Example:
+        >>> as_file_name("folder:../My photos@64")
+        'folder_My_photos_64'
+    """
+    name = re.sub(r"\W+", "_", text).strip("_")
+    if len(name) <= _LONGEST:
+        return name
+    # A name of a file may not be of any length, and two long ones must not become one.
+    return f"{name[:_HEAD]}_{fingerprint(text)[:8]}_{name[_HEAD - _LONGEST :]}"
 
 
 class MachinePath(click.Path):

@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from lsp_keras.cli._paths import as_file_name
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -70,7 +72,8 @@ def plan_of_file(
             data_dir=surroundings["data_dir"],
         ),
     )
-    return plan, "_".join(filter(None, [Path(name).stem, changes["dataset"], scale]))
+    dataset = changes["dataset"] and as_file_name(changes["dataset"])
+    return plan, "_".join(filter(None, [Path(name).stem, dataset, scale]))
 
 
 def _names(text: str | None, known: list[str]) -> list[str]:

@@ -49,6 +49,7 @@ def attack_progress() -> Iterator[Callable[[str, float, int, int], None]]:
         )
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         Progress,
@@ -71,7 +72,7 @@ def attack_progress() -> Iterator[Callable[[str, float, int, int], None]]:
 
     def update(name: str, share: float, images: int, standing: int) -> None:
         if name not in tasks:
-            tasks[name] = bars.add_task(name, total=1.0, images=images, standing=standing)
+            tasks[name] = bars.add_task(escape(name), total=1.0, images=images, standing=standing)
         bars.update(tasks[name], completed=share, standing=standing)
 
     with bars:
@@ -90,6 +91,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda stage, done, total: say(stage, done / max(total, 1), f"{done:,} of {total:,}")
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     tasks = {}
@@ -97,7 +99,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def update(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
+                tasks[stage] = bars.add_task(escape(stage), total=total)
             bars.update(tasks[stage], completed=done)
 
         yield update
@@ -115,12 +117,13 @@ def step_progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, count, total: say(title, count / max(total, 1), what)
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as bars:
-        task = bars.add_task(title, total=None)
+        task = bars.add_task(escape(title), total=None)
 
         def update(what: str, count: int, total: int) -> None:
-            bars.update(task, description=f"{title}: {what}", completed=count, total=total)
+            bars.update(task, description=escape(f"{title}: {what}"), completed=count, total=total)
 
         yield update

@@ -1,14 +1,13 @@
 """`lsp-keras data`: what datasets there are, and what is in them."""
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsp_keras.cli._options import data_options, image_options
-from lsp_keras.cli._paths import MachinePath
+from lsp_keras.cli._options import data_options, image_options, quiet_option
+from lsp_keras.cli._paths import MachinePath, as_file_name
 from lsp_keras.cli.list import command as list_choices
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def show_dataset(
     from lsp_keras.storage import atomic_path
 
     dataset = load(name, data_dir=data_dir, cache_dir=cache_dir, **reading)
-    path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}_sheet.png")
+    path = sheet or Path(f"{as_file_name(name)}_sheet.png")
     with atomic_path(path) as temporary:
         contact_sheet(dataset.train, dataset.info.class_names).save(temporary, format="PNG")
     facts = _facts(dataset)
@@ -79,6 +78,7 @@ def show_dataset(
 )
 @image_options
 @data_options
+@quiet_option
 def prepare_dataset(
     name: str,
     to: Path,
@@ -101,7 +101,13 @@ def prepare_dataset(
 
     with stage_progress() as progress:
         dataset = prepare(
-            name, to, data_dir=data_dir, cache_dir=cache_dir, progress=progress, **reading
+            name,
+            to,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            progress=progress,
+            announce=lambda text: click.echo(text, err=True),
+            **reading,
         )
     total = sum(len(split) for split in (dataset.train, dataset.validation, dataset.test))
     click.echo(f"Wrote {total:,} images to {to}. Name them --dataset prepared:{to}")
@@ -140,6 +146,7 @@ def _facts(dataset: "Dataset") -> dict[str, Any]:
 def _print(facts: dict[str, Any]) -> None:
     """The facts as a list, and the images of each class as a table."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     rows = {
@@ -159,7 +166,8 @@ def _print(facts: dict[str, Any]) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for row in facts["classes"]:
-        table.add_row(row["name"], *(f"{row[split]:,}" for split in facts["splits"]))
+        # Any folder may be a class, also one that Rich would take for a style.
+        table.add_row(escape(row["name"]), *(f"{row[split]:,}" for split in facts["splits"]))
     Console().print(table)
     if facts["citation"]:
         click.echo(facts["citation"])

@@ -192,17 +192,22 @@ def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:
     from lsp_keras.evaluation.provenance import model_fingerprint, versions
     from lsp_keras.export import make_card
     from lsp_keras.runs import read_config
+    from lsp_keras.runs.files.records import find_records
+    from lsp_keras.runs.subjects.own_images import is_on, own_datasets
 
     run = classifier.run
     record = run / "dataset.json" if run else None
-    evaluations = sorted((run / "evaluations").glob("*.json")) if run else []
+    fingerprint = model_fingerprint(classifier.source)
+    found = [item for _, item in find_records(run / "evaluations", fingerprint)] if run else []
+    datasets = own_datasets(run)
     return make_card(
         class_names=class_names,
-        fingerprint=str(model_fingerprint(classifier.source)),
+        fingerprint=str(fingerprint),
         versions=versions(),
         dataset=_read(record) if record and record.is_file() else None,
         training=read_config(run / "config.toml") if run else None,
-        evaluations=[_read(path) for path in evaluations],
+        # The newest last; what was measured on other data says nothing of these classes.
+        evaluations=[item for item in found[::-1] if is_on(datasets, item)],
     )
 
 

@@ -8,7 +8,7 @@ import click
 
 from lsp_keras.cli import _threads
 from lsp_keras.cli._options import data_options, quiet_option
-from lsp_keras.cli._paths import MachinePath
+from lsp_keras.cli._paths import MachinePath, as_file_name
 from lsp_keras.validation import InputError
 
 _SUFFIXES = (".png", ".pdf", ".svg")
@@ -66,7 +66,7 @@ def command(
     lsp-keras figure 3 --dataset digits --scale tiny
     lsp-keras figure 2d --scale small
     """
-    output = output or Path("tables") / f"figure_{number}_{dataset.replace(':', '_')}_{scale}.png"
+    output = output or Path("tables") / f"figure_{number}_{as_file_name(dataset)}_{scale}.png"
     if output.suffix.lower() not in _SUFFIXES:
         raise InputError(f"--output must end in {', '.join(_SUFFIXES)}. Received: {output}.")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

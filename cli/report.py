@@ -16,7 +16,7 @@ from lsp_keras.cli._paths import MachinePath
 if TYPE_CHECKING:
     from lsp_keras.runs.subjects.subject import Subject
 
-_SCHEMES = ("http://", "https://", "grpc://")
+_SCHEMES = ("http://", "https://", "grpc://", "grpcs://")
 
 
 @click.command()

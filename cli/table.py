@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli import _threads
+from lsp_keras.cli._paths import as_file_name
 from lsp_keras.cli._table_options import make_table, table_options
 
 
@@ -70,5 +71,5 @@ def command(
         autoattack=autoattack,
         data_dir=surroundings["data_dir"],
     )
-    stem = f"table_{number}_{dataset.replace(':', '_').replace('/', '_')}_{scale}"
+    stem = f"table_{number}_{as_file_name(dataset)}_{scale}"
     make_table(paper_plan(request), stem, surroundings, as_json=as_json)

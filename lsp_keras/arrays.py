@@ -44,8 +44,13 @@ class ArraySpec:
             raise ArrayFileError(f"{name} has the shape {shape}, not {self.rows} rows")
 
 
-def read_npy(path: Path | str, spec: ArraySpec) -> Array:
+def read_npy(path: Path | str, spec: ArraySpec, *, mapped: bool = False) -> Array:
     """The array of an .npy file, which takes no more memory than the file has bytes.
+
+    Args:
+        path: The file.
+        spec: What the array must be.
+        mapped: Whether its numbers stay in the file, mapped into memory, until they are looked at.
 
     Raises:
         ArrayFileError: The file is missing, damaged, no regular file, or holds something else.
@@ -59,6 +64,8 @@ def read_npy(path: Path | str, spec: ArraySpec) -> Array:
             spec.check("the array", shape, dtype)
             if path.stat().st_size != start + _size(shape, dtype):
                 raise ArrayFileError(f"its length is not that of {shape} numbers of type {dtype}")
+        if mapped:
+            return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
         return np.asarray(np.load(path, allow_pickle=False))
     except ArrayFileError:
         raise

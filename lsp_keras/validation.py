@@ -132,6 +132,12 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
+def first_line(error: BaseException) -> str:
+    """What another library says was wrong, in one line; its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:_LONGEST_SHOWN] if lines else type(error).__name__
+
+
 def nearest(value: str, choices: Collection[str]) -> str:
     """` Did you mean ...?` for the choice closest to `value`, or an empty string."""
     matches = difflib.get_close_matches(value[:_LONGEST_SHOWN], list(choices), n=1)

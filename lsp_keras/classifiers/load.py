@@ -11,7 +11,7 @@ from lsp_keras.classifiers.pixels import PixelRange
 from lsp_keras.classifiers.read import read
 from lsp_keras.classifiers.saved_model import SavedModelClassifier, find_saved_model
 from lsp_keras.places import MODEL_SUFFIXES
-from lsp_keras.validation import InputError, check_choice
+from lsp_keras.validation import InputError, check_choice, first_line
 from lsp_keras.zoo import locate
 
 _FILES = {"best": "model.keras", "last": "last.keras", "ema": "ema.keras"}
@@ -81,9 +81,8 @@ def load_keras(file: Path) -> keras.Model:
         check_archive(file)
         model: Any = keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras passes on whatever the file's contents raise.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{file} could not be read as a Keras model: {reason[:200]} A model of your own "
+            f"{file} could not be read as a Keras model: {first_line(error)} A model of your own "
             "classes or functions can be read as a SavedModel: write one with model.export(FOLDER)."
         ) from error
     return model

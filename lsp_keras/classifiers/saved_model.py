@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from lsp_keras.storage import fingerprint
-from lsp_keras.validation import InputError, check_file
+from lsp_keras.validation import InputError, check_file, first_line
 
 _FILE = "saved_model.pb"
 _SIGNATURE = "serving_default"
@@ -42,7 +42,7 @@ class SavedModelClassifier:
             # The loaded object owns the variables; without it they would be freed.
             self._loaded: Any = tf.saved_model.load(str(folder))
         except Exception as error:  # Parsers of damaged bytes raise anything.
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise InputError(f"{folder} could not be read as a SavedModel: {reason}") from error
         signatures = self._loaded.signatures
         if _SIGNATURE not in signatures:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lsp_keras.datasets._base import Chunks, OpenSource, SourceSplit
+from lsp_keras.datasets._base import Chunks, OpenSource, SourceSplit, one_line
 from lsp_keras.datasets._cut import Counts, cut_test
 from lsp_keras.datasets._load import assemble
 from lsp_keras.storage import cache_dir, fingerprint
@@ -36,7 +36,8 @@ def from_arrays(
         test: Images and labels to test on. Without them a fifth of each class is cut off.
         validation: Images and labels to choose an epoch by. Without them they are cut from
             `train`.
-        class_names: Names of the labels, in their order; default the numbers.
+        class_names: Names of the labels, in their order; default the numbers. A line break in a
+            name becomes a space.
         name: Name of the dataset, for records.
         augmentation: Name of the augmentation that suits the images, or `None`.
         validation_size: Number of training images that are held out; default a tenth, at most
@@ -111,7 +112,7 @@ def _checked(part: str, images: Any, labels: Any) -> tuple[Images, Integers]:
 
 
 def _class_names(given: Sequence[str] | None, largest: Sequence[int]) -> tuple[str, ...]:
-    names = tuple(given or map(str, range(max(largest) + 1)))
+    names = tuple(map(str, range(max(largest) + 1)) if given is None else map(one_line, given))
     if len(names) < 2 or len(set(names)) != len(names):
         raise InputError(f"There must be two or more different class names. Received: {names}.")
     return names

@@ -104,6 +104,15 @@ class OpenSource:
     notes: tuple[str, ...] = ()
 
 
+def one_line(name: str) -> str:
+    """The name of a class as files hold it: one to a line, in UTF-8.
+
+    What is no UTF-8 in a folder's name becomes U+FFFD.
+    """
+    text = name.encode(errors="surrogateescape").decode(errors="replace")
+    return " ".join(text.split())
+
+
 class Source(abc.ABC):
     """A dataset that can be chosen by name.
 

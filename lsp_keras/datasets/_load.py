@@ -216,7 +216,8 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
         source = registry.get("dataset", base)
     except InputError as error:
         raise InputError(
-            f"{error} Or tfds:NAME for any TFDS dataset, or folder:PATH for a folder of images."
+            f"{error} Or tfds:NAME for any TFDS dataset, folder:PATH for a folder of images, or "
+            "prepared:PATH for what `lsp-keras data prepare` wrote."
         ) from None
     return (source(**(settings or {})) if isinstance(source, type) else source), size
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npy
 from lsp_keras.datasets._base import OpenSource, SourceSplit
 from lsp_keras.processes import locked
 from lsp_keras.storage import atomic_path, fingerprint
@@ -76,18 +77,21 @@ def map_parts(
 def _mapped(
     source: OpenSource, split: SourceSplit, parts: Sequence[Integers], path: Path
 ) -> list[Examples] | None:
-    """The parts in their files; `None` where a file is missing or has not its length."""
+    """The parts in their files; `None` where a file is missing or damaged."""
+    if not path.exists():
+        return None
     splits = []
     for index, rows in enumerate(parts):
+        spec = ArraySpec(rows=len(rows))
         try:
-            images = np.load(path / f"images_{index}.npy", mmap_mode="r")
-            labels = np.load(path / f"labels_{index}.npy")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError) as error:
+            images = read_npy(path / f"images_{index}.npy", spec, mapped=True)
+            labels = read_npy(path / f"labels_{index}.npy", spec)
+            if images.dtype != np.uint8 or images.shape[1:] != source.image_shape:
+                raise ArrayFileError(f"it holds {images.dtype} of the shape {images.shape}")
+            if labels.dtype != np.int64 or labels.ndim != 1:
+                raise ArrayFileError(f"its labels are {labels.dtype} of the shape {labels.shape}")
+        except ArrayFileError as error:
             logger.warning("Images in %s are damaged and read again: %s", path, error)
-            return None
-        if images.shape != (len(rows), *source.image_shape) or labels.shape != (len(rows),):
             return None
         splits.append(Examples(images, labels, split.positions[rows]))
     return splits

@@ -19,6 +19,11 @@ def describe_use(
     """What was found, what is used of it, and what is left out, by reason."""
     used = f"{len(train):,} to train on, {len(validation):,} to validate, {len(test):,} to test on"
     yield f"Images: {used}."
+    yield from describe_left_out(source)
+
+
+def describe_left_out(source: OpenSource) -> Iterator[str]:
+    """What is not used, by reason."""
     if source.left_out:
         listed = ", ".join(f"{reason} ({count:,})" for reason, count in source.left_out.items())
         yield f"Left out: {listed}."

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lsp_keras.evaluation.share import Share
 from lsp_keras.types import Flag, Floats
+from lsp_keras.validation import first_line
 
 FGSM_LEAD = 0.01
 SQUARE_LEAD = 0.002
@@ -63,8 +64,7 @@ def look_for(
             flag = look()
         except Exception as error:
             _LOGGER.warning("The sign %s could not be looked for.", name, exc_info=True)
-            reason = str(error).strip().splitlines()
-            failed[name] = reason[0] if reason else type(error).__name__
+            failed[name] = first_line(error)
         else:
             found += [] if flag is None else [flag]
     return found, failed

@@ -241,6 +241,7 @@ def _check_names(num_classes: int, class_names: Sequence[str]) -> None:
         )
     if len(set(class_names)) != len(class_names):
         raise InputError(f"Class names must differ. Received: {', '.join(class_names)}.")
-    broken = [name for name in class_names if len(name.splitlines()) > 1]
+    # A break at the end of a name would make a line of its own, and number all later classes anew.
+    broken = [name for name in class_names if len(f"{name}.".splitlines()) > 1]
     if broken:
         raise InputError(f"A class name must be one line. Received: {broken[0]!r}.")

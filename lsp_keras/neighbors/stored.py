@@ -4,12 +4,14 @@ Neighbors that are looked for in a batch need the features in every step. A memo
 the rows of one batch, whatever the size of the whole.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npy
 from lsp_keras.neighbors.cache import table_path
 from lsp_keras.neighbors.features import (
     FeatureSource,
@@ -21,6 +23,8 @@ from lsp_keras.neighbors.mining import MiningSettings
 from lsp_keras.storage import atomic_path
 from lsp_keras.types import Floats, Progress
 from lsp_keras.validation import InputError
+
+logger = logging.getLogger(__name__)
 
 StoredFeatures = npt.NDArray[np.float16]
 
@@ -62,10 +66,8 @@ def load_features(path: Path | str, num_images: int) -> StoredFeatures:
         InputError: The file is missing, damaged, or of other images.
     """
     try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise ValueError("it is no file")
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        features = read_npy(path, ArraySpec(), mapped=True)
+    except ArrayFileError as error:
         raise InputError(
             f"There are no stored features at {path}: {error}. `lsp-keras mine --keep-features "
             "--output TABLE.npz` keeps them beside a table."
@@ -100,18 +102,22 @@ def find_features(
         progress: Function that is called with `("encode", done, total)`.
 
     Returns:
-        float16 `(n, dimensions)`, memory-mapped.
+        float16 `(n, dimensions)`, memory-mapped. A damaged file is made again, with a warning.
 
     Raises:
         InputError: As `mine`.
     """
     settings, source = settings or MiningSettings(), features or FeatureSource()
     path = features_path(table_path(images, settings, source, space=space, cache_dir=cache_dir))
-    if not path.exists():
-        if source.embeddings is None:
-            found = image_features(images, source.encode, progress=progress)
-        else:
-            found = own_features(source.embeddings)
-        # Centered and scaled, they keep their differences in half precision too.
-        save_features(path, prepare(found, normalize=settings.normalize).features)
+    if path.exists():
+        try:
+            return load_features(path, len(images))
+        except InputError as error:
+            logger.warning("They are computed again: %s", error)
+    if source.embeddings is None:
+        found = image_features(images, source.encode, progress=progress)
+    else:
+        found = own_features(source.embeddings)
+    # Centered and scaled, they keep their differences in half precision too.
+    save_features(path, prepare(found, normalize=settings.normalize).features)
     return load_features(path, len(images))

@@ -11,7 +11,7 @@ from lsp_keras.neighbors import FeatureSource, embeddings_source
 from lsp_keras.neighbors.features import Encode
 from lsp_keras.storage import fingerprint
 from lsp_keras.types import Dataset
-from lsp_keras.validation import InputError, shown
+from lsp_keras.validation import InputError, first_line
 
 
 def encoder_source(path: Path | str, image_shape: tuple[int, int, int]) -> FeatureSource:
@@ -28,9 +28,10 @@ def encoder_source(path: Path | str, image_shape: tuple[int, int, int]) -> Featu
     if not path.is_file():
         raise InputError(f"There is no encoder at {path}.")
     encoder = load_keras(path)
-    taken = encoder.input_shape
+    # A model that was saved before it was built has none.
+    taken = getattr(encoder, "input_shape", None)
     if not isinstance(taken, tuple) or tuple(taken[1:]) != tuple(image_shape):
-        found = taken[1:] if isinstance(taken, tuple) else "several kinds"
+        found = taken[1:] if isinstance(taken, tuple) else "several kinds or of none that it states"
         raise InputError(
             f"The encoder {path} takes images of shape {found}, the dataset's are {image_shape}."
         )
@@ -46,8 +47,7 @@ def _check_features(path: Path, encode: Encode, image_shape: tuple[int, int, int
         features = np.asarray(encode(images))
     # Whatever the layers of a stranger's model raise.
     except Exception as error:
-        reason = str(error).strip().splitlines()[:1]
-        raise InputError(f"The encoder {path} cannot encode images: {shown(reason)}") from error
+        raise InputError(f"The encoder {path} cannot encode images: {first_line(error)}") from error
     if features.ndim < 2 or len(features) != 2 or features.dtype.kind != "f":
         raise InputError(
             f"The encoder {path} must give one row of floats for each image. Received: "

@@ -1,6 +1,5 @@
 """The frozen helper of a run: the user's own model, or one trained before the run and cached."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import keras
 from lsp_keras.classifiers import load_classifier
 from lsp_keras.processes import locked
 from lsp_keras.runs.files.folder import NOT_COMPARED, RunFolder
+from lsp_keras.runs.files.history import read_table
 from lsp_keras.runs.settings.config import READING, FitConfig
 from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.runs.settings.units import Unit, settings_of
@@ -131,14 +131,21 @@ def _of_unit(name: str, unit: Unit) -> dict[str, object]:
 
 
 def _epochs_done(folder: RunFolder) -> int:
-    if not folder.history.exists():
+    """Epochs in its history; none where that is missing or damaged: they are trained again."""
+    try:
+        return len(read_table(folder.history)[1:])
+    except InputError:
         return 0
-    with folder.history.open(newline="") as file:
-        return len(list(csv.DictReader(file)))
 
 
 def _check_images(model: keras.Model, path: str, info: DatasetInfo) -> None:
-    shape, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+    taken, answered = (getattr(model, name, None) for name in ("input_shape", "output_shape"))
+    if not (isinstance(taken, tuple) and isinstance(answered, tuple)):
+        raise InputError(
+            f"The helper {path} must be a Keras model of one input and one output that states "
+            "their shapes, as one that was built with an Input does."
+        )
+    shape, classes = taken[1:], answered[-1]
     if shape != tuple(info.image_shape) or classes != info.num_classes:
         raise InputError(
             f"The helper {path} takes images {shape} to {classes} classes; {info.name} has "

@@ -24,7 +24,7 @@ from lsp_keras.places import MODEL_SUFFIXES
 from lsp_keras.runs.settings.units import is_foreign
 from lsp_keras.runs.users_code import find_in_module
 from lsp_keras.types import Dataset, DatasetInfo
-from lsp_keras.validation import InputError, listing, nearest
+from lsp_keras.validation import InputError, first_line, listing, nearest
 from lsp_keras.zoo import PREFIX
 
 Announce = Callable[[str], None]
@@ -114,7 +114,7 @@ def file_shape(name: str) -> tuple[int | None, int | None, int | None]:
     if not (is_foreign(name) and is_file):
         return None, None, None
     try:
-        shape = load_keras(find_file(Path(name))).input_shape
+        shape = getattr(load_keras(find_file(Path(name))), "input_shape", None)
     except InputError:
         # Told where the model is needed: a run that goes on has its weights.
         return None, None, None
@@ -210,8 +210,7 @@ def _hub(preset: str, info: DatasetInfo, seed: int) -> keras.Model:
     try:
         backbone = keras_hub.models.Backbone.from_preset(preset)
     except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"keras-hub could not load {preset!r}: {reason[:200]}") from error
+        raise InputError(f"keras-hub could not load {preset!r}: {first_line(error)}") from error
     images = keras.Input(info.image_shape, name="images")
     values = _hub_range(keras_hub, preset).front(images)
     features = backbone(values)
@@ -277,8 +276,12 @@ def _is_weights_alone(path: Path) -> bool:
         return False
     import h5py
 
-    with h5py.File(path) as file:
-        return "model_config" not in file.attrs
+    try:
+        with h5py.File(path) as file:
+            return "model_config" not in file.attrs
+    # What HDF5 says of a damaged file has no number and several lines.
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as a file of HDF5: {first_line(error)}") from error
 
 
 def _load_weights(classifier: keras.Model, path: Path) -> None:
@@ -289,8 +292,9 @@ def _load_weights(classifier: keras.Model, path: Path) -> None:
     for model in (*inner, classifier):
         try:
             model.load_weights(path)
-        except (ValueError, KeyError, OSError) as error:
-            reasons.append(str(error).strip().splitlines()[0][:150])
+        # HDF5 and Keras pass on whatever the bytes of a damaged file lead to.
+        except Exception as error:
+            reasons.append(first_line(error))
         else:
             return
     raise InputError(f"The weights of {path} fit neither the model nor one within: {reasons[0]}")

@@ -1,11 +1,16 @@
 """Any runs side by side, as a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lsp_keras import registry
+from lsp_keras.runs.files.folder import RunFolder
+from lsp_keras.runs.files.moved import images_name, scheme_of_folder
+from lsp_keras.runs.settings.config import FitConfig, images_seed
 from lsp_keras.runs.settings.protocol import Column
+from lsp_keras.runs.settings.toml_file import read_config
 from lsp_keras.tables.found_runs import config_of, key_of
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.types import ThreatModel
@@ -31,18 +36,22 @@ def runs_plan(
         num_examples: Test images, or `None` for all.
 
     Raises:
-        InputError: A folder is no run's, or there is nothing to compare.
+        InputError: A folder is no run's, runs are tested on different images, or there is nothing
+            to compare.
     """
     rows: dict[str, Row] = {}
+    images: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         folder = locate(run)
         config = config_of(folder)
+        images[str(run)] = images_of(config, folder)
         key = f"{key_of(config, seed=False)} {'zoo' if str(run).startswith(PREFIX) else ''}"
         if key in rows and config.seed in rows[key].runs:
             # The same settings and seed twice: a copy, or another machine's.
             key = f"{key} {folder}"
         row = rows.setdefault(key, Row(_name(run), config, weights))
         rows[key] = replace(row, runs={**row.runs, config.seed: Path(run)})
+    check_same_images(images)
     if seeds is not None:
         rows = {key: replace(row, runs={}) for key, row in rows.items()}
     named = _told_apart(list(rows.values()))
@@ -67,6 +76,49 @@ def attack_columns(names: Sequence[str], threat: ThreatModel) -> list[Column]:
         InputError: There is no such attack.
     """
     return [Column(registry.check("attack", name), name, threat, {}) for name in names]
+
+
+def images_of(config: FitConfig, run: Path | None = None) -> dict[str, Any]:
+    """What decides which test images there are and in which order, by its name.
+
+    The size of the images is not among it: the same picture in two sizes is one pair.
+
+    Args:
+        config: Settings of a run.
+        run: Folder of the run; `None` for one that is not made yet.
+    """
+    name, test = config.dataset.name, config.split_test
+    # A folder without one of test images has them cut from those to train on.
+    train = config.split_train if scheme_of_folder(name) and test is None else None
+    seed = config.data_seed if run is None else images_seed(read_config(RunFolder(run).config))
+    return {
+        "dataset": images_name(name, run),
+        **config.dataset.given,
+        "data-seed": seed,
+        "split-train": train,
+        "split-test": test,
+    }
+
+
+def check_same_images(images: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuses to compare what was not tested on the same images.
+
+    Args:
+        images: What `images_of` says of each row or run, by its name.
+
+    Raises:
+        InputError: Two of them have other test images, or the same in another order.
+    """
+    names = list(images)
+    for name in names[1:]:
+        first, other = images[names[0]], images[name]
+        for key in dict.fromkeys([*first, *other]):
+            if first.get(key) != other.get(key):
+                raise InputError(
+                    f"{names[0]} and {name} cannot be compared image by image, since their test "
+                    f"images differ: {key} {first.get(key)} and {other.get(key)}. Attack each by "
+                    "itself: lsp-keras attack RUN."
+                )
 
 
 def _name(run: Path) -> str:

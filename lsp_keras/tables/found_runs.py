@@ -1,12 +1,11 @@
 """Runs by what their weights depend on, whatever their folders are called."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lsp_keras.runs.files.folder import NOT_COMPARED, RunFolder
-from lsp_keras.runs.files.history import load_history
+from lsp_keras.runs.files.history import load_history, read_table
 from lsp_keras.runs.settings.config import FitConfig, config_from
 from lsp_keras.runs.settings.resolve import in_force
 from lsp_keras.runs.settings.toml_file import read_config
@@ -57,21 +56,16 @@ def find_run(runs_dir: Path, config: FitConfig) -> Path | None:
 
 
 def is_finished(run: Path, config: FitConfig) -> bool:
-    """Whether a run has done all of its epochs, or has stopped early as it was to."""
-    epochs = len(history_of(run))
+    """Whether a run has done all of its epochs, or has stopped early as it was to.
+
+    Raises:
+        InputError: Its history is damaged.
+    """
+    epochs = len(read_table(RunFolder(run).history)[1:])
     if config.early_stopping is None or not 0 < epochs < config.epochs:
         return epochs >= config.epochs
     best = load_history(run).best_epoch
     return best is not None and epochs - best >= config.early_stopping
-
-
-def history_of(run: Path) -> list[dict[str, str]]:
-    """The rows of a run's history, none where there is no epoch yet."""
-    path = RunFolder(run).history
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _runs(runs_dir: Path) -> Iterator[tuple[Path, FitConfig]]:

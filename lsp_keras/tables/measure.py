@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lsp_keras.classifiers import load_classifier
 from lsp_keras.errors import TrainingError
-from lsp_keras.tables.found_runs import history_of
+from lsp_keras.runs.files.history import load_history
 from lsp_keras.tables.outcomes import Outcome
 from lsp_keras.tables.records import Evaluation
 from lsp_keras.tables.rows import Plan, Row
@@ -95,14 +95,19 @@ def _measured(plan: Plan, row: Row, run: Path | None, evaluation: Evaluation) ->
 
 
 def training_seconds(run: Path) -> float | None:
-    """Seconds of a run's training steps, from the images a second of its history."""
-    from lsp_keras.storage import read_json
+    """Seconds of a run's training steps, from the images a second of its history.
 
-    rates = [float(row.get("images_per_second") or 0) for row in history_of(run)]
-    path = run / "dataset.json"
-    if not rates or min(rates) <= 0 or not path.is_file():
+    Returns:
+        `None` where its files do not say it of each epoch.
+    """
+    try:
+        history = load_history(run)
+    except InputError:
         return None
-    count = int(read_json(path)["num_images"]["train"])
+    rates, count = history.columns.get("images_per_second", []), history.num_images.get("training")
+    # What is missing of an epoch is NaN, and not above zero.
+    if count is None or not rates or not all(rate > 0 for rate in rates):
+        return None
     return sum(count / rate for rate in rates)
 
 

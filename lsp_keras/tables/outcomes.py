@@ -10,6 +10,7 @@ from lsp_keras.evaluation import model_fingerprint
 from lsp_keras.evaluation.flags import REMARKS
 from lsp_keras.evaluation.report import unpack_verdicts
 from lsp_keras.evaluation.share import Share
+from lsp_keras.runs.subjects.own_images import is_on, own_datasets
 from lsp_keras.storage import read_json
 from lsp_keras.tables.intervals import Verdicts
 from lsp_keras.validation import InputError
@@ -48,15 +49,17 @@ class Outcome:
 def find_outcome(
     classifier: "Classifier", attack: "Attack", num_examples: int | None, folders: Sequence[Path]
 ) -> Outcome | None:
-    """The newest record of an attack on a model's first test images.
+    """The newest record of an attack on a model's first test images, those of its own dataset.
 
     Args:
-        classifier: The model as it is: records of other weights do not count.
+        classifier: The model as it is: records of other weights do not count, and for one without
+            a run there is no dataset of its own.
         attack: Attack with its settings, which must be the same.
         num_examples: Test images; `None` for all of the split.
         folders: Where records lie.
     """
     own = model_fingerprint(classifier.source)
+    datasets = own_datasets(classifier.run)
     paths = [path for folder in folders for path in folder.glob("*.json")]
     for path in sorted(paths, key=lambda path: path.name, reverse=True):
         try:
@@ -67,6 +70,7 @@ def find_outcome(
         if (
             entry is not None
             and record.get("model_fingerprint") == own
+            and is_on(datasets, record)
             and record.get("seed") == SEED
             and record.get("num_examples") == (num_examples or _whole_split(record))
         ):

@@ -14,6 +14,7 @@ from lsp_keras.runs.settings.config import config_from_layers
 from lsp_keras.runs.settings.protocol import Column, column_of
 from lsp_keras.runs.settings.published import find_recipe
 from lsp_keras.runs.settings.toml_file import read_config
+from lsp_keras.tables.compare import check_same_images, images_of
 from lsp_keras.tables.rows import Plan, Row
 from lsp_keras.tables.scales import Scale, Sizes
 from lsp_keras.validation import InputError, check_choice, nearest, shown
@@ -85,7 +86,8 @@ def plan_from(values: Mapping[str, Any], changes: Changes) -> Plan:
     """The plan of a file with a command's changes.
 
     Raises:
-        InputError: A row, a setting or an attack is unknown.
+        InputError: A row, a setting or an attack is unknown, or rows that are compared would be
+            tested on different images.
     """
     scale, own = changes.scale, values.get("num_examples")
     columns = [column_of(name, dict(section)) for name, section in values["columns"].items()]
@@ -96,6 +98,9 @@ def plan_from(values: Mapping[str, Any], changes: Changes) -> Plan:
     wanted = changes.num_examples or (scale.num_examples if scale is not None else own)
     rows = [_row(values, known[name], changes, wanted) for name in chosen]
     dataset = changes.dataset or values["dataset"]
+    baseline = values.get("baseline") if values.get("baseline") in chosen else None
+    if baseline is not None or any(row.controls for row in rows):
+        check_same_images({row.name: images_of(row.config) for row in rows})
     tested = changes.sizes.tested(wanted)
     if scale is not None:
         described = Counter(scale.describe(row.config, tested) for row in rows)
@@ -109,7 +114,7 @@ def plan_from(values: Mapping[str, Any], changes: Changes) -> Plan:
         columns=columns or _cheap(values),
         seeds=changes.seeds or int(values.get("seeds", 1)),
         num_examples=tested,
-        baseline=values.get("baseline") if values.get("baseline") in chosen else None,
+        baseline=baseline,
         order_by=_order(values.get("order_by"), columns),
         notes=[] if scale is not None else list(values.get("notes", ())),
         scale="" if scale is None else scale.name,

@@ -1,6 +1,7 @@
 """`lsp-keras compare`: networks that always answer the same, whose accuracies can be counted."""
 
 import csv
+import json
 from pathlib import Path
 
 import keras
@@ -68,6 +69,33 @@ def test_runs_are_paired_by_seed(tmp_path: Path) -> None:
     # The same records serve again.
     again = compare(*runs, *options, "--found-only")
     assert again.stdout == made.stdout
+    # Those of another dataset say nothing.
+    for path in tmp_path.glob("*/evaluations/*.json"):
+        record = json.loads(path.read_text())
+        record["dataset"]["name"] = "svhn"
+        path.write_text(json.dumps(record))
+    none = compare(*runs, *options, "--found-only", "--json")
+    assert json.loads(none.stdout)["numbers"] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"dataset": "svhn"}, "dataset digits and svhn"),
+        ({"data_seed": 3}, "data-seed 0 and 3"),
+        ({"split_test": "validation"}, "split-test None and validation"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--seeds", 2), ("--found-only",)])
+def test_runs_of_other_test_images_are_not_compared(
+    tmp_path: Path, changed: dict[str, object], told: str, options: tuple[object, ...]
+) -> None:
+    runs = []
+    for name, settings in (("a", {}), ("b", changed)):
+        runs.append(tmp_path / name)
+        write_config(tmp_path / name / "config.toml", FitConfig.of(lsp=False, **settings))
+    with pytest.raises(InputError, match=f"a and .*b cannot be compared image by image.*: {told}"):
+        compare(*runs, "--attacks", "fgsm", "--runs-dir", tmp_path, *options)
 
 
 def test_what_contradicts_itself_is_refused(tmp_path: Path) -> None:

@@ -93,3 +93,11 @@ def test_a_missing_dataset_is_one_sentence_and_exit_code_2(run_cli, tmp_path):
     assert done.stderr.startswith("Error: Dataset 'stl10' is missing: it was looked for in ")
     assert str(tmp_path / "data" / "stl10") in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_class_may_be_called_like_a_style(show, images):
+    (images / "cat").rename(images / "[cat]")
+    (images / "dog").rename(images / "[bold]dog")
+    text = show(f"folder:{images}")
+    assert "[cat]" in text
+    assert "[bold]dog" in text

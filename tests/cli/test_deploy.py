@@ -1,6 +1,7 @@
 """`lsp-keras deploy init` as a user runs it."""
 
 import re
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -50,3 +51,21 @@ def test_an_empty_folder_is_filled_and_another_is_left_alone(tmp_path: Path) -> 
         with pytest.raises(InputError, match="exists already"):
             copy_files(place)
     assert copied(full) == {"mine.yaml": b"mine"}
+
+
+def test_of_two_that_copy_to_one_folder_the_second_is_refused(tmp_path: Path, monkeypatch) -> None:
+    copytree = shutil.copytree
+
+    def slowly(source: Path, target: Path, *inner: object) -> object:
+        # It calls itself, with more arguments, for the folders within.
+        if inner:
+            return copytree(source, target, *inner)
+        copytree(source, target)
+        (tmp_path / "deploy").mkdir()
+        (tmp_path / "deploy" / "other.yaml").write_text("of another process")
+        return target
+
+    monkeypatch.setattr(shutil, "copytree", slowly)
+    with pytest.raises(InputError, match="deploy exists already"):
+        copy_files(tmp_path / "deploy")
+    assert copied(tmp_path) == {"deploy/other.yaml": b"of another process"}

@@ -49,6 +49,7 @@ def write_autoattack_record(run: Path, name: str, model: keras.Model, **changes)
     record: dict[str, Any] = {
         "is_autoattack": True,
         "model_fingerprint": model_fingerprint(model),
+        "dataset": {"name": "digits"},
         "threat_model": {"norm": "linf", "epsilon": 2 / 255},
         "flags": [],
         "worst_case_accuracy": {"value": 0.5},

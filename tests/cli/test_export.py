@@ -30,9 +30,15 @@ def run_folder(tmp_path_factory) -> Path:
     settings = {"method": "at", "epsilon": "8/255", "data_dir": "/private"}
     (folder / "config.toml").write_text(tomli_w.dumps(settings))
     (folder / "evaluations").mkdir()
-    for name, fingerprint in [("own", model_fingerprint(model)), ("other", "0")]:
-        record = {"model_fingerprint": fingerprint, "worst_case_accuracy": {"value": 0.25}}
-        (folder / f"evaluations/{name}.json").write_text(json.dumps(record))
+    own = model_fingerprint(model)
+    for name, fingerprint, share in [("toy", own, 0.25), ("toy", "0", 0.5), ("svhn", own, 0.75)]:
+        record = {
+            "model_fingerprint": fingerprint,
+            "dataset": {"name": name},
+            "worst_case_accuracy": {"value": share},
+        }
+        (folder / f"evaluations/{name}-{share}.json").write_text(json.dumps(record))
+    (folder / "evaluations" / "notes.json").write_text("of somebody else")
     return folder
 
 
@@ -48,7 +54,7 @@ def test_a_run_becomes_a_version_with_the_datasets_class_names(
     assert card["class_names"] == ["cat", "dog"]
     assert card["dataset"]["name"] == "toy"
     assert card["training"] == {"method": "at", "epsilon": "8/255"}
-    # The attack on another model is left out.
+    # Attacks on another model and on other data are left out.
     (evaluation,) = card["evaluations"]
     assert evaluation["worst_case_accuracy"] == {"value": 0.25}
 

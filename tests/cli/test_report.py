@@ -171,3 +171,9 @@ def test_a_large_budget_measures_everything(run) -> None:
     (diagnosed, profiled) = sorted((run / "diagnosis").glob("*.json"))
     assert json.loads(diagnosed.read_text())["verdict"] in text
     assert profiled.name.endswith("-profile.json")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "grpc", "grpcs"])
+def test_addresses_of_every_scheme_are_of_servers(scheme) -> None:
+    with pytest.raises(InputError, match="name its --dataset"):
+        report(f"{scheme}://localhost:1/v1/models/tiny")

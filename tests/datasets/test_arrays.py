@@ -1,5 +1,7 @@
 """Datasets from arrays."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,12 @@ def test_arrays_that_do_not_fit_are_refused(train, message) -> None:
 def test_splits_of_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"Those of train have .* those of test"):
         from_arrays((IMAGES, LABELS), (IMAGES[:, :8], LABELS))
+
+
+def test_a_class_name_is_one_line() -> None:
+    images = np.zeros((10, 16, 16, 3), np.uint8)
+    names: Any = np.array(["cat\n", "big\r\ndog"])
+    dataset = from_arrays((images, np.arange(10) % 2), class_names=names)
+    assert dataset.info.class_names == ("cat", "big dog")
+    with pytest.raises(InputError, match="two or more different class names"):
+        from_arrays((images, np.arange(10) % 2), class_names=["cat", "cat\n"])

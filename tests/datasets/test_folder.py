@@ -333,3 +333,73 @@ def test_mapped_images_are_written_again_when_a_file_changes(make_folder, tmp_pa
         Image.new("RGB", (8, 8), GREEN).save(folder / "dog" / f"{index}.png")
     after = load(f"folder:{folder}", **options)
     assert (after.train.images[after.train.labels == 1] == GREEN).all()
+
+
+@pytest.mark.parametrize(
+    ("others", "left_out", "then"),
+    [
+        ({"test/loose.png": (RED, (8, 8))}, r"test", "--split-train train; then a fifth"),
+        ({"valid/": None}, r"valid", "--split-train train; then a fifth"),
+        (
+            {"valid/": None, "test/cat/1.png": (RED, (8, 8))},
+            r"valid",
+            "--split-train train --split-test test; then validation images are cut",
+        ),
+        (
+            {"val/cat/1.png": (RED, (8, 8)), "test/unknown/1.png": (RED, (8, 8))},
+            r"test",
+            "--split-train train; then a fifth",
+        ),
+    ],
+)
+def test_a_split_without_images_of_a_class_is_refused_and_can_be_left_out(
+    make_folder, others, left_out, then
+):
+    files = {f"train/{path}": value for path, value in two_classes(6).items()}
+    folder = make_folder(files | {name: value for name, value in others.items() if value})
+    for name in others:
+        (folder / name).parent.mkdir(exist_ok=True)
+        if name.endswith("/"):
+            (folder / name).mkdir()
+    with pytest.raises(InputError, match=rf"{folder / left_out} (holds no|has classes).*{then}"):
+        load(f"folder:{folder}")
+    dataset = load(f"folder:{folder}", split_train="train", validation_size=0)
+    assert [len(dataset.train), len(dataset.test)] == [10, 2]
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0", b"Exif\0\0junkjunk"])
+def test_damaged_exif_says_nothing_of_how_a_picture_lies(make_folder, exif):
+    folder = make_folder(two_classes(5, (24, 16)))
+    for place in ("cat", "dog"):
+        picture = Image.new("RGB", (24, 16), GREEN)
+        picture.save(folder / place / "phone.jpg", dpi=(72, 72), exif=exif)
+    dataset = load(f"folder:{folder}", validation_size=0)
+    assert len(dataset.train) + len(dataset.test) == 12
+    assert dataset.info.image_shape == (16, 24, 3)
+
+
+def test_names_need_not_be_utf_8(make_folder):
+    folder = make_folder(two_classes(5))
+    odd = folder / "cat" / os.fsdecode(b"caf\xe9.png")
+    (folder / "cat" / "0.png").rename(odd)
+    (folder / "dog").rename(folder / os.fsdecode(b"d\xf6g"))
+    dataset = load(f"folder:{folder}", validation_size=0)
+    assert dataset.info.class_names == ("cat", "d\ufffdg")
+    assert len(dataset.train) + len(dataset.test) == 10
+    odd.write_bytes(b"no image")
+    with pytest.raises(InputError, match="cannot be read as an image"):
+        load(f"folder:{folder}")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+@pytest.mark.parametrize("name", ["cat/private", "dog"])
+def test_a_folder_that_may_not_be_read_is_named(make_folder, name):
+    folder = make_folder(two_classes(5) | {"cat/private/1.png": (RED, (8, 8))})
+    (folder / "lost+found").mkdir(mode=0o000)
+    (folder / name).chmod(0o000)
+    try:
+        with pytest.raises(InputError, match=rf"{folder / name} cannot be read \(Permission"):
+            load(f"folder:{folder}")
+    finally:
+        (folder / name).chmod(0o700)
+    assert load(f"folder:{folder}").info.class_names == ("cat", "dog")

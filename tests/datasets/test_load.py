@@ -91,7 +91,7 @@ def test_a_size_after_the_name_resizes():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digit", "Unknown dataset: 'digit'. Did you mean 'digits'.* Or tfds:NAME .* folder:PATH"),
+        ("digit", "Unknown dataset: 'digit'. Did you mean 'digits'.* Or tfds:N.* prepared:PATH"),
         ("tfds:", "Unknown dataset: 'tfds:'"),
         ("folder:", "Unknown dataset: 'folder:'"),
         ("zip:images", "Unknown dataset: 'zip:images'"),

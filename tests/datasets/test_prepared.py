@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lsp_keras.augmentations import Crop
 from lsp_keras.datasets import load, load_test, make_batches, prepare
@@ -145,3 +146,65 @@ def test_a_damaged_manifest_is_named(folder, tmp_path) -> None:
     write_json(copy / "prepared.json", {"augmentation": None, "image_shape": [16, 16, 3]})
     with pytest.raises(InputError, match="is damaged: it lacks one of 'citation', 'class_names'"):
         load(f"prepared:{copy}")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of ten pictures, one of which is left out."""
+    for name, color in (("cat", "red"), ("dog", "blue")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(5):
+            Image.new("RGB", (20, 16), color).save(tmp_path / "photos" / name / f"{index}.png")
+    (tmp_path / "photos" / "cat" / "notes.txt").write_text("no image")
+    return tmp_path / "photos"
+
+
+def test_it_is_said_first_what_is_written_and_what_is_not(photos, tmp_path) -> None:
+    said: list[str] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        assert said
+
+    prepare(f"folder:{photos}", tmp_path / "new", progress=progress, announce=said.append)
+    (text,) = said
+    assert text.splitlines() == [
+        f"Data: folder:{photos}, 2 classes, 16x20x3.",
+        "  Images: 8 of train, 2 of test.",
+        "  Left out: no images (1).",
+        "  There is no folder of test images: a fifth of each class is tested on.",
+        f"Writing to {tmp_path / 'new'}.",
+    ]
+
+
+def test_a_name_that_reads_as_a_size_is_refused_before_anything_is_written(tmp_path) -> None:
+    for size in ("32", "48x64"):
+        with pytest.raises(InputError, match=f"images of the size {size}. Name a folder without"):
+            prepare("no such dataset", tmp_path / f"photos@{size}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_two_that_write_one_folder_the_second_is_refused(photos, tmp_path) -> None:
+    target = tmp_path / "new"
+
+    def other(stage: str, done: int, total: int) -> None:
+        if not target.exists():
+            prepare(f"folder:{photos}@32", target)
+
+    with pytest.raises(InputError, match="new exists already"):
+        prepare(f"folder:{photos}", target, progress=other)
+    assert load(f"prepared:{target}").info.image_shape == (32, 32, 3)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == [
+        "new",
+        "photos",
+    ]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"mean": 1, "std": [1], "fingerprint": ""}'])
+def test_damaged_facts_are_made_again(photos, tmp_path, content) -> None:
+    dataset = prepare(f"folder:{photos}", tmp_path / "new")
+    (path,) = (tmp_path / "new").glob("train.facts-*.json")
+    whole = path.read_text()
+    path.write_text(content)
+    again = load(f"prepared:{tmp_path / 'new'}")
+    assert (again.info.mean, again.info.std) == (dataset.info.mean, dataset.info.std)
+    assert path.read_text() == whole

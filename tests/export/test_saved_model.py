@@ -229,6 +229,9 @@ def test_what_is_no_classifier_is_refused(classifier, tmp_path: Path) -> None:
         export_model(classifier, tmp_path, class_names=("a", "b"))
     with pytest.raises(InputError, match="Class names must differ"):
         export_model(classifier, tmp_path, class_names=("a", "b", "b"))
+    for broken in ("b\n", "\x85b", "b\u2028c"):
+        with pytest.raises(InputError, match="A class name must be one line"):
+            export_model(classifier, tmp_path, class_names=("a", broken, "c"))
     vector = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     with pytest.raises(InputError, match="must take images"):
         export_model(vector, tmp_path, class_names=NAMES)

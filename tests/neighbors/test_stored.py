@@ -85,3 +85,21 @@ def test_missing_damaged_and_foreign_files_are_told_apart(tmp_path: Path) -> Non
     path.write_bytes(b"not an array")
     with pytest.raises(InputError, match="no stored features"):
         load_features(path, 4)
+
+
+def test_a_damaged_file_of_the_cache_is_made_again(tmp_path: Path) -> None:
+    rows = np.arange(12, dtype=np.float64).reshape(4, 3) + 1
+    source = FeatureSource("embeddings", "d", embeddings=rows)
+    images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)
+    settings = MiningSettings(normalize=False)
+    found = np.array(find_features(images, settings, source, cache_dir=tmp_path))
+    path = features_path(table_path(images, settings, source, cache_dir=tmp_path))
+    whole = path.read_bytes()
+    # One bit of the header, at which NumPy ends in an error of Python's tokenizer; the type.
+    for damaged in (whole.replace(b"}", b"|", 1), whole.replace(b"<f2", b"<i2"), whole[:-1]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError):
+            load_features(path, 4)
+        again = find_features(images, settings, source, cache_dir=tmp_path)
+        np.testing.assert_array_equal(again, found)
+        assert path.read_bytes() == whole

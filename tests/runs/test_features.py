@@ -73,6 +73,13 @@ def several_inputs(path: Path) -> Path:
     return path
 
 
+def not_built(path: Path) -> Path:
+    """What is saved before it knows what it takes."""
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([keras.layers.Dense(3)]).save(path)
+    return path
+
+
 def text(path: Path) -> Path:
     path.write_text("an encoder")
     return path
@@ -108,6 +115,7 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "other images": lambda path: saved(path, [keras.layers.Flatten()], (9, 9, 3)),
     "no images": lambda path: saved(path, [keras.layers.Dense(3)], (7,)),
     "several inputs": several_inputs,
+    "not built": not_built,
     **{
         kind: functools.partial(broken, kind)
         for kind in ("nan", "infinite", "one row", "one number", "no axis", "integers")

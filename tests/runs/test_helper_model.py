@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from lsp_keras.datasets import load
 from lsp_keras.runs import FitConfig, FitResult, fit, read_config
-from lsp_keras.runs.helper_model import helper_config
+from lsp_keras.runs.helper_model import _check_images, helper_config
 from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.validation import InputError
 
@@ -122,3 +123,12 @@ def test_a_helper_that_does_not_fit_is_told(tiny: dict[str, Any], tmp_path: Path
     with pytest.raises(InputError, match=r"absent\.keras is not there"):
         fit(config.changed(helper="absent.keras"), runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_helper_that_states_no_shape_is_told() -> None:
+    info = load("digits").info
+    inputs = [keras.Input((16, 16, 3)) for _ in range(2)]
+    several = keras.Model(inputs, keras.layers.Add()(inputs))
+    for model in (keras.Sequential([keras.layers.Dense(3)]), several):
+        with pytest.raises(InputError, match=r"own\.keras must be a Keras model of one input"):
+            _check_images(model, "own.keras", info)

@@ -10,7 +10,7 @@ import pytest
 from lsp_keras import datasets
 from lsp_keras.classifiers import sample_rows
 from lsp_keras.runs import FitConfig, fit
-from lsp_keras.runs.start import build_foreign, check_start, take_weights
+from lsp_keras.runs.start import build_foreign, check_start, file_shape, take_weights
 from lsp_keras.types import DatasetInfo
 from lsp_keras.validation import InputError
 
@@ -231,3 +231,24 @@ def test_a_backbone_of_keras_hub_sees_what_its_preset_says(tmp_path: Path) -> No
     features = np.asarray(backbone((images - 0.5) / 0.2, training=False)).mean(axis=(1, 2))
     kernel, bias = built.get_layer("logits").get_weights()
     np.testing.assert_allclose(built(images, training=False), features @ kernel + bias, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.weights.h5", "a.keras"])
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(range(256)), b"noise"])
+def test_damaged_files_of_weights_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        take_weights(own(), tmp_path / name, lambda text: None)
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_was_never_built_states_no_shape(tmp_path: Path) -> None:
+    path = tmp_path / "unbuilt.keras"
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential([layers.Dense(3)]).save(path)
+    assert file_shape(str(path)) == (None, None, None)
+    with pytest.raises(InputError):
+        build(str(path))
+    with pytest.raises(InputError, match="No weight of"):
+        take_weights(own(), path, lambda text: None)

@@ -136,3 +136,11 @@ def test_columns_are_tables(tmp_path: Path, columns: str) -> None:
 def test_an_unknown_plan_names_those_there_are() -> None:
     with pytest.raises(InputError, match="one of 'board', "):
         read_plan("bord")
+
+
+def test_rows_that_are_compared_are_of_the_same_images(tmp_path: Path) -> None:
+    text = FILE.replace('method = "at",', 'data_seed = 1, method = "at",')
+    with pytest.raises(InputError, match="plain and at cannot be compared image by image"):
+        plan_from(read_plan(mine(tmp_path, text)), Changes(SIZES))
+    alone = text.replace('baseline = "plain"\n', "")
+    assert len(plan_from(read_plan(mine(tmp_path, alone)), Changes(SIZES)).rows) == 2

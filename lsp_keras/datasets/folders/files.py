@@ -1,6 +1,7 @@
 """What lies in an image folder: its splits, its classes, and why a file is left out."""
 
 import collections
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -135,7 +136,8 @@ def _walk(folder: Path, skip: set[str] = frozenset()) -> Iterator[Path]:  # type
     """All files below a folder in the order of their names, folder by folder."""
     # A link to a folder above would go in circles, and bring what belongs to other classes.
     visited = {str(above) for above in Path(os.path.realpath(folder)).parents}
-    for parent, names, files in os.walk(folder, followlinks=True):
+    refuse = functools.partial(_refuse_unreadable, folder)
+    for parent, names, files in os.walk(folder, onerror=refuse, followlinks=True):
         visited.add(os.path.realpath(parent))
         names[:] = sorted(
             name
@@ -144,6 +146,18 @@ def _walk(folder: Path, skip: set[str] = frozenset()) -> Iterator[Path]:  # type
             and str(Path(parent, name)) not in skip
         )
         yield from (Path(parent, file) for file in sorted(files))
+
+
+def _refuse_unreadable(folder: Path, error: OSError) -> None:
+    """Raises `InputError` unless there is no such folder, as where a split lacks a class."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return
+    # Such as lost+found, which only root may read.
+    if not any(map(_is_debris, Path(error.filename).relative_to(folder).parts)):
+        raise InputError(
+            f"The folder {error.filename} cannot be read ({error.strerror}): what lies in it would "
+            "be passed over. Change its permissions, or move it away."
+        ) from error
 
 
 def _is_debris(name: str) -> bool:

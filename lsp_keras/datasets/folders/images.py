@@ -99,7 +99,8 @@ def read_images(
     def decode(path: tf.Tensor) -> tf.Tensor:
         return fit_tensor(pixels_of(tf.io.read_file(path)), shape[:2], resize)
 
-    names = tf.constant([str(path) for path in paths], tf.string)
+    # As the bytes they are: not every name is UTF-8.
+    names = tf.constant([os.fsencode(path) for path in paths], tf.string)
     dataset = tf.data.Dataset.from_tensor_slices(names)
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     done = 0
@@ -120,13 +121,23 @@ def _read_header(path: Path) -> Header:
     try:
         with Image.open(path) as image:
             size = image.height, image.width
-            if image.format in ("JPEG", "MPO"):
-                orientation = image.getexif().get(ExifTags.Base.Orientation)
-                size = size[::-1] if orientation in _SIDEWAYS else size
+            if _is_sideways(image):
+                size = size[::-1]
             return Header(size, image.mode in _GRAY_MODES, _problem(image))
-    # Pillow's PNG reader raises SyntaxError for some damaged files.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, str(error)) from error
+    # Pillow's readers raise anything for damaged bytes, SyntaxError and EOFError among it.
+    except Exception as error:
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+
+
+def _is_sideways(image: Image.Image) -> bool:
+    """Whether EXIF says that height and width change places; damaged EXIF says nothing."""
+    if image.format not in ("JPEG", "MPO"):
+        return False
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+    # The pixels are decoded all the same, in training and by a server.
+    except Exception:
+        return False
 
 
 def _problem(image: Image.Image) -> str | None:
@@ -144,7 +155,7 @@ def _named(paths: Sequence[Path]) -> InputError | None:
     decode = tf.function(decode_pixels, input_signature=[tf.TensorSpec((), tf.string)])
     for path in paths:
         try:
-            decode(tf.io.read_file(str(path)))
+            decode(tf.io.read_file(os.fsencode(path)))
         except tf.errors.OpError as error:
             # What went wrong is the last paragraph, between the calls and the node of the graph.
             text = error.message.partition("\n\t [[{{node")[0].rpartition("\n\n")[2]

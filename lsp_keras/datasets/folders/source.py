@@ -13,6 +13,7 @@ from lsp_keras.datasets._base import (
     ReadOptions,
     Source,
     SourceSplit,
+    one_line,
 )
 from lsp_keras.datasets._cut import cut_test
 from lsp_keras.datasets.folders.files import (
@@ -58,7 +59,7 @@ class FolderSource(Source):
         roots = find_roots(self.path, options)
         names = _class_folders(roots)
         parts = [find_images(root, names) for root in roots if root is not None]
-        _refuse_empty(roots.train, names, parts[0])
+        _refuse_empty(roots, names, parts)
         headers = [header for part in parts for header in part.headers]
         files = _Files(parts, options)
         train, validation, test = files.splits(roots)
@@ -68,7 +69,7 @@ class FolderSource(Source):
         left_out = sum((part.left_out for part in parts), left_out)
         splits = {"train": train, "validation": validation, "test": test}
         return OpenSource(
-            class_names=tuple(map(_one_line, names)),
+            class_names=tuple(map(one_line, names)),
             image_shape=files.shape,
             split_sizes={
                 name: len(split.labels) for name, split in splits.items() if split is not None
@@ -146,31 +147,47 @@ def _class_folders(roots: Roots) -> list[str]:
         )
     for root in roots[1:]:
         unknown = [name for name in subfolders(root) if name not in names] if root else []
-        if unknown:
-            raise InputError(f"{root} has classes that {roots.train} lacks: {', '.join(unknown)}.")
-    counts = collections.Counter(map(_one_line, names))
+        if root and unknown:
+            raise InputError(
+                f"{root} has classes that {roots.train} lacks: {', '.join(unknown)}. "
+                f"{_without(roots, root)}"
+            )
+    counts = collections.Counter(map(one_line, names))
     name, count = counts.most_common(1)[0]
     if count > 1:
         raise InputError(f"{count} folders in {roots.train} stand for the class {name!r}.")
     return names
 
 
-def _refuse_empty(root: Path, names: Sequence[str], found: Found) -> None:
-    for label, name in enumerate(names):
-        if label not in found.labels:
-            raise InputError(f"The folder {root / name} holds no images ({', '.join(SUFFIXES)}).")
+def _refuse_empty(roots: Roots, names: Sequence[str], parts: Sequence[Found]) -> None:
+    """Raises `InputError` for a class without training images, and a split without any."""
+    train, *others = parts
+    for label in sorted(set(range(len(names))) - set(train.labels)):
+        folder = roots.train / names[label]
+        raise InputError(f"The folder {folder} holds no images ({', '.join(SUFFIXES)}).")
+    for root, found in zip(filter(None, roots[1:]), others, strict=True):
+        if not found.paths:
+            raise InputError(
+                f"{root} holds no images with a class: they must lie in folders such as "
+                f"{root / names[0]}. {_without(roots, root)}"
+            )
 
 
-def _one_line(name: str) -> str:
-    """The name of a folder as the name of a class, which files hold one to a line."""
-    return " ".join(name.split())
+def _without(roots: Roots, root: Path) -> str:
+    """How a folder that stands for a split is left out."""
+    left = f"--split-train {roots.train.name}"
+    if root == roots.test:
+        return f"To leave it out: {left}; then a fifth of each class is tested on."
+    left += f" --split-test {roots.test.name}" if roots.test else ""
+    return f"To leave it out: {left}; then validation images are cut from the training images."
 
 
 def _split_notes(roots: Roots, names: Sequence[str]) -> Iterator[str]:
-    inner = {tuple(subfolders(roots.train / name)) for name in names}
+    inner = {tuple(map(one_line, subfolders(roots.train / name))) for name in names}
     if len(inner) == 1 and len(same := inner.pop()) > 1:
+        classes = ", ".join(map(one_line, names))
         yield (
-            f"The classes {', '.join(names)} hold folders of the same names ({', '.join(same)}). "
+            f"The classes {classes} hold folders of the same names ({', '.join(same)}). "
             "If they are splits, name them by --split-train and --split-test."
         )
     if roots.test is None:

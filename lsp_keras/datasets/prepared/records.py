@@ -1,6 +1,7 @@
 """Images in an ArrayRecord file, read by index on any number of threads."""
 
 import io
+import logging
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,9 @@ from lsp_keras.datasets._memory import channel_statistics
 from lsp_keras.storage import fingerprint, fingerprint_anew, read_json, write_json
 from lsp_keras.stored_images import Array, StoredImages
 from lsp_keras.types import Images, Integers
+from lsp_keras.validation import InputError
+
+logger = logging.getLogger(__name__)
 
 _FACTS = "facts"
 _THREADS = 8
@@ -83,8 +87,9 @@ class RecordImages(StoredImages):
 
     def _facts(self) -> dict[str, Any]:
         path = self.path.with_name(f"{self.path.stem}.{_FACTS}-{fingerprint(self.places)}.json")
-        if path.is_file():
-            return read_json(path)
+        known = _read_facts(path)
+        if known is not None:
+            return known
         mean, std = channel_statistics(self)
         facts = {"mean": mean, "std": std, "fingerprint": fingerprint_anew(self)}
         try:
@@ -107,6 +112,20 @@ class RecordImages(StoredImages):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _own=threading.local())
+
+
+def _read_facts(path: Path) -> dict[str, Any] | None:
+    """What is kept of the images; `None` where there is nothing, or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        facts = read_json(path)
+        numbers = [float(value) for name in ("mean", "std") for value in facts[name]]
+        if numbers and isinstance(facts["fingerprint"], str):
+            return facts
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        logger.warning("%s is damaged and made again: %s", path, error)
+    return None
 
 
 def _encode(image: Images) -> bytes:

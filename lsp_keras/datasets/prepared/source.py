@@ -1,6 +1,7 @@
 """Datasets prepared for training on more images than memory holds: `prepared:PATH`."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,25 +38,35 @@ def write_prepared(
         progress: Function that is called with the split's name and how many of its images are done.
 
     Raises:
-        InputError: There is something at `folder`.
+        InputError: There is something at `folder`, or there is now, from another process.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists already. Name a new folder.")
+    check_new(folder)
     splits = {key: getattr(opened, key) for key in _SPLITS if getattr(opened, key) is not None}
     facts: dict[str, Any] = {key: getattr(opened, key) for key in _COPIED}
-    with atomic_path(folder) as new:
-        new.mkdir()
-        for key, split in splits.items():
-            parts = _reported(key, split, progress)
-            count = write_records(new / f"{key}.array_record", parts)
-            if count != len(split.labels):
-                raise InputError(
-                    f"Only {count} of {len(split.labels)} images of {key} could be read."
-                )
-            np.save(new / f"{key}.labels.npy", split.labels)
-            np.save(new / f"{key}.positions.npy", split.positions)
-        record = {"name": name, "augmentation": augmentation, "version": opened.version}
-        write_json(new / _MANIFEST, {**record, **facts, "splits": list(splits)})
+    try:
+        with atomic_path(folder, replace=False) as new:
+            new.mkdir()
+            for key, split in splits.items():
+                _write_split(new, key, split, _reported(key, split, progress))
+            record = {"name": name, "augmentation": augmentation, "version": opened.version}
+            write_json(new / _MANIFEST, {**record, **facts, "splits": list(splits)})
+    except FileExistsError:
+        check_new(folder)
+        raise
+
+
+def check_new(folder: Path) -> None:
+    """Raises `InputError` where there is something at `folder`, a broken link included."""
+    if os.path.lexists(folder):
+        raise InputError(f"{folder} exists already. Name a new folder.")
+
+
+def _write_split(folder: Path, key: str, split: SourceSplit, parts: Iterator[Images]) -> None:
+    count = write_records(folder / f"{key}.array_record", parts)
+    if count != len(split.labels):
+        raise InputError(f"Only {count} of {len(split.labels)} images of {key} could be read.")
+    np.save(folder / f"{key}.labels.npy", split.labels)
+    np.save(folder / f"{key}.positions.npy", split.positions)
 
 
 def _reported(

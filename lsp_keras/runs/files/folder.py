@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras.processes import BusyError, locked
+from lsp_keras.runs.files.moved import scheme_of_folder
 from lsp_keras.runs.settings.config import FitConfig, config_from, read_config
 from lsp_keras.runs.settings.resolve import in_force
 from lsp_keras.storage import TEMPORARY_PREFIX, remove_leftovers
@@ -195,10 +196,11 @@ def _differences(folder: RunFolder, config: FitConfig) -> list[str]:
 
 
 def _moved(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-    """Whether both name an image folder: whether its images are the same is compared later."""
-    return name == "dataset" and all(
-        str(values.get("dataset")).startswith("folder:") for values in (theirs, ours)
-    )
+    """Whether both name a folder of images: whether they are the same is compared later."""
+    if name != "dataset":
+        return False
+    schemes = {scheme_of_folder(str(values.get("dataset"))) for values in (theirs, ours)}
+    return len(schemes) == 1 and None not in schemes
 
 
 def _flat(config: FitConfig) -> dict[str, Any]:

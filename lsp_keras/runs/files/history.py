@@ -79,14 +79,26 @@ def _num_images(run: Path) -> dict[str, int]:
         return {}
 
 
-def _columns(path: Path) -> dict[str, list[float]]:
-    """Columns of the table without those that hold no value."""
+def read_table(path: Path) -> list[list[str]]:
+    """Rows of a history, its header first; none where there is no file.
+
+    Raises:
+        InputError: It is no table, or no file at all.
+    """
     check_file(path, _LONGEST_FILE)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            table = list(csv.reader(file))
+        # Spreadsheets begin a table with a byte order mark.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.reader(file))
     except FileNotFoundError:
-        table = []
+        return []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a history of `lsp-keras fit`: {error}.") from error
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    """Columns of the table without those that hold no value."""
+    table = read_table(path)
     if len(table) < 2:
         raise InputError(
             f"{path.parent} has no finished epoch yet: {path.name} is missing or empty."

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lsp_keras import registry
+from lsp_keras.places import scheme_of
 from lsp_keras.runs.settings.config import FitConfig
 from lsp_keras.runs.settings.units import Unit, settings_of
 from lsp_keras.validation import InputError, listing
@@ -20,11 +22,13 @@ def resolve(config: FitConfig) -> FitConfig:
     """The settings to write down: every default filled in, less what one unit takes from another.
 
     What a regularizer takes from the attack and the attack from the method is left out, so that
-    the file is a recipe whose attack or method can be changed.
+    the file is a recipe whose attack or method can be changed. The folder of the data is absolute,
+    since a run may be attacked from another working folder.
     """
     full = in_force(config)
     return replace(
         full,
+        data_dir=_absolute(config.data_dir),
         attack=_less(full.attack, config.attack, lambda name: name not in BUDGET),
         method=_less(full.method, config.method, lambda name: name in BUDGET),
         regularizers={
@@ -32,6 +36,12 @@ def resolve(config: FitConfig) -> FitConfig:
             for name, unit in config.regularizers.items()
         },
     )
+
+
+def _absolute(folder: str | None) -> str | None:
+    if folder is None or scheme_of(folder) is not None:
+        return folder
+    return str(Path(folder).expanduser().absolute())
 
 
 def in_force(config: FitConfig) -> FitConfig:

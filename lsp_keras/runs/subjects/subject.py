@@ -240,15 +240,19 @@ def profile_subject(
 
 
 def _autoattack_record(subject: Subject, threat: ThreatModel) -> dict[str, Any] | None:
-    """The newest record of AutoAttack with these weights and this ball."""
+    """The newest record of AutoAttack with these weights, on these images and in this ball."""
     from lsp_keras.evaluation import model_fingerprint
     from lsp_keras.runs.files.records import find_records, known_records
+    from lsp_keras.runs.subjects.own_images import is_on, own_datasets
 
+    name = subject.context["dataset"]["name"]
+    own = own_datasets(subject.classifier.run)
+    datasets = own | {name} if name in own else {name}
     fingerprint = model_fingerprint(subject.classifier.source)
     for folder in known_records(subject.classifier):
         for _, record in find_records(folder, fingerprint):
             ball = record.get("threat_model", {})
             same = (ball.get("norm"), ball.get("epsilon")) == (threat.norm, threat.epsilon)
-            if record.get("is_autoattack") and same:
+            if record.get("is_autoattack") and same and is_on(datasets, record):
                 return record
     return None

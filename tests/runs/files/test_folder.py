@@ -50,12 +50,14 @@ def test_resume_says_what_differs(tmp_path: Path) -> None:
 
 
 def test_an_image_folder_may_have_been_moved(tmp_path: Path) -> None:
-    started = CONFIG.changed(dataset="folder:photos")
-    start(tmp_path, "mine", started)
-    moved = started.changed(dataset="folder:/elsewhere/photos")
-    assert existing_run(tmp_path, "mine", moved).path == tmp_path / "mine"
-    with pytest.raises(InputError, match="dataset"):
-        existing_run(tmp_path, "mine", started.changed(dataset="svhn"))
+    for scheme, other in (("folder", "prepared"), ("prepared", "folder")):
+        started = CONFIG.changed(dataset=f"{scheme}:photos")
+        start(tmp_path, scheme, started)
+        moved = started.changed(dataset=f"{scheme}:/elsewhere/photos")
+        assert existing_run(tmp_path, scheme, moved).path == tmp_path / scheme
+        for name in ("svhn", f"{other}:photos"):
+            with pytest.raises(InputError, match="dataset"):
+                existing_run(tmp_path, scheme, started.changed(dataset=name))
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 import tomli_w
 from PIL import Image
 
-from lsp_keras.runs.files.moved import folder_record, present_name
+from lsp_keras.datasets import prepare
+from lsp_keras.runs.files.moved import folder_record, images_name, known_names, present_name
 from lsp_keras.runs.subjects.test_images import load_images
 from lsp_keras.validation import InputError
 
@@ -66,3 +67,47 @@ def test_images_that_are_gone_are_asked_for(project: Path) -> None:
 
 def test_other_datasets_keep_their_names(tmp_path: Path) -> None:
     assert present_name("cifar10@16", tmp_path) == "cifar10@16"
+
+
+def test_prepared_data_are_found_again_as_image_folders_are(project: Path, monkeypatch) -> None:
+    prepare("folder:photos@16", "photos16")
+    run = project / "runs" / "own"
+    (run / "config.toml").write_text(tomli_w.dumps({"dataset": "prepared:photos16"}))
+    record = {"folder": folder_record("prepared:photos16", run)}
+    (run / "dataset.json").write_text(json.dumps(record))
+    assert load(run) == 2
+    monkeypatch.chdir(project.parent)
+    assert load(run) == 2
+    shutil.rmtree(project / "photos16")
+    with pytest.raises(InputError, match="--dataset prepared:PATH"):
+        load(run)
+
+
+def test_records_may_know_a_folder_by_each_of_its_places(project: Path, monkeypatch) -> None:
+    run = project / "runs" / "own"
+    names = known_names("folder:photos@16", run)
+    for folder in ("photos", project / "photos", present_name("folder:photos", run)[7:]):
+        assert f"folder:{folder}@16" in names
+    assert f"folder:{project / 'other'}@16" not in names
+    assert known_names("cifar10", run) == {"cifar10"}
+    monkeypatch.chdir(project.parent)
+    assert present_name("folder:photos@16", run) in known_names("folder:photos@16", run)
+
+
+def test_images_have_one_name_whatever_their_size_and_wherever_they_are_named(
+    project: Path, monkeypatch
+) -> None:
+    run = project / "runs" / "own"
+    expected = f"folder:{project / 'photos'}"
+    assert images_name("folder:photos@16", run) == expected
+    assert images_name("folder:photos", None) == expected
+    assert images_name("stl10@32", run) == images_name("stl10", None) == "stl10"
+    monkeypatch.chdir(project.parent)
+    assert images_name("folder:photos", run) == expected
+
+
+@pytest.mark.parametrize("folder", [{"absolute": 3}, {}, {"relative": "x", "absolute": None}])
+def test_a_damaged_record_is_named(project: Path, folder: dict[str, object]) -> None:
+    (project / "runs" / "own" / "dataset.json").write_text(json.dumps({"folder": folder}))
+    with pytest.raises(InputError, match=r"dataset\.json is damaged"):
+        load(Path("runs/own"))

@@ -92,3 +92,10 @@ def test_what_a_method_needs() -> None:
     ]
     assert attacks(FitConfig.of(method="mart"))
     assert not attacks(FitConfig.of(method="mixup"))
+
+
+def test_the_folder_of_the_data_is_known_from_everywhere(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert resolve(FitConfig.of(data_dir="data/tfds")).data_dir == str(tmp_path / "data" / "tfds")
+    assert resolve(FitConfig.of(data_dir="/data")).data_dir == "/data"
+    assert resolve(FitConfig.of()).data_dir is None
