@@ -38,8 +38,8 @@ def shard_options(command: Command) -> Command:
     merge = click.option(
         "--merge",
         is_flag=True,
-        help="Attack nothing: make the record of all images from the shards in RUN, or in the "
-        "folder that is named.",
+        help="Attack nothing: make the record of all images from the shards of the model, or in "
+        "the folder that is named.",
     )
     return shard(workers(merge(command)))
 
@@ -59,15 +59,6 @@ def check_choice_of_work(
         raise InputError("--merge needs the run, or the folder with the shards.")
 
 
-def records_of(model: Path | None) -> Path | None:
-    """Where the records of a run's evaluations are kept; `None` for a model outside of one."""
-    from lsp_keras.zoo import is_in_zoo
-
-    folders = () if model is None else (model, model.parent)
-    run = next((folder for folder in folders if (folder / "config.toml").is_file()), None)
-    return None if run is None or is_in_zoo(run) else run / "evaluations"
-
-
 def shard_folder(records: Path, label: str, record: Mapping[str, Any]) -> Path:
     """Where the shards of one evaluation are kept."""
     return records / _FOLDER / f"{label}-{record['shard']['evaluation']}"
@@ -78,6 +69,8 @@ def write_shard(records: Path, label: str, record: Record) -> Path:
     from lsp_keras.storage import write_json
 
     shard = record["shard"]
+    # For the process that started this one.
+    shard["records"] = str(records)
     folder = shard_folder(records, label, record)
     path = folder / f"{shard['index']}-of-{shard['count']}.json"
     write_json(path, record)
@@ -85,10 +78,11 @@ def write_shard(records: Path, label: str, record: Record) -> Path:
 
 
 def merged(model: Path) -> list[tuple[Any, Path | None]]:
-    """Reports made of the shards in a run or a folder, with the records that were written.
+    """Reports made of the shards of a model or in a folder, with the records that were written.
 
     Args:
-        model: Run, or folder with the shards of one evaluation.
+        model: Run, file of a model, folder with its records, or folder with the shards of one
+            evaluation.
 
     Raises:
         InputError: There are none, or those of one evaluation are not complete.
@@ -112,12 +106,15 @@ def merged(model: Path) -> list[tuple[Any, Path | None]]:
 
 def _groups(model: Path) -> dict[Path, list[Path]]:
     """Files of shards by the folder they lie in, one evaluation in each."""
-    inside = model / "evaluations" / _FOLDER
-    folders = sorted(inside.iterdir()) if inside.is_dir() else [model]
-    groups = {folder: sorted(folder.glob("*.json")) for folder in folders if folder.is_dir()}
+    from lsp_keras.runs.files.records import records_at
+
+    places = records_at(model)
+    folders = [folder for place in places for folder in sorted(place.glob(f"{_FOLDER}/*/"))]
+    groups = {folder: sorted(folder.glob("*.json")) for folder in folders or [model]}
     groups = {folder: files for folder, files in groups.items() if files}
     if not groups:
-        raise InputError(f"There are no shards in {inside}: they come from attack --shard I/N.")
+        looked = " or ".join(str(place / _FOLDER) for place in places)
+        raise InputError(f"There are no shards in {looked}: they come from attack --shard I/N.")
     return groups
 
 
@@ -133,15 +130,15 @@ def _merged_or_named(
 
 
 def evaluate_by_workers(
-    typed: Sequence[str], count: int, records: Path | None, label: str
+    typed: Sequence[str], count: int, label: str, *, quiet: bool
 ) -> list[tuple[Any, Path | None]]:
     """Reports that so many processes on this machine make together, one for each ball.
 
     Args:
         typed: The command line after `attack`.
         count: Number of processes; each sees one GPU where there are some.
-        records: Where the record goes; `None` keeps none.
-        label: Part of its name.
+        label: Part of the record's name.
+        quiet: Whether the first of them, too, says nothing on the way.
 
     Raises:
         click.ClickException: One of them failed.
@@ -149,23 +146,25 @@ def evaluate_by_workers(
     from lsp_keras.evaluation import merge
     from lsp_keras.runs.files.records import write_record
 
-    by_ball = zip(*_outcomes(_without(typed), count), strict=True)
+    by_ball = zip(*_outcomes(_without(typed), count, quiet), strict=True)
     reports: list[tuple[Any, Path | None]] = []
     for shards in by_ball:
         report = merge(shards)
-        path = None
-        if records is not None:
-            path = write_record(records, label, report.to_dict())
-            shutil.rmtree(shard_folder(records, label, shards[0]), ignore_errors=True)
+        records = Path(shards[0]["shard"]["records"])
+        path = write_record(records, label, report.to_dict())
+        shutil.rmtree(shard_folder(records, label, shards[0]), ignore_errors=True)
         reports.append((report, path))
     return reports
 
 
-def _outcomes(arguments: Sequence[str], count: int) -> list[list[Record]]:
+def _outcomes(arguments: Sequence[str], count: int, quiet: bool) -> list[list[Record]]:
     """What each of the processes found, its records one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{index}.json" for index in range(count)]
-        running = [_start(arguments, index, count, path) for index, path in enumerate(files)]
+        running = [
+            _start([*arguments, *(["--quiet"] if index or quiet else [])], index, count, path)
+            for index, path in enumerate(files)
+        ]
         try:
             failed = [index for index, process in enumerate(running) if process.wait() != 0]
         finally:
@@ -184,9 +183,10 @@ def _start(
     arguments: Sequence[str], index: int, count: int, path: Path
 ) -> "subprocess.Popen[bytes]":
     devices = os.environ.get("CUDA_VISIBLE_DEVICES")
-    known = devices.split(",") if devices else [str(place) for place in range(count)]
+    # Empty hides all of them, and goes on to do so.
+    known = list(map(str, range(count))) if devices is None else devices.split(",")
     command = [sys.executable, "-m", "lsp_keras", "attack", *arguments]
-    command += ["--shard", f"{index}/{count}", "--json", *(["--quiet"] if index else [])]
+    command += ["--shard", f"{index}/{count}", "--json"]
     with path.open("wb") as results:
         return subprocess.Popen(
             command,

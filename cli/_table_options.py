@@ -85,13 +85,14 @@ def make_table(
     with table_makers(surroundings) as (training, evaluation):
         results = measure(plan, training, evaluation, jobs=surroundings["jobs"], announce=say)
     table = tabulate(plan, results, commands=commands)
+    # Before anything is printed: whoever reads the output may close it.
+    paths = write_all(table, surroundings["output"] / stem)
     if as_json:
         import json
 
         click.echo(json.dumps({"title": table.title, "numbers": records(table)}, indent=2))
     else:
         print_table(table)
-    paths = write_all(table, surroundings["output"] / stem)
     click.echo(f"Written: {', '.join(map(str, paths))}", err=True)
 
 

@@ -12,7 +12,7 @@ from lsp_keras.validation import InputError
 if TYPE_CHECKING:
     from lsp_keras.classifiers import Classifier
 
-_PROBED = 8
+_SAMPLED = 8
 
 
 @contextlib.contextmanager
@@ -58,6 +58,7 @@ def open_target(
 def _remote_target(
     url: str, test: Any, reading: Mapping[str, Any]
 ) -> Iterator[tuple["Classifier", Any]]:
+    import numpy as np
     import tensorflow as tf
 
     from lsp_keras.classifiers import PixelRange, parse_pixel_range, read
@@ -68,8 +69,10 @@ def _remote_target(
         try:
             text = reading["pixel_range"]
             pixels = PixelRange() if text is None else parse_pixel_range(text)
-            sample = pixels.apply(test.split.images[:_PROBED].astype("float32") / 255)
-            remote = RemoteClassifier(client, url, sample, reading["output"])
+            # Not of the test images, of which each shard of an evaluation has others.
+            shape = (_SAMPLED, *test.split.images.shape[1:])
+            sample = np.random.default_rng(0).random(shape, np.float32)
+            remote = RemoteClassifier(client, url, pixels.apply(sample), reading["output"])
         except ClientError as error:
             raise click.ClickException(str(error)) from error
         try:

@@ -24,7 +24,6 @@ from lsp_keras.cli._shards import (
     check_choice_of_work,
     evaluate_by_workers,
     merged,
-    records_of,
     shard_options,
     write_shard,
 )
@@ -116,10 +115,8 @@ def command(
     lsp-keras attack --url http://localhost:8501/v1/models/svhn --dataset svhn
     """
     check_choice_of_work(shard, workers, merge, model)
-    if output is not None and (shard is not None or workers is not None or merge):
-        raise InputError("What several processes find is kept in the run: leave out --output.")
     if merge and model is not None:
-        _show(merged(model), as_json)
+        _show(merged(output or model), as_json)
         return
     share = None if shard is None else Shard.parse(shard)
     _threads.one_for_each_operator()
@@ -146,7 +143,8 @@ def command(
     )
     if workers is not None:
         words = typed_words(click.get_current_context())
-        _show(evaluate_by_workers(words, workers, records_of(model), plan.label), as_json)
+        found = evaluate_by_workers(words, workers, plan.label, quiet="--quiet" in words)
+        _show(found, as_json)
         return
     load_images = functools.partial(
         load_test_images,
@@ -208,18 +206,19 @@ def _evaluate(
             **options,
         )
     record = report.to_dict()
-    print_reading(record)
-    if share is not None:
+    # Before anything is printed: whoever reads the output may close it.
+    if share is None:
+        kept = f"Record: {write_record(records, label, record)}"
+    else:
         record = evaluation.shard_record(report, share, test.positions)
+        path = write_shard(records, label, record)
+        kept = f"Shard {share}: {path}\nOnce all are there: attack {records} --merge."
+    print_reading(record)
     if not as_json:
         print_report(report)
     if options["examples_dir"] is not None:
         _draw_sheets(options["examples_dir"], report, test.info.class_names)
-    if share is not None:
-        path = write_shard(records, label, record)
-        click.echo(f"Shard {share}: {path}\nOnce all are there: attack RUN --merge.", err=True)
-    else:
-        click.echo(f"Record: {write_record(records, label, record)}", err=True)
+    click.echo(kept, err=True)
     return record
 
 

@@ -131,6 +131,8 @@ def command(
         for subject in subjects
     ]
     record = _record(findings)
+    # Before anything is printed: whoever reads the output may close it.
+    path = _write(record, findings, folder)
     print_reading(record)
     if as_json:
         click.echo(json.dumps(record, indent=2))
@@ -138,7 +140,7 @@ def command(
         from lsp_keras.cli._diagnose_table import print_findings
 
         print_findings(findings, details=details)
-    click.echo(f"Record and plots: {_write(record, findings, folder)}", err=True)
+    click.echo(f"Record and plots: {path}", err=True)
 
 
 def _measure(

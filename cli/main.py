@@ -59,6 +59,8 @@ def group(ctx: click.Context, verbose: bool, debug: bool) -> None:
     lsp-keras serve models/digits            serve it over REST
     """
     ctx.obj = {"verbose": verbose}
+    # A GPU's memory is taken as it is needed: others may use the same one.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -95,6 +97,10 @@ def main() -> None:
             "pip install 'lsp-keras[serve]'.",
             err=True,
         )
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read the output has what they wanted; what Python flushes at its end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if debug:

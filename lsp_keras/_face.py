@@ -69,6 +69,8 @@ def show(package: str, *, kind: str | None = None) -> None:
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     module.__dict__.update(_face_homes=dict(_homes(tree)), _face_kind=kind)
     module.__class__ = _Face
+    if kind is not None:
+        module.__dict__["__all__"] = sorted({*module.__all__, *module._face_units()})
     # What was imported on the way here may have put a file in the place of its function.
     for name in [name for name, value in vars(module).items() if isinstance(value, ModuleType)]:
         if module._face_shows(name):

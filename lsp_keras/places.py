@@ -4,6 +4,7 @@ What a command reads and writes on the way lies in folders of the machine, since
 and maps files. A bucket gets what is finished, by `publish`.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from lsp_keras.validation import InputError
 # What a model's file in one of Keras's formats ends in.
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 # One slash is left of two where such an address went through `pathlib.Path`.
-_ADDRESS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(?=[^/])")
+_ADDRESS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}")
+_SERVERS = ("http", "https", "grpc", "grpcs")
 _INSTALL = {
     "s3": "pip install fsspec s3fs",
     "az": "pip install fsspec adlfs",
@@ -38,6 +40,10 @@ def check_local(path: Any) -> None:
         InputError: It is one.
     """
     scheme = scheme_of(path)
+    if scheme == "file":
+        raise InputError(f"{address(path)} is a path of this machine: leave out the file://.")
+    if scheme in _SERVERS:
+        raise InputError(f"{address(path)} is a served model, no file: name it by --url.")
     if scheme is not None:
         raise InputError(
             f"{address(path)} lies in a store, and this must be a path of the machine: files are "
@@ -63,8 +69,16 @@ def place(path: Any) -> Any:
     scheme = scheme_of(path)
     if scheme is None:
         return Path(path)
+    if scheme == "file":
+        check_local(path)
+    bucket = address(path).partition("://")[2]
+    if not bucket or bucket.startswith("/"):
+        raise InputError(f"{address(path)} names no bucket.")
     from etils import epath
 
+    if scheme in _INSTALL:
+        # Else it asks TensorFlow's file system, which of these stores knows none.
+        os.environ.setdefault("EPATH_USE_TF", "no")
     try:
         found = epath.Path(address(path))
         found.exists()

@@ -29,7 +29,6 @@ BESIDE = {
     "methods": {"regularizers"},
     "training": {"methods"},
     "pretraining": {"training"},
-    "runs": {"plots"},
     "plots": {"runs"},
     "tables": {"runs"},
     "reports": {"runs"},

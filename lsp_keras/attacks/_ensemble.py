@@ -145,7 +145,7 @@ class Unperturbed(Attack):
 
     Args:
         epsilon: Radius of the ball, not used.
-        norm: Norm of the ball, `"linf"` or `"l2"`, not used.
+        norm: Norm of the ball, `"linf"`, `"l2"` or `"l1"`, not used.
     """
 
     supported_norms = ("linf", "l2", "l1")

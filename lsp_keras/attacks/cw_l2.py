@@ -78,6 +78,8 @@ class CWL2(Attack):
             closer = (distance < best_distance) | tf.math.is_nan(norm_of(found, "linf"))
             best = tf.where(expand(closer, best), found, best)
             best_distance = tf.where(closer, distance, best_distance)
+            # The constant's bracket, (batch,): the smallest that broke the image, the largest that
+            # did not (Section VI). It grows tenfold until one breaks, then the bracket is halved.
             high = tf.where(broke, tf.minimum(high, constant), high)
             low = tf.where(broke, low, tf.maximum(low, constant))
             middle = 0.5 * (low + high)
@@ -94,6 +96,7 @@ class CWL2(Attack):
         images, labels = problem.images, problem.labels
 
         def cost_fn(variables: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # |x' - x|^2 + c max(Z_y - max_other Z, 0), (batch,).
             moved = to_images(variables)
             distance = tf.reduce_sum(tf.square(moved - images), axis=[1, 2, 3])
             logits = problem.logits_fn(moved)

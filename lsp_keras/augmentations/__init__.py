@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from lsp_keras._face import show
+from lsp_keras.augmentations._base import Augmentation
 
 if TYPE_CHECKING:
     from lsp_keras.augmentations.augmix import AugMix
     from lsp_keras.augmentations.crop import Crop
     from lsp_keras.augmentations.crop_flip import CropFlip
 
-__all__ = ["AugMix", "Crop", "CropFlip"]
+__all__ = ["AugMix", "Augmentation", "Crop", "CropFlip"]
 
 show(__name__, kind="augmentation")

@@ -85,6 +85,7 @@ class AugMix(Augmentation):
     ) -> AugMixDraws:
         chains, depth = self.num_chains, self.max_depth
         steps = chains * depth
+        # One uniform draw for each number, (batch, 3 steps + 2 chains).
         values = random.uniform(seed, indices, (3 * steps + 2 * chains,), counter=counter)
         kinds, strengths, signs, lengths, cuts, share = tf.split(
             values, [steps, steps, steps, chains, chains - 1, 1], axis=1

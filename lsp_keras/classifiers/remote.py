@@ -20,8 +20,8 @@ class RemoteClassifier:
         client: Client of the served model, whose `serving_default` takes one batch of float32
             images.
         source: The URL, for error messages.
-        sample: Images sent once to learn the number of classes, float32
-            `(n, height, width, channels)` on the model's scale.
+        sample: Images sent once to learn the number of classes and to tell the model from others,
+            float32 `(n, height, width, channels)` on the model's scale.
         output: Name of the output to read, see `lsp_keras.classifiers.choose_output`.
 
     Attributes:

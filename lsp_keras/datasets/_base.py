@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lsp_keras.places import check_local
 from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import Images, Integers
 from lsp_keras.validation import InputError
@@ -25,6 +26,10 @@ class Folders:
     data: Path | None
     cache: Path
     download: bool = True
+
+    def __post_init__(self) -> None:
+        for folder in (self.data, self.cache):
+            check_local(folder)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from lsp_keras.datasets.folders.source import FolderSource
 from lsp_keras.datasets.from_tfds.source import TFDSSource
 from lsp_keras.datasets.prepared.source import PreparedSource
 from lsp_keras.ops.resizing import MODES, parse_size
+from lsp_keras.places import check_local
 from lsp_keras.storage import cache_dir as find_cache_dir
 from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import Dataset, DatasetInfo, Examples
@@ -211,6 +212,7 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     base, size = split_size(name)
     scheme, _, rest = base.partition(":")
     if scheme in SCHEMES and rest:
+        check_local(rest)
         return SCHEMES[scheme](rest), size
     try:
         source = registry.get("dataset", base)

@@ -15,7 +15,12 @@ from lsp_keras.evaluation.adversarial_examples import AdversarialExamples
 from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.flags import look_for, output_spread, raised
 from lsp_keras.evaluation.journal import Journal
-from lsp_keras.evaluation.provenance import hardware, model_fingerprint, versions
+from lsp_keras.evaluation.provenance import (
+    hardware,
+    model_fingerprint,
+    reading_fingerprint,
+    versions,
+)
 from lsp_keras.evaluation.report import AttackRecord, Report, pack_verdicts
 from lsp_keras.evaluation.runner import CLEAN, Runner, share_of
 from lsp_keras.evaluation.signs import signs_of
@@ -88,8 +93,8 @@ def evaluate(
     sample = as_floats(examples.images[:_SAMPLE])
     needy = [name for name, attack in attacks.items() if attack.uses_gradients]
     classifier = adapted(model, examples, needy)
-    fingerprint = model_fingerprint(classifier.source)
-    kept = Journal.open(journal, fingerprint, examples, attacks, batch_size=batch_size, seed=seed)
+    reading = reading_fingerprint(classifier)
+    kept = Journal.open(journal, reading, examples, attacks, batch_size=batch_size, seed=seed)
     traced = TracedModel(classifier.model, sample.shape[1:])
     moved = np.zeros(len(examples), bool)
     with AdversarialExamples.kept_in(examples_dir) as images_kept:
@@ -126,7 +131,7 @@ def evaluate(
         flags=classifier.flags,
         seed=seed,
         batch_size=batch_size,
-        model_fingerprint=fingerprint,
+        model_fingerprint=model_fingerprint(classifier.source),
         versions=versions(),
         hardware=hardware(),
         seconds=time.monotonic() - started,

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import lsp_keras
+from lsp_keras.classifiers import Classifier
 from lsp_keras.inference.row_function import num_cores
 from lsp_keras.storage import fingerprint
 
@@ -22,6 +23,12 @@ def model_fingerprint(model: Any) -> str | None:
         return getattr(model, "fingerprint", None)
     weights = [variable.numpy() for variable in model.weights]
     return fingerprint([list(array.shape) for array in weights], *weights)
+
+
+def reading_fingerprint(classifier: Classifier) -> str | None:
+    """Digest of a model and of how it is read: its pixels' range, its output, what that answers."""
+    own = model_fingerprint(classifier.source)
+    return own and fingerprint(own, str(classifier.pixels), str(classifier.answers))
 
 
 def versions() -> Mapping[str, str]:

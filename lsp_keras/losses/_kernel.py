@@ -49,6 +49,7 @@ def kernel_loss(
         shares = tf.exp(log_kernel(squared, usable, perplexity))
         return (1.0 - _BACKGROUND) * shares + _BACKGROUND * equal
 
+    # P and Q, (batch, others); a control has equal shares for P.
     target = equal if uniform else mixed(tf.where(usable, distances, 0.0) ** 2)
     estimate = mixed(pairwise_squares(tf.cast(anchors, tf.float32), tf.cast(others, tf.float32)))
     gaps = tf.where(usable, target * tf.math.log(target / estimate), 0.0)

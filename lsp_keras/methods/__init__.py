@@ -1,8 +1,10 @@
 """Training methods: each file without an underscore is one, on the one step they share."""
 
 from lsp_keras._face import show
+from lsp_keras.methods._adversarial import AdversarialTrainer
 from lsp_keras.methods._options import StepOptions
-from lsp_keras.methods._trainer import RobustTrainer
+from lsp_keras.methods._single_step import SingleStepTrainer
+from lsp_keras.methods._trainer import RobustTrainer, Terms
 from lsp_keras.methods.at import ATTrainer
 from lsp_keras.methods.augmix import AugMixTrainer
 from lsp_keras.methods.cutmix import CutMixTrainer
@@ -17,6 +19,7 @@ from lsp_keras.methods.trades import TRADESTrainer
 
 __all__ = [
     "ATTrainer",
+    "AdversarialTrainer",
     "AugMixTrainer",
     "CutMixTrainer",
     "FGSMPGITrainer",
@@ -26,9 +29,11 @@ __all__ = [
     "MixupTrainer",
     "NuATTrainer",
     "RobustTrainer",
+    "SingleStepTrainer",
     "StandardTrainer",
     "StepOptions",
     "TRADESTrainer",
+    "Terms",
 ]
 
 show(__name__, kind="method")

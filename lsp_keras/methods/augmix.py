@@ -24,8 +24,8 @@ class AugMixTrainer(RobustTrainer):
 
     The views are the clean image and two that `AugMix` makes of it. They pass the classifier in
     one batch, so BatchNorm's statistics and moving averages are those of all three. Regularizers
-    and metrics start from the clean images. Saved are the classifier, the numbers below and the
-    regularizers' settings.
+    and metrics start from the clean images. Saved are the classifier, the settings below,
+    those of the regularizers, and the seed.
 
     Args:
         classifier: Classifier that maps float images in [0, 1] to logits.

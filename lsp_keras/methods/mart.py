@@ -47,7 +47,8 @@ class MARTTrainer(AdversarialTrainer):
         ICLR 2020: the surrogate of the risk in Eq. 7; reference code, `mart.py`.
 
     Differs from the reference:
-        As `lsp_keras.losses.mart.mart_loss` says.
+        The margin term has 1.0001 in place of 1, as the code has it; the weight is 1 - p_y, as in
+        the paper (`lsp_keras.losses.mart`).
     """
 
     attack_options: ClassVar[Mapping[str, str]] = {"start": "gaussian"}

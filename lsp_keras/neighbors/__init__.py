@@ -1,4 +1,4 @@
-"""Neighbor tables: mining, files, cache, diagnosis, pictures. Knows no model.
+"""Neighbor tables: mining, files, cache, diagnosis. Knows no model.
 
 A table's provenance is a JSON record: `source` (dataset, split, where the features come from),
 `images` (fingerprint), `num_images`, `num_dimensions`, `metric`, `settings`, `space`, and for

@@ -112,6 +112,7 @@ def grow(mutual: MutualNeighbors, roots: Integers, group_size: int) -> tuple[Int
         firsts.append(first)
         taken[root] = True
         grown.append(root)
+        # Breadth first: from `first` on, `grown` is the group and its own queue; `head` is next.
         while head < len(grown) < first + group_size:
             image = grown[head]
             head += 1

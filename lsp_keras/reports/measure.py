@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras.evaluation import evaluate, model_fingerprint
+from lsp_keras.evaluation.provenance import reading_fingerprint
 from lsp_keras.reports.plan import QUICK_IMAGES, Plan, make_plan
 from lsp_keras.runs.files.records import (
     diagnosis_folder,
@@ -264,13 +265,24 @@ class _Work:
             (ball.get("norm"), ball.get("epsilon")) == (threat.norm, threat.epsilon)
             and record.get("dataset", {}).get("name") == own
             and record.get("num_examples", 0) <= len(self._subject.dataset.test)
+            and self._is_read_alike(record.get("classifier", {}))
+        )
+
+    def _is_read_alike(self, reading: Record) -> bool:
+        """Whether nothing says that the model's pixels or answers were taken for others."""
+        own = self._subject.classifier.describe()
+        return all(
+            None in (reading.get(name), own[name]) or reading[name] == own[name]
+            for name in ("pixel_range", "answers")
         )
 
     def _key(self) -> str:
         threat = self._request.threat
+        count = min(QUICK_IMAGES, self._request.num_images)
         return fingerprint(
-            self._fingerprint,
+            reading_fingerprint(self._subject.classifier),
             [threat.norm, threat.epsilon, self._request.seed],
             self._subject.context["dataset"]["name"],
-            min(QUICK_IMAGES, self._request.num_images),
+            # A folder of the same name may hold other images by now.
+            self._subject.test.images[:count],
         )

@@ -231,7 +231,8 @@ def _train(
         epochs=config.epochs,
         steps_per_epoch=steps if workers.num_replicas > 1 else None,
         callbacks=build_callbacks(
-            config,
+            # One run, one log of it.
+            config if workers.is_chief else replace(config, logger=None, tensorboard=False),
             folder,
             keepers,
             validation=dataset.validation,

@@ -1,6 +1,7 @@
 """Training on several replicas, of one machine or several, by `tf.distribute`."""
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 
 import keras
@@ -27,9 +28,11 @@ def make_strategy(name: str, environment: Mapping[str, str] = os.environ) -> tf.
     """
     name = check_choice("distribute", name, DISTRIBUTIONS)
     name = _found(environment) if name == "auto" else name
+    if name != "slurm":
+        # There the cluster says first which GPUs are this task's.
+        grow_memory()
     if name == "none":
         return tf.distribute.get_strategy()
-    grow_memory()
     if name == "mirrored":
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         return tf.distribute.MirroredStrategy(
@@ -38,7 +41,9 @@ def make_strategy(name: str, environment: Mapping[str, str] = os.environ) -> tf.
     if name == "slurm":
         if "SLURM_PROCID" not in environment:
             raise InputError("--distribute slurm is for the tasks of an srun: none is running.")
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+        resolver = slurm_resolver(environment)
+        resolver.cluster_spec()
+        grow_memory()
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     if "TF_CONFIG" not in environment:
         raise InputError(
@@ -61,9 +66,28 @@ def grow_memory() -> None:
     for device in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(device, True)
-        except RuntimeError:
-            # It is in use already, in whatever way it was set up.
+        except (RuntimeError, ValueError):
+            # It is in use already, in whatever way it was set up, or divided into virtual ones.
             return
+
+
+def slurm_resolver(
+    environment: Mapping[str, str],
+) -> tf.distribute.cluster_resolver.ClusterResolver:
+    """Who the tasks of an `srun` are, each with its share of its node's GPUs.
+
+    Args:
+        environment: Variables of the process, as `srun` sets them.
+    """
+    kinds = tf.distribute.cluster_resolver
+    if environment.get("CUDA_VISIBLE_DEVICES") or shutil.which("nvidia-smi"):
+        return kinds.SlurmClusterResolver()
+    # It cannot deal out no GPUs at all: the addresses alone are taken from it.
+    tasks = int(environment["SLURM_STEP_NUM_TASKS"])
+    slurm = kinds.SlurmClusterResolver(gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False)
+    addresses = slurm.cluster_spec()
+    kind, index = slurm.get_task_info()
+    return kinds.SimpleClusterResolver(addresses, task_type=kind, task_id=index, rpc_layer="grpc")
 
 
 def synchronize_batch_norm(classifier: keras.Model) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lsp_keras.places import check_local
 from lsp_keras.storage import fingerprint
 from lsp_keras.validation import InputError, listing, nearest
 
@@ -43,8 +44,10 @@ def locate(path: Path | str) -> Path:
         path: What a user names a model by.
 
     Raises:
-        InputError: The zoo has no such classifier, or its file is not the one that was measured.
+        InputError: The zoo has no such classifier, its file is not the one that was measured, or
+            the path is an address in a store.
     """
+    check_local(path)
     text = str(path)
     if not text.startswith(PREFIX):
         return Path(path)

@@ -392,7 +392,9 @@ def test_shards_are_merged_to_the_record_of_the_whole(run, monkeypatch) -> None:
         attack(run, "--merge")
 
 
-def test_shards_of_a_model_outside_of_a_run_are_merged_from_files(run, tmp_path) -> None:
+def test_shards_of_a_model_outside_of_a_run_are_merged_by_name_and_from_files(
+    run, tmp_path
+) -> None:
     shutil.copy(run / "model.keras", tmp_path / "stranger.keras")
     options = (tmp_path / "stranger.keras", "--dataset", "digits", *SHARED)
     for index in range(2):
@@ -403,6 +405,34 @@ def test_shards_of_a_model_outside_of_a_run_are_merged_from_files(run, tmp_path)
     whole = json.loads(attack(*options).stdout)
     merged = json.loads(attack(folder, "--merge", "--json").stdout)
     assert _numbers(merged) == _numbers(whole)
+    by_name = attack(tmp_path / "stranger.keras", "--merge", "--json")
+    assert _numbers(json.loads(by_name.stdout)) == _numbers(whole)
+    (records,) = Path("evaluations").glob("stranger-*")
+    assert f"Record: {records}" in by_name.stderr
+    assert list((records / "shards").iterdir()) == []
+
+
+def test_shards_of_a_served_model_belong_together(server, tmp_path) -> None:
+    url = f"http://localhost:{server.rest_port}/v1/models/digits"
+    options = ("--url", url, "--attacks", "noise", "--dataset", "digits", "--num-examples", 9)
+    whole = json.loads(attack(*options, "--json", "--output", tmp_path / "whole").stdout)
+    for index in range(2):
+        done = attack(*options, "--shard", f"{index}/2", "--output", tmp_path / "shared")
+        assert f"attack {tmp_path / 'shared'} --merge" in done.stderr
+    merged = json.loads(attack(tmp_path / "shared", "--merge", "--json").stdout)
+    assert _numbers(merged) == _numbers(whole)
+    assert len(list((tmp_path / "shared").glob("*.json"))) == 1
+
+
+def test_a_record_is_kept_whoever_closes_the_output(run, monkeypatch) -> None:
+    def closed(report) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("lsp_keras.cli._report_table.print_report", closed)
+    with pytest.raises(BrokenPipeError):
+        attack(run, "--attacks", "noise", "--num-examples", 5)
+    (path,) = (run / "evaluations").glob("*-noise.json")
+    path.unlink()
 
 
 def test_a_shard_reads_its_own_images_only_and_keeps_them_apart(run, tmp_path, monkeypatch) -> None:
@@ -434,6 +464,17 @@ def test_workers_on_one_machine_make_the_record_of_the_whole(run_cli, run) -> No
     assert json.loads(path.read_text()) == json.loads(done.stdout)
     assert list((run / "evaluations" / "shards").iterdir()) == []
     shutil.rmtree(run / "evaluations")
+
+
+@pytest.mark.slow
+def test_workers_keep_the_record_of_a_model_outside_of_a_run(run_cli, run, tmp_path) -> None:
+    shutil.copy(run / "model.keras", tmp_path / "stranger.keras")
+    options = (tmp_path / "stranger.keras", "--dataset", "digits", *SHARED, "--workers", 2)
+    done = run_cli("attack", *options, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (path,) = tmp_path.glob("evaluations/stranger-*/*-fgsm-noise.json")
+    assert json.loads(path.read_text()) == json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(

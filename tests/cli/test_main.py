@@ -1,6 +1,7 @@
 """The command group: what every command shares."""
 
 import errno
+import os
 import re
 import resource
 import subprocess
@@ -154,3 +155,12 @@ def test_unknown_commands_are_refused(monkeypatch, capsys) -> None:
         main()
     assert exit_info.value.code == 2
     assert "No such command 'atack'. Did you mean 'attack'?" in capsys.readouterr().err
+
+
+def test_an_output_that_is_closed_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "lsp_keras", "list", "attacks"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

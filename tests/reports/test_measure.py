@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import pytest
 
@@ -30,3 +32,13 @@ def test_a_model_that_guesses_gets_the_quick_suite_alone(guessing, tmp_path) -> 
     # Another radius is another question.
     other = measure(guessing, Request(ThreatModel.parse("4/255"), budget=1.0, output=tmp_path))
     assert other.examples != measured.examples
+    # So is another reading of the pixels, or another picture under the same name.
+    bytes_wanted = replace(
+        guessing,
+        classifier=read(guessing.classifier.source, pixel_range="0,255").located("g", None),
+    )
+    read_anew = measure(bytes_wanted, request)
+    assert read_anew.examples != measured.examples
+    assert [item["classifier"]["pixel_range"] for item in read_anew.evaluations] == ["[0, 255]"]
+    changed = replace(guessing.test, images=255 - guessing.test.images)
+    assert measure(replace(guessing, test=changed), request).examples != measured.examples

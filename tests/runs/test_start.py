@@ -252,3 +252,8 @@ def test_a_model_that_was_never_built_states_no_shape(tmp_path: Path) -> None:
         build(str(path))
     with pytest.raises(InputError, match="No weight of"):
         take_weights(own(), path, lambda text: None)
+
+
+def test_images_are_asked_for_in_the_size_of_a_classifier_of_the_zoo() -> None:
+    assert file_shape("zoo:cifar10_robust") == (32, 32, 3)
+    assert file_shape("applications:MobileNetV2") == (None, None, None)

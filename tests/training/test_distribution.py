@@ -19,6 +19,7 @@ from lsp_keras.regularizers import ADR, LFR, LFRC, LSP
 from lsp_keras.training.distribution import (
     check_distributable,
     make_strategy,
+    slurm_resolver,
     synchronize_batch_norm,
 )
 from lsp_keras.validation import InputError
@@ -171,3 +172,20 @@ def test_synchronized_normalization_differs_from_kerass_like_any_other_kernel() 
     expected = logits(lambda classifier: classifier)
     rounding = np.abs(logits(fused) - expected).max()
     assert 0 < np.abs(logits(synchronize_batch_norm) - expected).max() < 10 * rounding < 0.01
+
+
+def test_tasks_of_slurm_find_each_other_where_there_are_no_gpus(monkeypatch) -> None:
+    environment = {
+        "SLURM_PROCID": "1",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "127.0.0.1",
+        "SLURM_STEP_TASKS_PER_NODE": "2",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    resolver = slurm_resolver(environment)
+    addresses = ["127.0.0.1:8888", "127.0.0.1:8889"]
+    assert resolver.cluster_spec().as_dict() == {"worker": addresses}
+    assert (resolver.task_type, resolver.task_id) == ("worker", 1)
+    assert resolver.num_accelerators() == {}

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lsp_keras.datasets._base import Folders
+from lsp_keras.places import check_local
 from lsp_keras.validation import InputError, nearest
 
 _CONNECT_SECONDS = 5.0
@@ -49,6 +50,7 @@ def prepared_builder(name: str, folders: Folders, manual_file: str | None = None
 def search_path(folders: Folders) -> list[Path]:
     """Folders that may hold prepared datasets, in the order in which they are searched."""
     default = os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets"
+    check_local(default)
     return [Path(folders.data or default).expanduser(), folders.cache / "tfds"]
 
 

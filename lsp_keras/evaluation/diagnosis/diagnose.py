@@ -31,7 +31,7 @@ from lsp_keras.evaluation.diagnosis.trials import (
 from lsp_keras.evaluation.examples import adapted, check_examples
 from lsp_keras.evaluation.flags import look_for, output_spread, raised, unmoved_images
 from lsp_keras.evaluation.journal import Journal
-from lsp_keras.evaluation.provenance import model_fingerprint
+from lsp_keras.evaluation.provenance import model_fingerprint, reading_fingerprint
 from lsp_keras.inference.batches import predictor
 from lsp_keras.inference.traced import TracedModel
 from lsp_keras.types import Examples, Flag, Floats, Progress, ThreatModel, as_floats
@@ -110,10 +110,8 @@ def diagnose(
         transfer_from=_source_logits(transfer_from, classifier, examples),
         structure=None if structure is None else structure.under(predict, len(pixels)),
     )
-    fingerprint = model_fingerprint(classifier.source)
-    kept = Journal.open(
-        journal, fingerprint, examples, lasting(plan), batch_size=batch_size, seed=seed
-    )
+    reading = reading_fingerprint(classifier)
+    kept = Journal.open(journal, reading, examples, lasting(plan), batch_size=batch_size, seed=seed)
     trials = run_attacks(
         plan,
         traced,
@@ -144,7 +142,7 @@ def diagnose(
         num_examples=len(pixels),
         num_classes=classifier.num_classes,
         seed=seed,
-        model_fingerprint=fingerprint,
+        model_fingerprint=model_fingerprint(classifier.source),
         seconds=time.monotonic() - started,
         context={**(context or {}), "classifier": classifier.describe()},
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsp_keras.storage import read_json, write_json
 from lsp_keras.validation import InputError
-from lsp_keras.zoo import is_in_zoo
+from lsp_keras.zoo import is_in_zoo, locate
 
 if TYPE_CHECKING:
     from lsp_keras.classifiers import Classifier
@@ -69,7 +69,32 @@ def model_name(classifier: "Classifier") -> str:
     if "://" in path:
         path = path.partition("://")[2].replace("/v1/models/", "/")
         return _safe(path)
-    found = Path(path).resolve()
+    return _file_name(Path(path))
+
+
+def records_at(model: Path) -> list[Path]:
+    """Folders that may hold what was found of a model, or that are such folders themselves.
+
+    Args:
+        model: Run, `zoo:NAME`, file of a model, SavedModel, or folder of records.
+    """
+    path = locate(model)
+    own = [path / "evaluations", path]
+    if is_in_zoo(path):
+        return _outside(f"zoo-{path.name}")
+    if (path / "config.toml").is_file():
+        return own
+    of_its_run = [path.parent / "evaluations"] if path.is_file() else []
+    return [*own, *of_its_run, *_outside(_file_name(path))]
+
+
+def _outside(name: str) -> list[Path]:
+    """Folders of records of models of that name outside of runs, whatever their weights."""
+    return sorted(OUTSIDE.glob(f"{name}-{'[0-9a-f]' * _DIGITS}"))
+
+
+def _file_name(path: Path) -> str:
+    found = path.resolve()
     # A SavedModel lies in the folder of its version.
     return _safe(f"{found.parent.name}-{found.name}" if found.name.isdigit() else found.stem)
 

@@ -13,6 +13,7 @@ from lsp_keras.runs.settings.layers import SWITCHES, Tree, flat_names, merge, to
 from lsp_keras.runs.settings.setting import (
     check_settings,
     module_and_class,
+    on_this_machine,
     published_evaluation,
     radius,
     section,
@@ -62,7 +63,9 @@ class FitConfig:
     method: Unit = section("method")
     regularizers: Mapping[str, Unit] = field(default_factory=_default_regularizers)
     data_dir: str | None = setting(
-        None, "Where TFDS keeps its data. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets."
+        None,
+        "Where TFDS keeps its data. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets.",
+        on_this_machine,
     )
     num_train: int | None = setting(None, "Use only this many training images.", check_positive)
     num_test: int | None = setting(None, "Use only this many test images.", check_positive)
@@ -113,20 +116,26 @@ class FitConfig:
         check_positive,
     )
     encoder: str | None = setting(
-        None, "A .keras encoder of your own, to look for neighbors in its features."
+        None,
+        "A .keras encoder of your own, to look for neighbors in its features.",
+        on_this_machine,
     )
     embeddings: str | None = setting(
         None,
         "Features of your own to look for neighbors in: an .npy file, one row for each image of "
         "the training split.",
+        on_this_machine,
     )
     normalize_features: bool = setting(True, "Divide features by their length before mining.")
-    neighbors: str | None = setting(None, "A neighbor table made by `lsp-keras mine`.")
+    neighbors: str | None = setting(
+        None, "A neighbor table made by `lsp-keras mine`.", on_this_machine
+    )
     space: SpaceName = setting("local", "local: nearest images; global: random ones (Table 3).")
     start_from: str | None = setting(
         None,
         "Weights to start from, also as --from: a run, zoo:NAME, a .keras or a .weights.h5 file. "
         "Without --model a run or .keras file brings its model too.",
+        on_this_machine,
     )
     pixel_range: str | None = setting(
         None,

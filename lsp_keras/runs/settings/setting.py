@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from typing import Any
 
+from lsp_keras.places import check_local
 from lsp_keras.runs.settings.flags import SECTIONS
 from lsp_keras.runs.settings.protocol import protocols
 from lsp_keras.runs.settings.units import Unit
@@ -56,6 +57,11 @@ def check_settings(record: Any, settings: Mapping[str, tuple[Any, Any, str]]) ->
         check_type(item.name, value, settings[item.name][0])
         if item.metadata["check"] is not None and value is not None:
             item.metadata["check"](item.name, value)
+
+
+def on_this_machine(name: str, value: str) -> None:
+    """A path, and no address in a store."""
+    check_local(value)
 
 
 def zero_or_more(name: str, value: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lsp_keras import registry
 from lsp_keras.choices import DEFAULT_EPSILONS
-from lsp_keras.places import MODEL_SUFFIXES
+from lsp_keras.places import MODEL_SUFFIXES, check_local
 from lsp_keras.signatures import REQUIRED, Argument
 from lsp_keras.validation import InputError, check_choice, nearest
 
@@ -188,6 +188,7 @@ def _checked_name(kind: str, name: str) -> str:
         # Datasets have schemes and sizes too: their loader tells what it does not know.
         return name
     if kind == "model" and is_foreign(name):
+        check_local(name)
         return name
     return registry.check(kind, name)
 

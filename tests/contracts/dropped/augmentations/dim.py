@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from lsp_keras.augmentations._base import Augmentation
+from lsp_keras.augmentations import Augmentation
 from lsp_keras.ops import random
 
 __all__ = ["Dim"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lsp_keras.datasets._base import Folders, OpenSource, ReadOptions, Source, SourceSplit
+from lsp_keras.datasets import Folders, OpenSource, ReadOptions, Source, SourceSplit
 from lsp_keras.types import Images, Integers
 
 __all__ = ["Stripes"]

@@ -7,8 +7,7 @@ import keras
 import tensorflow as tf
 
 from lsp_keras.attacks import Attack
-from lsp_keras.methods._adversarial import AdversarialTrainer
-from lsp_keras.methods._trainer import Terms
+from lsp_keras.methods import AdversarialTrainer, Terms
 from lsp_keras.regularizers import Anchor, Batch, Regularizer
 
 __all__ = ["VeiledTrainer"]
