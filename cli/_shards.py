@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,6 @@ from lsp_keras.validation import InputError
 Command = TypeVar("Command", bound=Callable[..., Any])
 Record = dict[str, Any]
 
-_FOLDER = "shards"
 # Options of the command as it was typed that its workers do not get; True where a value follows.
 _NOT_FOR_WORKERS = {"--workers": True, "--json": False, "--quiet": False}
 
@@ -59,76 +58,6 @@ def check_choice_of_work(
         raise InputError("--merge needs the run, or the folder with the shards.")
 
 
-def shard_folder(records: Path, label: str, record: Mapping[str, Any]) -> Path:
-    """Where the shards of one evaluation are kept."""
-    return records / _FOLDER / f"{label}-{record['shard']['evaluation']}"
-
-
-def write_shard(records: Path, label: str, record: Record) -> Path:
-    """Writes the record of a shard; that of the same shard is replaced."""
-    from lsp_keras.storage import write_json
-
-    shard = record["shard"]
-    # For the process that started this one.
-    shard["records"] = str(records)
-    folder = shard_folder(records, label, record)
-    path = folder / f"{shard['index']}-of-{shard['count']}.json"
-    write_json(path, record)
-    return path
-
-
-def merged(model: Path) -> list[tuple[Any, Path | None]]:
-    """Reports made of the shards of a model or in a folder, with the records that were written.
-
-    Args:
-        model: Run, file of a model, folder with its records, or folder with the shards of one
-            evaluation.
-
-    Raises:
-        InputError: There are none, or those of one evaluation are not complete.
-    """
-    from lsp_keras.evaluation import merge
-    from lsp_keras.runs.files.records import write_record
-
-    groups = _groups(model)
-    reports = [(folder, _merged_or_named(folder, files, merge)) for folder, files in groups.items()]
-    written: list[tuple[Any, Path | None]] = []
-    for folder, report in reports:
-        path = None
-        if folder.parent.name == _FOLDER:
-            label = folder.name.rpartition("-")[0]
-            path = write_record(folder.parent.parent, label, report.to_dict())
-            # The record holds what they said.
-            shutil.rmtree(folder, ignore_errors=True)
-        written.append((report, path))
-    return written
-
-
-def _groups(model: Path) -> dict[Path, list[Path]]:
-    """Files of shards by the folder they lie in, one evaluation in each."""
-    from lsp_keras.runs.files.records import records_at
-
-    places = records_at(model)
-    folders = [folder for place in places for folder in sorted(place.glob(f"{_FOLDER}/*/"))]
-    groups = {folder: sorted(folder.glob("*.json")) for folder in folders or [model]}
-    groups = {folder: files for folder, files in groups.items() if files}
-    if not groups:
-        looked = " or ".join(str(place / _FOLDER) for place in places)
-        raise InputError(f"There are no shards in {looked}: they come from attack --shard I/N.")
-    return groups
-
-
-def _merged_or_named(
-    folder: Path, files: Sequence[Path], merge: Callable[[Sequence[Record]], Any]
-) -> Any:
-    from lsp_keras.storage import read_json
-
-    try:
-        return merge([read_json(path) for path in files])
-    except InputError as error:
-        raise InputError(f"{error} They lie in {folder}.") from error
-
-
 def evaluate_by_workers(
     typed: Sequence[str], count: int, label: str, *, quiet: bool
 ) -> list[tuple[Any, Path | None]]:
@@ -145,6 +74,7 @@ def evaluate_by_workers(
     """
     from lsp_keras.evaluation import merge
     from lsp_keras.runs.files.records import write_record
+    from lsp_keras.runs.files.shards import shard_folder
 
     by_ball = zip(*_outcomes(_without(typed), count, quiet), strict=True)
     reports: list[tuple[Any, Path | None]] = []

@@ -23,9 +23,7 @@ from lsp_keras.cli._sections import typed_words
 from lsp_keras.cli._shards import (
     check_choice_of_work,
     evaluate_by_workers,
-    merged,
     shard_options,
-    write_shard,
 )
 from lsp_keras.shards import Shard
 from lsp_keras.validation import InputError
@@ -116,7 +114,9 @@ def command(
     """
     check_choice_of_work(shard, workers, merge, model)
     if merge and model is not None:
-        _show(merged(output or model), as_json)
+        from lsp_keras.runs.files.shards import merge_shards
+
+        _show(merge_shards(output or model), as_json)
         return
     share = None if shard is None else Shard.parse(shard)
     _threads.one_for_each_operator()
@@ -192,6 +192,7 @@ def _evaluate(
     from lsp_keras.cli._progress import attack_progress
     from lsp_keras.cli._report_table import print_reading, print_report
     from lsp_keras.runs.files.records import journal_folder, write_record
+    from lsp_keras.runs.files.shards import write_shard
 
     with attack_progress() as progress:
         report = evaluation.evaluate(

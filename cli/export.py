@@ -80,40 +80,31 @@ def command(
     lsp-keras export zoo:cifar10_robust --to models/cifar10
     """
     # What can be checked without TensorFlow is checked at once.
-    source = locate(source)
-    if not source.exists():
+    if not locate(source).exists():
         raise InputError(f"There is no run or model at {source}.")
     if isinstance(base_path, Path) and base_path.is_file():
         raise InputError(
             f"--to {base_path} is a file. Give the folder of the served model, such as "
             f"models/{base_path.stem}; each export adds a version to it."
         )
-    names = None
-    if class_names is not None or dataset is None:
-        names = _class_names(source if source.is_dir() else source.parent, class_names)
-    from lsp_keras.classifiers import load_classifier
-    from lsp_keras.export import ExportOptions, export_model
+    from lsp_keras.runs import export_run
 
-    classifier = load_classifier(
-        source, weights=weights, pixel_range=pixel_range, output=model_output
-    )
-    images = None
-    if dataset is not None:
-        classifier, images, known = _probed(classifier, dataset, data_dir, cache_dir)
-        names = names or known
-    folder = export_model(
-        classifier,
+    names = class_names.split(",") if class_names is not None else None
+    folder, classifier = export_run(
+        source,
         base_path,
-        class_names=names or [],
+        class_names=None if names is None else [name.strip() for name in names],
         version=version,
-        options=ExportOptions(
-            float16=float16,
-            xla=xla,
-            max_batch_size=max_batch_size,
-            resize=resize or _trained_with(classifier.run),
-        ),
-        card=_card(classifier, names or []),
-        images=images,
+        weights=weights,
+        pixel_range=pixel_range,
+        output=model_output,
+        dataset=dataset,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        float16=float16,
+        xla=xla,
+        max_batch_size=max_batch_size,
+        resize=resize,
     )
     agreement = _agreement(classifier.run, folder) if check and classifier.run else None
     if as_json:
@@ -127,45 +118,6 @@ def command(
         click.echo(f"Wrote {folder}. Its probabilities are the model's own.")
         if isinstance(base_path, Path):
             click.echo(f"Serve it with: lsp-keras serve {base_path}", err=True)
-
-
-def _probed(
-    classifier: Any, dataset: str, data_dir: Path | None, cache_dir: Path | None
-) -> tuple[Any, Any, list[str]]:
-    """The classifier probed on a dataset's test images, a few of them, and names of classes."""
-    import numpy as np
-
-    from lsp_keras.classifiers import probe, sample_rows
-    from lsp_keras.runs.subjects.test_images import load_test_images
-
-    test = load_test_images(
-        classifier, dataset=dataset, data_dir=data_dir, cache_dir=cache_dir, num_examples=None
-    )
-    split = test.split.select(sample_rows(len(test.split)))
-    found = probe(classifier, split.images.astype(np.float32) / np.float32(255), split.labels)
-    return found, split.images, list(test.info.class_names)
-
-
-def _class_names(folder: Path, given: str | None) -> list[str]:
-    """From the option, else from the dataset the run was trained on."""
-    if given is not None:
-        return [name.strip() for name in given.split(",")]
-    record = folder / "dataset.json"
-    if not record.is_file():
-        raise InputError(
-            f"{folder} has no dataset.json that names the classes. Give them in label order, "
-            "for example: --class-names cat,dog."
-        )
-    names = _read(record).get("class_names")
-    if not isinstance(names, list):
-        raise InputError(f"{record} names no classes. Give them by --class-names.")
-    return [str(name) for name in names]
-
-
-def _trained_with(run: Path | None) -> str:
-    """How the run's images were resized."""
-    record = run / "dataset.json" if run else None
-    return str(_read(record).get("resize", "crop")) if record and record.is_file() else "crop"
 
 
 def _agreement(run: Path, folder: Path) -> "Agreement | None":
@@ -185,33 +137,3 @@ def _agreement(run: Path, folder: Path) -> "Agreement | None":
             err=True,
         )
     return agreement
-
-
-def _card(classifier: Any, class_names: list[str]) -> dict[str, Any]:
-    """The card, from what lies in the run's folder."""
-    from lsp_keras.evaluation.provenance import model_fingerprint, versions
-    from lsp_keras.export import make_card
-    from lsp_keras.runs import read_config
-    from lsp_keras.runs.files.records import find_records
-    from lsp_keras.runs.subjects.own_images import is_on, own_datasets
-
-    run = classifier.run
-    record = run / "dataset.json" if run else None
-    fingerprint = model_fingerprint(classifier.source)
-    found = [item for _, item in find_records(run / "evaluations", fingerprint)] if run else []
-    datasets = own_datasets(run)
-    return make_card(
-        class_names=class_names,
-        fingerprint=str(fingerprint),
-        versions=versions(),
-        dataset=_read(record) if record and record.is_file() else None,
-        training=read_config(run / "config.toml") if run else None,
-        # The newest last; what was measured on other data says nothing of these classes.
-        evaluations=[item for item in found[::-1] if is_on(datasets, item)],
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from lsp_keras.storage import read_json
-
-    return read_json(path)

@@ -31,8 +31,8 @@ API = {
     "find_or_pretrain pretrain usual_epochs",
     "regularizers": "Anchor Batch FEATURES NEIGHBORS Outputs Regularizer Step",
     "reports": "Measured Request measure write_page",
-    "runs": "Expected FitConfig FitResult NOTES expected_accuracies find_recipe fit read_config "
-    "recipe_summary structure_of",
+    "runs": "Expected Exported FitConfig FitResult NOTES expected_accuracies export_run "
+    "find_recipe fit read_config recipe_summary structure_of",
     "serving": "Client ClientError Prediction Retries",
     "training": "BestAndLast BestAverage CollapseGuard CoupledSGD Cyclic EarlyStopping HistoryCSV "
     "OneCycle OneCycleMomentum OverfittingGuard RobustValidation SCHEDULES StatefulCallback "

@@ -6,6 +6,7 @@ from lsp_keras._face import show
 
 # The record and its file format are read without TensorFlow; carrying a run out needs it.
 if TYPE_CHECKING:
+    from lsp_keras.runs.export import Exported, export_run
     from lsp_keras.runs.fit import FitResult, fit
     from lsp_keras.runs.settings.config import FitConfig, read_config
     from lsp_keras.runs.settings.published import (
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "NOTES",
     "Expected",
+    "Exported",
     "FitConfig",
     "FitResult",
     "expected_accuracies",
+    "export_run",
     "find_recipe",
     "fit",
     "read_config",
