@@ -27,7 +27,7 @@ from _torch_model import TorchClassifier
 
 from lsp_keras.attacks.autoattack import AutoAttack
 from lsp_keras.classifiers import load_classifier
-from lsp_keras.cli._threads import one_for_each_operator
+from lsp_keras.processes import single_threaded_operators
 from lsp_keras.runs.subjects.test_images import load_test_images
 from lsp_keras.types import ThreatModel
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--smoke", action="store_true", help="a few iterations only")
     options = parser.parse_args()
-    one_for_each_operator()
+    single_threaded_operators()
     print_header(Path(__file__))
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, ", end="")
     print(f"{torch.get_num_threads()} torch threads, L-inf {options.epsilon}\n")

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from lsp_keras.choices import NORMS
-from lsp_keras.cli import _threads
 from lsp_keras.cli._attack_plan import SUITES, make_plan
 from lsp_keras.cli._attack_settings import (
     AttackCommand,
@@ -25,6 +24,7 @@ from lsp_keras.cli._shards import (
     evaluate_by_workers,
     shard_options,
 )
+from lsp_keras.processes import single_threaded_operators
 from lsp_keras.shards import Shard
 from lsp_keras.validation import InputError
 
@@ -119,7 +119,7 @@ def command(
         _show(merge_shards(output or model), as_json)
         return
     share = None if shard is None else Shard.parse(shard)
-    _threads.one_for_each_operator()
+    single_threaded_operators()
 
     from lsp_keras.cli._target import open_target
     from lsp_keras.runs.files.records import records_folder

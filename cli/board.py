@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from lsp_keras.cli import _threads
 from lsp_keras.cli._plan_options import plan_of_file, plan_options
 from lsp_keras.cli._table_options import make_table, table_options
+from lsp_keras.processes import single_threaded_operators
 
 
 @click.command()
@@ -25,6 +25,6 @@ def command(as_json: bool, changes: dict[str, Any], surroundings: dict[str, Any]
     lsp-keras board --rows standard,N-FGSM --seeds 1
     lsp-keras board --dataset digits --scale tiny
     """
-    _threads.one_for_each_operator()
+    single_threaded_operators()
     plan, stem = plan_of_file("board", changes, surroundings)
     make_table(plan, stem, surroundings, as_json=as_json, commands=True)

@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from lsp_keras.choices import NORMS
-from lsp_keras.cli import _threads
 from lsp_keras.cli._options import weights_option
 from lsp_keras.cli._paths import MachinePath
 from lsp_keras.cli._plan_options import plan_of_file, plan_options
 from lsp_keras.cli._table_options import make_table, table_options
+from lsp_keras.processes import single_threaded_operators
 from lsp_keras.validation import InputError
 
 
@@ -49,7 +49,7 @@ def command(
     lsp-keras compare runs/at runs/at+lsp --seeds 3 --attacks autoattack --num-examples 1000
     lsp-keras compare --table methods --rows standard,LSP --seeds 2
     """
-    _threads.one_for_each_operator()
+    single_threaded_operators()
     if bool(runs) == (name is not None):
         raise InputError("Give runs to compare, or a --table, and not both.")
     if name is not None:

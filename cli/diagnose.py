@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
+from lsp_keras.processes import single_threaded_operators
 from lsp_keras.runs.files.records import diagnosis_folder, journal_folder, write_record
 from lsp_keras.validation import InputError
 
@@ -91,7 +91,7 @@ def command(
         raise InputError("--no-signs leaves nothing to do without --profile.")
     if transfer_from is not None and not signs:
         raise InputError("--transfer-from is one of the signs that --no-signs leaves out.")
-    _threads.one_for_each_operator()
+    single_threaded_operators()
 
     from lsp_keras.classifiers import load_classifier
     from lsp_keras.cli._report_table import print_reading

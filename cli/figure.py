@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from lsp_keras.cli import _threads
 from lsp_keras.cli._options import data_options, quiet_option
 from lsp_keras.cli._paths import MachinePath, as_file_name
+from lsp_keras.processes import single_threaded_operators
 from lsp_keras.validation import InputError
 
 _SUFFIXES = (".png", ".pdf", ".svg")
@@ -71,7 +71,7 @@ def command(
         raise InputError(f"--output must end in {', '.join(_SUFFIXES)}. Received: {output}.")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     environment = dict(os.environ)
-    _threads.one_for_each_operator()
+    single_threaded_operators()
 
     from lsp_keras.tables.figures import distance_rows, loss_rows
     from lsp_keras.tables.paper import Request

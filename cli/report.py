@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lsp_keras.cli import _threads
 from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
+from lsp_keras.processes import single_threaded_operators
 
 if TYPE_CHECKING:
     from lsp_keras.runs.subjects.subject import Subject
@@ -77,7 +77,7 @@ def command(
     lsp-keras report runs/svhn-at+lsp --to report.html
     lsp-keras report zoo:cifar10_robust runs/mine --budget 2h --evidence
     """
-    _threads.one_for_each_operator()
+    single_threaded_operators()
 
     from lsp_keras.cli._progress import attack_progress, step_progress
     from lsp_keras.reports.measure import Request, Watchers, measure

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from lsp_keras.cli import _threads
 from lsp_keras.cli._paths import as_file_name
 from lsp_keras.cli._table_options import make_table, table_options
+from lsp_keras.processes import single_threaded_operators
 
 
 @click.command()
@@ -55,7 +55,7 @@ def command(
     lsp-keras table 2 --scale small --seeds 3
     lsp-keras table 3 --scale paper --autoattack both
     """
-    _threads.one_for_each_operator()
+    single_threaded_operators()
 
     from lsp_keras.tables.paper import Request, paper_plan
     from lsp_keras.tables.scales import find_scale, sizes_of

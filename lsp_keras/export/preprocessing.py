@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from lsp_keras.ops.decoding import pixel_decoder
+from lsp_keras.ops.image_files.decoding import pixel_decoder
 from lsp_keras.ops.resizing import fit_tensor
 
 RANGE_MESSAGE = (
@@ -55,7 +55,7 @@ def decode_images(
     """Images from encoded files, by the operators that decoded the files that were trained on.
 
     Args:
-        image_bytes: Files that `lsp_keras.ops.decoding` reads, string `(batch,)`.
+        image_bytes: Files that `lsp_keras.ops.image_files.decoding` reads, string `(batch,)`.
         image_shape: Shape of each resulting image, `(height, width, channels)`.
         resize: How a file of another size is brought to it, see `lsp_keras.ops.resizing`.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lsp_keras.ops.decoding import MAX_PIXELS, MAX_TRANSPARENT_PIXELS
+from lsp_keras.ops.image_files.decoding import MAX_PIXELS, MAX_TRANSPARENT_PIXELS
 from lsp_keras.serving.codecs import json_decode, tensor_proto
 from lsp_keras.serving.codecs.gzip_body import MAX_MEMBERS, MAX_RATIO
 from lsp_keras.serving.codecs.wire import MAX_FIELDS

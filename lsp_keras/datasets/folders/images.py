@@ -12,13 +12,13 @@ from typing import NamedTuple
 import tensorflow as tf
 from PIL import ExifTags, Image
 
-from lsp_keras.ops.decoding import FORMATS, decode_pixels, pixel_decoder
+from lsp_keras.ops.image_files.decoding import FORMATS, decode_pixels, pixel_decoder
 from lsp_keras.ops.resizing import SMALLEST_SIDE, fit_tensor
 from lsp_keras.types import Images
 from lsp_keras.validation import InputError
 
 SUFFIXES = (".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png")
-# Images to everybody else; see `lsp_keras.ops.decoding` for why they are not read.
+# Images to everybody else; see `lsp_keras.ops.image_files.decoding` for why they are not read.
 OTHER_SUFFIXES = (
     *(".avif", ".heic", ".heif", ".ico", ".jp2", ".pbm", ".pgm", ".pnm", ".ppm"),
     *(".psd", ".svg", ".tga", ".tif", ".tiff", ".webp"),

@@ -17,7 +17,7 @@ from lsp_keras.datasets._base import (
 )
 from lsp_keras.datasets._splits import choose_splits
 from lsp_keras.datasets.from_tfds.preparation import prepared_builder
-from lsp_keras.ops.decoding import pixel_decoder
+from lsp_keras.ops.image_files.decoding import pixel_decoder
 from lsp_keras.ops.resizing import SMALLEST_SIDE, fit_tensor
 from lsp_keras.types import Integers
 from lsp_keras.validation import InputError

@@ -151,7 +151,7 @@ def _resized(images: Images, shape: tuple[int, ...]) -> Images:
     import numpy as np
     import tensorflow as tf
 
-    from lsp_keras.ops.decoding import to_channels
+    from lsp_keras.ops.image_files.decoding import to_channels
     from lsp_keras.ops.resizing import fit_images
 
     height, width, channels = shape

@@ -10,7 +10,7 @@ References:
 
 import tensorflow as tf
 
-from lsp_keras.ops._bytes import ByteReader
+from lsp_keras.ops.image_files.bytes import ByteReader
 
 _LIMIT, _LONGEST = 2**18, 2**30
 _HEADER = 13

@@ -6,7 +6,7 @@ References:
 
 import tensorflow as tf
 
-from lsp_keras.ops._bytes import ByteReader
+from lsp_keras.ops.image_files.bytes import ByteReader
 
 # EXIF data lie in one of the first segments, of at most 64 KiB each.
 _LIMIT = 2**17

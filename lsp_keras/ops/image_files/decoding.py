@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from lsp_keras.ops._bytes import ByteReader
-from lsp_keras.ops._gif import opaque_gif
-from lsp_keras.ops._orientation import exif_orientation, turn
+from lsp_keras.ops.image_files.bytes import ByteReader
+from lsp_keras.ops.image_files.gif import opaque_gif
+from lsp_keras.ops.image_files.orientation import exif_orientation, turn
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF")
 _JPEG, _PNG, _BMP, _GIF = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8")

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps, ImageSequence
 
-from lsp_keras.ops._gif import opaque_gif
-from lsp_keras.ops.decoding import MAX_PIXELS, decode_pixels, to_channels
+from lsp_keras.ops.image_files.decoding import MAX_PIXELS, decode_pixels, to_channels
+from lsp_keras.ops.image_files.gif import opaque_gif
 
 PIXELS = np.kron(
     np.random.default_rng(0).integers(0, 256, (6, 8, 4)), np.ones((4, 4, 1), int)

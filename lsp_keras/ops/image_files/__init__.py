@@ -1,0 +1,1 @@
+"""Image files: their pixels, by operators that a served model carries along."""
