@@ -4,6 +4,7 @@ import re
 import shutil
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_an_empty_folder_is_filled_and_another_is_left_alone(tmp_path: Path) -> 
 def test_of_two_that_copy_to_one_folder_the_second_is_refused(tmp_path: Path, monkeypatch) -> None:
     copytree = shutil.copytree
 
-    def slowly(source: Path, target: Path, *inner: object) -> object:
+    def slowly(source: Path, target: Path, *inner: Any) -> object:
         # It calls itself, with more arguments, for the folders within.
         if inner:
             return copytree(source, target, *inner)
