@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 MAX_MESSAGE_LENGTH = 1024
+# Room for what is wrong with a value beside the value, of which as much is shown.
+MAX_REST_MESSAGE_LENGTH = 4 * MAX_MESSAGE_LENGTH
 TRUNCATED = "...TRUNCATED"
 
 
@@ -161,8 +163,6 @@ def from_canonical(number: int, message: str) -> ServingError:
     return _BY_NUMBER.get(number, UnknownError)(message)
 
 
-def truncate(message: str) -> str:
+def truncate(message: str, length: int = MAX_MESSAGE_LENGTH) -> str:
     """The message, cut as TensorFlow Serving cuts it."""
-    if len(message) <= MAX_MESSAGE_LENGTH:
-        return message
-    return message[:MAX_MESSAGE_LENGTH] + TRUNCATED
+    return message if len(message) <= length else message[:length] + TRUNCATED

@@ -13,14 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from lsp_keras.serving.codecs.json_document import value_text, value_type
+from lsp_keras.serving.codecs.json_document import encode_text, value_text, value_type
 from lsp_keras.serving.errors import InvalidArgumentError, ServingError, UnimplementedError
-from lsp_keras.serving.models.signatures import Array, Signature, Tensors, TensorSpec, as_strings
+from lsp_keras.serving.models.signatures import (
+    MAX_RANK,
+    Array,
+    Signature,
+    Tensors,
+    TensorSpec,
+    as_strings,
+)
 
 _FLOATS = {"float32", "float64"}
 _INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint32", "uint64"}
-# NumPy's.
-MAX_RANK = 64
 _EXPLAINED_ROWS = 10_000
 _SPACE = b" \t\r\n\v\f"
 
@@ -81,6 +86,8 @@ def signature_name(document: Mapping[str, Any]) -> str:
             f"JSON Value: {value_text(document)} not formatted correctly. "
             "'signature_name' key must be a string value."
         )
+    # It goes into messages of Protocol Buffers, which hold UTF-8 alone.
+    encode_text(name)
     return name
 
 
@@ -96,7 +103,7 @@ def _check_rows(document: Mapping[str, Any], rows: Any) -> None:
 
 
 def _from_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> Tensors:
-    if not isinstance(rows[0], dict) and len(specs) > 1:
+    if not _is_object(rows[0]) and len(specs) > 1:
         raise InvalidArgumentError(
             "instances is a plain list, but expecting list of objects as multiple input tensors "
             "required as per tensorinfo_map"
@@ -280,12 +287,7 @@ def _integers(values: list[int], spec: TensorSpec) -> Array:
 
 def _string(value: str | dict[str, Any]) -> bytes:
     if isinstance(value, str):
-        try:
-            return value.encode()
-        except UnicodeEncodeError:
-            raise InvalidArgumentError(
-                "JSON Parse error: The surrogate pair in string is invalid."
-            ) from None
+        return encode_text(value)
     if not is_base64(value):
         raise InvalidArgumentError(
             f"JSON Value: {value_text(value)} not formatted correctly for base64 data"

@@ -174,6 +174,20 @@ def _until(deadline: float | None, parse: Callable[[str], float]) -> Callable[[s
     return parse_in_time
 
 
+def encode_text(text: str) -> bytes:
+    """The UTF-8 of a string in a document, whose escapes may hold half a character.
+
+    Raises:
+        InvalidArgumentError: They do.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            "JSON Parse error: The surrogate pair in string is invalid."
+        ) from None
+
+
 def value_text(value: Any) -> str:
     """The value as JSON, cut where it is long, for messages.
 

@@ -8,19 +8,24 @@ import numpy as np
 import orjson
 
 from lsp_keras.serving.codecs.decimals import dump_numbers
-from lsp_keras.serving.errors import InvalidArgumentError, ServingError
-from lsp_keras.serving.models.signatures import Array, Signature, Tensors, TensorSpec
+from lsp_keras.serving.errors import (
+    MAX_REST_MESSAGE_LENGTH,
+    InvalidArgumentError,
+    ServingError,
+    truncate,
+)
+from lsp_keras.serving.models.signatures import Array, Tensors, type_name_of
 
-_NUMBERS = {"float32", "float64"}
-_OTHERS = {"int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
+# As `type_name_of` writes them.
+_WRITABLE = {"float", "double", "bool", "string"}
+_WRITABLE |= {"int8", "int16", "int32", "int64", "uint8", "uint32", "uint64"}
 _BYTES_SUFFIX = "_bytes"
 
 
-def encode_predict(signature: Signature, outputs: Tensors, *, by_rows: bool) -> bytes:
+def encode_predict(outputs: Tensors, *, by_rows: bool) -> bytes:
     """Body of an answer.
 
     Args:
-        signature: The one that was run.
         outputs: Outputs by name.
         by_rows: Whether the answer has one value for each row under `predictions`, else one for
             each output under `outputs`. A single output goes without its name.
@@ -29,8 +34,8 @@ def encode_predict(signature: Signature, outputs: Tensors, *, by_rows: bool) -> 
         InvalidArgumentError: JSON has no form for an output, or the outputs cannot be cut
             into rows.
     """
-    for name in outputs:
-        _check_writable(signature.outputs[name])
+    for array in outputs.values():
+        _check_writable(array)
     if not by_rows:
         columns = {name: _fragment(name, array) for name, array in outputs.items()}
         return orjson.dumps({"outputs": _unnamed(columns)})
@@ -45,7 +50,7 @@ def encode_predict(signature: Signature, outputs: Tensors, *, by_rows: bool) -> 
 
 def encode_error(error: ServingError) -> bytes:
     """Body of an error."""
-    message = error.message.encode(errors="replace").decode()
+    message = truncate(error.message, MAX_REST_MESSAGE_LENGTH).encode(errors="replace").decode()
     return orjson.dumps({"error": message})
 
 
@@ -53,9 +58,11 @@ def _unnamed(columns: Mapping[str, Any]) -> Any:
     return next(iter(columns.values())) if len(columns) == 1 else columns
 
 
-def _check_writable(spec: TensorSpec) -> None:
-    if spec.dtype.name not in _NUMBERS | _OTHERS | {"string"}:
-        raise InvalidArgumentError(f"Failed to write JSON value for tensor type: {spec.type_name}")
+def _check_writable(array: Array) -> None:
+    # Of the array itself: what a damaged model says in its signature may be something else.
+    name = type_name_of(array)
+    if name not in _WRITABLE:
+        raise InvalidArgumentError(f"Failed to write JSON value for tensor type: {name}")
 
 
 def _check_batch(outputs: Tensors) -> None:

@@ -10,7 +10,12 @@ from tensorflow_serving.apis import input_pb2
 
 from lsp_keras.serving.codecs.decimals import dump_numbers
 from lsp_keras.serving.codecs.json_decode import decode_base64, is_base64, signature_name
-from lsp_keras.serving.codecs.json_document import parse_document, value_text, value_type
+from lsp_keras.serving.codecs.json_document import (
+    encode_text,
+    parse_document,
+    value_text,
+    value_type,
+)
 from lsp_keras.serving.errors import DeadlineExceededError, InvalidArgumentError
 
 _INT64_LIMIT = 2**63
@@ -59,7 +64,8 @@ def _fill_example(value: Any, example: Any) -> None:
     if not isinstance(value, dict):
         raise InvalidArgumentError(f"Example must be JSON object but got JSON {value_type(value)}")
     for name, content in value.items():
-        feature = example.features.feature[_utf8(name)]
+        encode_text(name)
+        feature = example.features.feature[name]
         _fill_feature(name, content if isinstance(content, list) else [content], feature)
 
 
@@ -94,17 +100,7 @@ def _kind(name: str, value: Any) -> str:
 
 
 def _bytes(value: Any) -> bytes:
-    return _utf8(value).encode() if isinstance(value, str) else decode_base64(value["b64"])
-
-
-def _utf8(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidArgumentError(
-            "JSON Parse error: The surrogate pair in string is invalid."
-        ) from None
-    return text
+    return encode_text(value) if isinstance(value, str) else decode_base64(value["b64"])
 
 
 def _float32(value: float) -> float:

@@ -9,16 +9,17 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from lsp_keras.serving.errors import InvalidArgumentError
-from lsp_keras.serving.models.signatures import Array, as_strings
+from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
+from lsp_keras.serving.models.signatures import MAX_RANK, Array, as_strings, dtype_of, type_name
 
 # No request can hold more.
 MAX_TENSOR_BYTES = 2**31 - 1
 # A list of values shorter than its tensor repeats the last one, up to this size of the tensor:
 # what a message expands to is bounded by its own size, apart from this.
 MAX_REPEATED_BYTES = 1 << 20
-# NumPy's.
-MAX_RANK = 64
+# Of an empty tensor, what its other dimensions span: a model that sums over the empty one takes
+# as much. Batches without rows of images of 1,024 by 1,024 float32 pixels span less.
+MAX_EMPTY_BYTES = 16 << 20
 # What TensorFlow keeps for each string, beside its bytes.
 _STRING_BYTES = 32
 _INT_FIELD = dict.fromkeys(["int8", "int16", "int32", "uint8", "uint16"], "int_val")
@@ -76,7 +77,8 @@ def decode_tensor(
         proto: Message from a request.
         name: Name of the input, for messages.
         check: Function that is told what the tensor will be before any memory is taken for it.
-        max_repeated_bytes: Size up to which the last value is repeated.
+        max_repeated_bytes: Size up to which the last value is repeated; an empty tensor may span
+            `MAX_EMPTY_BYTES`, or as much as this.
 
     Raises:
         InvalidArgumentError: Type, shape and values do not fit each other.
@@ -84,7 +86,7 @@ def decode_tensor(
     try:
         dtype = tf.as_dtype(proto.dtype)
         values = list_field(proto, dtype)
-        shape = _shape(proto, dtype)
+        shape = _shape(proto, dtype, max(MAX_EMPTY_BYTES, max_repeated_bytes))
     except (TypeError, ValueError, KeyError):
         raise _parsing_error(name) from None
     # Each access copies the bytes.
@@ -134,15 +136,13 @@ def _parsing_error(name: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"tensor parsing error: {name}")
 
 
-def _shape(proto: Any, dtype: tf.DType) -> tuple[int, ...]:
+def _shape(proto: Any, dtype: tf.DType, max_empty_bytes: int) -> tuple[int, ...]:
     if proto.tensor_shape.unknown_rank or len(proto.tensor_shape.dim) > MAX_RANK:
         raise ValueError
     shape = tuple(dimension.size for dimension in proto.tensor_shape.dim)
-    item_bytes = 1 if dtype == tf.string else dtype.size
-    # An empty tensor may not be huge in its other dimensions either: a sum over the empty one
-    # would be.
-    too_large = math.prod(max(size, 1) for size in shape) * item_bytes > MAX_TENSOR_BYTES
-    if min(shape, default=0) < 0 or too_large:
+    item_bytes = _STRING_BYTES if dtype == tf.string else dtype.size
+    span = math.prod(max(size, 1) for size in shape) * item_bytes
+    if min(shape, default=0) < 0 or span > (MAX_TENSOR_BYTES if all(shape) else max_empty_bytes):
         raise ValueError
     return shape
 
@@ -176,8 +176,14 @@ def _numbers(values: Any, dtype: tf.DType) -> Array:
 
 
 def encode_tensor(array: Array) -> Any:
-    """`TensorProto` with the values in the field of their type, as TensorFlow Serving answers."""
-    dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+    """`TensorProto` with the values in the field of their type, as TensorFlow Serving answers.
+
+    Raises:
+        UnimplementedError: No field holds values of its type.
+    """
+    dtype = dtype_of(array)
+    if dtype.name not in _FIELDS:
+        raise UnimplementedError(f"Failed to write a message for tensor type: {type_name(dtype)}")
     proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)

@@ -12,6 +12,16 @@ from lsp_keras.serving.errors import (
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors, as_strings, type_name_of
 
 INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
+# Copies of a context, one for each example, however small the examples are.
+MAX_COPIED_BYTES = 16 << 20
+
+
+def copied_bytes(proto: Any) -> int:
+    """Bytes that the copies of an `Input`'s context take."""
+    if proto.WhichOneof("kind") != "example_list_with_context":
+        return 0
+    with_context = proto.example_list_with_context
+    return int(with_context.context.ByteSize()) * len(with_context.examples)
 
 
 def serialized_examples(proto: Any) -> Array:

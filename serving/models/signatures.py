@@ -13,6 +13,8 @@ from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
 DEFAULT_SIGNATURE = "serving_default"
+# Most dimensions of an array, by the version of NumPy.
+MAX_RANK = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32
 # As TensorFlow's C++ code names types in messages, where it differs from the Python name.
 _CPP_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 
@@ -84,7 +86,7 @@ class Signature:
         """
         self.check_input_names(inputs)
         for name in self.inputs:
-            self.check_input(name, _dtype_of(inputs[name]), inputs[name].shape)
+            self.check_input(name, dtype_of(inputs[name]), inputs[name].shape)
 
     def check_input(self, name: str, dtype: tf.DType, shape: tuple[int, ...]) -> None:
         """Raises unless a tensor of that type and shape fits one of the inputs."""
@@ -128,10 +130,11 @@ def type_name(dtype: tf.DType) -> str:
 
 def type_name_of(array: Array) -> str:
     """The same for the type of an array."""
-    return type_name(_dtype_of(array))
+    return type_name(dtype_of(array))
 
 
-def _dtype_of(array: Array) -> tf.DType:
+def dtype_of(array: Array) -> tf.DType:
+    """TensorFlow's type of an array's elements."""
     return tf.string if array.dtype == object else tf.as_dtype(array.dtype)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lsp_keras.serving.errors import ServingError
+from lsp_keras.serving.errors import ServingError, truncate
 from lsp_keras.serving.observability.metrics import Metrics
 
 logger = logging.getLogger("lsp_keras.serving.requests")
@@ -69,7 +69,7 @@ class Observer:
             fields = {
                 "entrypoint": observation.entrypoint,
                 "api": observation.api,
-                "model": observation.model,
+                "model": truncate(observation.model),
                 "status": observation.status,
                 "milliseconds": round(seconds * 1000, 3),
                 "request_bytes": observation.request_bytes,

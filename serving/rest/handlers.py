@@ -144,21 +144,30 @@ class RestHandlers:
                 return await self._infer_examples(method, spec, body, call)
 
     async def _infer_examples(self, method: str, spec: ModelSpec, body: bytes, call: Call) -> bytes:
-        def decode() -> tuple[str, Any]:
+        request_class, answer, encode = {
+            "classify": (
+                classification_pb2.ClassificationRequest,
+                self._inference.classify,
+                encode_classification,
+            ),
+            "regress": (
+                regression_pb2.RegressionRequest,
+                self._inference.regress,
+                encode_regression,
+            ),
+        }[method]
+
+        def decode() -> Any:
             if len(body) > SMALL_BYTES:
                 call.lease.grow(json_cost(body))
-            return decode_examples(body, call.deadline)
+            signature, examples = decode_examples(body, call.deadline)
+            request = request_class(input=examples)
+            fill_spec(request.model_spec, spec, signature)
+            return request
 
-        signature, examples = await self._offload.run(call, call.size, decode)
-        if method == "classify":
-            classification = classification_pb2.ClassificationRequest(input=examples)
-            fill_spec(classification.model_spec, spec, signature)
-            classified = await self._inference.classify(classification, call)
-            return encode_classification(classified.result)
-        regression = regression_pb2.RegressionRequest(input=examples)
-        fill_spec(regression.model_spec, spec, signature)
-        regressed = await self._inference.regress(regression, call)
-        return encode_regression(regressed.result)
+        request = await self._offload.run(call, call.size, decode)
+        result = (await answer(request, call)).result
+        return await self._offload.run(call, result.ByteSize(), lambda: encode(result))
 
     def _list_models(self, request: Request) -> bytes:
         """All models: TensorFlow Serving refuses this URL."""

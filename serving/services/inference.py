@@ -22,9 +22,11 @@ from lsp_keras.serving.codecs.tensor_proto import (
 )
 from lsp_keras.serving.codecs.tf_examples import (
     INPUTS,
+    MAX_COPIED_BYTES,
     check_classify,
     check_regress,
     classification_result,
+    copied_bytes,
     regression_result,
     serialized_examples,
 )
@@ -78,7 +80,7 @@ class InferenceService:
         return await self._offload.run(
             call,
             _size(outputs),
-            lambda: encode_predict(request.signature, outputs, by_rows=request.by_rows),
+            lambda: encode_predict(outputs, by_rows=request.by_rows),
         )
 
     async def _read_json(
@@ -158,8 +160,16 @@ class InferenceService:
         return response
 
     async def _examples(self, proto: Any, call: Call) -> Tensors:
+        copied = copied_bytes(proto)
+        if copied > MAX_COPIED_BYTES and not call.is_own:
+            raise InvalidArgumentError(
+                f"The copies of the context, one for each example, would take {copied} bytes; "
+                f"they may take {MAX_COPIED_BYTES}."
+            )
+        # Once here and once in TensorFlow.
+        call.lease.grow(2 * copied)
         return await self._offload.run(
-            call, call.size, lambda: {INPUTS: serialized_examples(proto)}
+            call, call.size + copied, lambda: {INPUTS: serialized_examples(proto)}
         )
 
     async def _classify(

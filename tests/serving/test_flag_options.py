@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from lsp_keras.ops.image_files.decoding import MAX_PIXELS, MAX_TRANSPARENT_PIXELS
-from lsp_keras.serving.codecs import json_decode, tensor_proto
+from lsp_keras.serving.codecs import tensor_proto
 from lsp_keras.serving.codecs.gzip_body import MAX_MEMBERS, MAX_RATIO
+from lsp_keras.serving.codecs.tf_examples import MAX_COPIED_BYTES
 from lsp_keras.serving.codecs.wire import MAX_FIELDS
-from lsp_keras.serving.errors import MAX_MESSAGE_LENGTH
+from lsp_keras.serving.errors import MAX_MESSAGE_LENGTH, MAX_REST_MESSAGE_LENGTH
 from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.flag_options import models, server_options
 from lsp_keras.serving.flags import FLAGS
@@ -157,13 +158,15 @@ def test_the_documentation_gives_every_limit_its_default() -> None:
     constants = {
         "gzip: contents per byte": MAX_RATIO,
         "gzip: members": MAX_MEMBERS,
-        "depth of JSON lists": json_decode.MAX_RANK,
+        "depth of JSON lists": "64; 32 with NumPy 1",
+        "copies of a context": f"{MAX_COPIED_BYTES} bytes",
         "tensor that repeats": f"{tensor_proto.MAX_REPEATED_BYTES} bytes",
         "fields of a gRPC message": MAX_FIELDS,
-        "dimensions of a gRPC tensor": tensor_proto.MAX_RANK,
+        "dimensions of a gRPC tensor": "64; 32 with NumPy 1",
+        "what an empty gRPC tensor spans": f"{tensor_proto.MAX_EMPTY_BYTES} bytes",
         "bytes of a gRPC tensor": tensor_proto.MAX_TENSOR_BYTES,
         "pixels of an image file": f"{MAX_PIXELS}; {MAX_TRANSPARENT_PIXELS} with transparency",
-        "characters of an error": MAX_MESSAGE_LENGTH,
+        "characters of an error": f"{MAX_MESSAGE_LENGTH}; {MAX_REST_MESSAGE_LENGTH} over REST",
         "warm-up requests": MAX_RECORDS,
         "number of a version": LARGEST_VERSION,
         "bytes of a configuration file": LONGEST_FILE,

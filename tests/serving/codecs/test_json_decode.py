@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lsp_keras.serving.codecs.json_decode import decode_base64, decode_predict, to_tensor
 from lsp_keras.serving.codecs.json_document import parse_document
 from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
-from lsp_keras.serving.models.signatures import Signature, TensorSpec
+from lsp_keras.serving.models.signatures import MAX_RANK, Signature, TensorSpec
 
 
 def spec(dtype: tf.DType) -> TensorSpec:
@@ -82,6 +82,19 @@ def test_shapes(value, shape) -> None:
     assert to_tensor(value, spec(tf.float32)).shape == shape
 
 
+def nested_list(depth: int) -> object:
+    return [nested_list(depth - 1)] if depth else 1
+
+
+def test_lists_are_nested_as_deep_as_numpy_has_dimensions() -> None:
+    deepest = np.ones((1,) * MAX_RANK, np.float32)
+    np.testing.assert_array_equal(to_tensor(nested_list(MAX_RANK), spec(tf.float32)), deepest)
+    with pytest.raises(ValueError, match="dimension"):
+        np.ones((1,) * (MAX_RANK + 1))
+    with pytest.raises(InvalidArgumentError, match=f"nested deeper than {MAX_RANK} levels"):
+        to_tensor(nested_list(MAX_RANK + 1), spec(tf.float32))
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -100,7 +113,9 @@ def test_ragged_lists(value, message) -> None:
     ("body", "message"),
     [
         ('{"instances": [1, 2]}', "instances is a plain list, but expecting list of objects"),
+        ('{"instances": [{"b64": "AA"}]}', "instances is a plain list, but expecting list of obj"),
         ('{"inputs": [1, 2]}', "inputs is a plain value/list, but expecting an object"),
+        ('{"inputs": {"b64": "AA"}}', "inputs is a plain value/list, but expecting an object"),
         (
             '{"instances": [{"a": 1, "b": 2}, 3]}',
             "Expecting object but got list at item 1 of input list",
@@ -156,6 +171,8 @@ def test_trailing_zero_bytes_survive() -> None:
         (b'{"a": "x', "Missing a closing quotation mark in string."),
         (b'{"a": 1' + b"0" * 400 + b"}", "Number too big to be stored in double."),
         (b'{"inputs": "\\ud800"}', "The surrogate pair in string is invalid."),
+        (b'{"inputs": ["a", "\\udc00\\ud800"]}', "The surrogate pair in string is invalid."),
+        (b'{"inputs": "a", "signature_name": "\\ud800"}', "The surrogate pair in string is in"),
     ],
 )
 def test_parse_errors_say_what_and_where(body: bytes, message: str) -> None:

@@ -1,21 +1,21 @@
 """Answers as TensorFlow Serving writes them."""
 
+import ml_dtypes
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from lsp_keras.serving.codecs.json_encode import encode_error, encode_predict
-from lsp_keras.serving.errors import InvalidArgumentError, NotFoundError
-from lsp_keras.serving.models.signatures import Signature, TensorSpec, as_strings
+from lsp_keras.serving.errors import (
+    MAX_REST_MESSAGE_LENGTH,
+    TRUNCATED,
+    InvalidArgumentError,
+    NotFoundError,
+)
+from lsp_keras.serving.models.signatures import as_strings
 
 
 def encode(by_rows: bool, **arrays: np.ndarray) -> str:
-    dtypes = {
-        name: tf.string if array.dtype == object else tf.as_dtype(array.dtype)
-        for name, array in arrays.items()
-    }
-    outputs = {name: TensorSpec("y:0", dtype, None) for name, dtype in dtypes.items()}
-    return encode_predict(Signature("s", "", {}, outputs), arrays, by_rows=by_rows).decode()
+    return encode_predict(arrays, by_rows=by_rows).decode()
 
 
 def test_rows_of_several_outputs() -> None:
@@ -63,7 +63,10 @@ def test_what_cannot_be_cut_into_rows_is_an_error() -> None:
     assert encode(False, y=np.zeros(1), z=np.zeros(2)) == '{"outputs":{"y":[0.0],"z":[0.0,0.0]}}'
 
 
-@pytest.mark.parametrize(("dtype", "name"), [(np.float16, "half"), (np.complex64, "complex64")])
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [(np.float16, "half"), (np.complex64, "complex64"), (ml_dtypes.bfloat16, "bfloat16")],
+)
 def test_types_without_a_json_form(dtype, name: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"JSON value for tensor type: {name}"):
         encode(False, y=np.zeros(1, dtype))
@@ -72,3 +75,8 @@ def test_types_without_a_json_form(dtype, name: str) -> None:
 def test_errors_are_json_whatever_they_quote() -> None:
     assert encode_error(NotFoundError('no "m"')) == b'{"error":"no \\"m\\""}'
     assert encode_error(NotFoundError("\ud800")) == b'{"error":"?"}'
+
+
+def test_errors_are_cut_however_long_what_they_quote_is() -> None:
+    cut = "m" * MAX_REST_MESSAGE_LENGTH + TRUNCATED
+    assert encode_error(NotFoundError("m" * 100_000)) == f'{{"error":"{cut}"}}'.encode()

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 
 from lsp_keras.serving.codecs.tensor_proto import (
+    MAX_EMPTY_BYTES,
     MAX_REPEATED_BYTES,
+    MAX_TENSOR_BYTES,
     TensorForm,
     decode_tensor,
     encode_tensor,
 )
-from lsp_keras.serving.errors import InvalidArgumentError
+from lsp_keras.serving.errors import InvalidArgumentError, UnimplementedError
 from lsp_keras.serving.models.signatures import as_strings
 
 ARRAYS = [
@@ -134,6 +136,22 @@ def test_short_lists_repeat_their_last_value_and_empty_ones_are_zero() -> None:
     assert decode_tensor(proto(tf.string, 2), "x").tolist() == [b"", b""]
 
 
+@pytest.mark.parametrize("shape", [(0, 1024, 1024, 3), (MAX_EMPTY_BYTES // 4, 0), (0,), (0, 0)])
+def test_batches_without_rows_may_span_images(shape) -> None:
+    assert decode_tensor(proto(tf.float32, *shape), "x").shape == shape
+
+
+def test_the_servers_own_messages_may_span_more() -> None:
+    own = proto(tf.float32, 0, 2**28)
+    assert decode_tensor(own, "x", max_repeated_bytes=MAX_TENSOR_BYTES).shape == (0, 2**28)
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.int4])
+def test_a_type_without_a_field_is_unimplemented(dtype) -> None:
+    with pytest.raises(UnimplementedError, match=f"tensor type: {np.dtype(dtype).name}"):
+        encode_tensor(np.zeros(2, dtype))
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -144,6 +162,9 @@ def test_short_lists_repeat_their_last_value_and_empty_ones_are_zero() -> None:
         proto(tf.string, 30_000_000),
         proto(tf.string, 20_000, string_val=[b"x" * 100]),
         proto(tf.float32, 0, 2**40),
+        proto(tf.float32, 0, 500_000_000),
+        proto(tf.uint8, MAX_EMPTY_BYTES + 1, 0),
+        proto(tf.string, 2**10, 0, 2**10),
         proto(tf.float32, *[1] * 65, float_val=[1.0]),
         proto(tf.uint8, 1, int_val=[300]),
         proto(tf.int8, 1, int_val=[-129]),

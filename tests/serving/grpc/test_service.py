@@ -202,6 +202,23 @@ def test_the_context_is_merged_into_every_example(stub) -> None:
     assert [entry.value for entry in response.result.regressions] == [10.0, 2.0]
 
 
+@pytest.mark.parametrize(("size", "count"), [(20_000, 5000), (1 << 20, 17)])
+def test_a_context_for_many_examples_is_refused_at_once(stub, size: int, count: int) -> None:
+    message = regression_pb2.RegressionRequest()
+    message.model_spec.name, message.model_spec.signature_name = "affine", "regress"
+    with_context = message.input.example_list_with_context
+    with_context.context.features.feature["x"].float_list.value.append(1.0)
+    with_context.context.features.feature["more"].bytes_list.value.append(b"a" * size)
+    for _ in range(count):
+        with_context.examples.add()
+    before = resident_bytes()
+    code, details = error_of(stub.Regress, message)
+    assert (code, "copies of the context" in details) == ("INVALID_ARGUMENT", True)
+    assert resident_bytes() - before < 32 << 20
+    del with_context.examples[16_000_000 // size :]
+    assert len(stub.Regress(message, timeout=10).result.regressions) == len(with_context.examples)
+
+
 def test_multi_inference(stub) -> None:
     message = inference_pb2.MultiInferenceRequest()
     add_example(message, x=3.0)

@@ -120,6 +120,31 @@ def test_the_models_own_error_hides_paths_and_tracebacks(post) -> None:
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("method", ["predict", "classify", "regress"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"signature_name": "\\ud800", "examples": [{}], "instances": [1]}',
+        b'{"signature_name": "lengths", "instances": ["\\ud800"], "examples": [{"x": "\\udfff"}]}',
+        b'{"signature_name": "lengths", "instances": ["\\ud800"], "examples": [{"\\udfff": 1}]}',
+        b'{"instances": [{"\\ud800": 1}], "examples": [{}], "context": {"\\ud800": 1}}',
+    ],
+)
+def test_half_a_character_is_refused_in_every_string(post, method: str, body: bytes) -> None:
+    assert post(f"/v1/models/affine:{method}", body).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["classify", "regress"])
+def test_a_context_for_many_examples_is_refused(post, method: str) -> None:
+    context = {"x": 1.0, "more": "a" * 20_000}
+    body = {"signature_name": method, "context": context, "examples": [{}] * 5000}
+    answer = post(f"/v1/models/affine:{method}", body)
+    assert answer.status_code == 400
+    assert "copies of the context" in answer.json()["error"]
+    body["examples"] = [{}, {"x": 2.0}]
+    assert len(post(f"/v1/models/affine:{method}", body).json()["results"]) == 2
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
