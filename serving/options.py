@@ -1,6 +1,7 @@
 """How a server is to run."""
 
 import os
+import re
 import resource
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +12,18 @@ from lsp_keras.serving.execution.batching import BatchingOptions
 from lsp_keras.serving.models.config_files import DEFAULT_METRICS_PATH
 from lsp_keras.serving.models.servable import TAGS
 from lsp_keras.serving.rest.handlers import MAX_BODY_BYTES
-from lsp_keras.validation import InputError, check_positive
+from lsp_keras.validation import InputError, check_positive, shown
 
 MAX_GRPC_BYTES = 64 << 20
 DEFAULT_CONNECTIONS = 4096
 # For models, logs, libraries and connections that are being accepted or closed.
 _OTHER_FILES = 192
 _MANY_FILES = 1 << 20
+# gRPC keeps its options as int32.
+_LARGEST_OPTION = 2**31 - 1
+_LARGEST_PORT = 2**16 - 1
+# What a route can be made of and a client can ask for as it is written.
+_METRICS_PATH = re.compile(r"/[^\s{}?#%]*")
 _POSITIVE = (
     "rest_timeout",
     "num_threads",
@@ -149,11 +155,36 @@ class ServerOptions:
             )
         for name in _POSITIVE:
             check_positive(name, getattr(self, name))
+        for name in ("max_connections", "drain_seconds"):
+            check_positive(name, getattr(self, name), allow_zero=True)
+        self._check_ranges()
         if self.max_connections > possible_connections():
             raise InputError(
                 f"`max_connections` may be {possible_connections()} at most, for the process may "
                 f"open {_file_limit()} files. Received: {self.max_connections}. Raise the limit "
                 "with `ulimit -n`."
+            )
+
+    def _check_ranges(self) -> None:
+        for name in ("grpc_port", "rest_port"):
+            if not 0 <= (getattr(self, name) or 0) <= _LARGEST_PORT:
+                raise InputError(
+                    f"`{name}` must be from 0 to {_LARGEST_PORT}. Received: {getattr(self, name)}."
+                )
+        if self.max_grpc_bytes != -1 and not 1 <= self.max_grpc_bytes <= _LARGEST_OPTION:
+            raise InputError(
+                f"`max_grpc_bytes` must be -1 or from 1 to {_LARGEST_OPTION}. "
+                f"Received: {self.max_grpc_bytes}."
+            )
+        if round(1000 * self.header_seconds) > _LARGEST_OPTION:
+            raise InputError(
+                f"`header_seconds` must be less than {_LARGEST_OPTION // 1000}. "
+                f"Received: {self.header_seconds:g}."
+            )
+        if self.metrics_path is not None and not _METRICS_PATH.fullmatch(self.metrics_path):
+            raise InputError(
+                "`metrics_path`, the `path` of a monitoring config, must begin with / and hold no "
+                f"spaces and none of {{}}?#%. Received: {shown(self.metrics_path)}."
             )
 
     def connections(self) -> int:

@@ -126,6 +126,8 @@ class RestTransport:
             access_log=False,
             log_config=None,
             lifespan="off",
+            # Whatever is installed: nothing here speaks it, and its frames have other limits.
+            ws="none",
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )

@@ -1,6 +1,8 @@
 """Puts the rows of many small requests into one call of the model."""
 
 import asyncio
+import logging
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import numpy as np
 
 from lsp_keras.serving.errors import (
     DeadlineExceededError,
+    InternalError,
     InvalidArgumentError,
     ServingError,
     UnavailableError,
@@ -19,6 +22,11 @@ from lsp_keras.serving.execution.executor import Executor
 from lsp_keras.serving.models.served_model import ServableHandle
 from lsp_keras.serving.models.signatures import Array, Signature, Tensors
 from lsp_keras.validation import InputError
+
+logger = logging.getLogger(__name__)
+# Requests of different widths, or of fewer rows than a batch may have, are padded up to this size
+# beyond their own; those that need more run by themselves.
+MAX_PADDING_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -216,14 +224,17 @@ class BatchingExecutor:
 
     async def _try_together(self, batch: Batch, tasks: list[Task]) -> list[Task]:
         """Runs all in one call; returns those that have to run alone."""
-        self._on_batch(batch.signature.name, sum(task.rows for task in tasks))
         try:
+            self._on_batch(batch.signature.name, sum(task.rows for task in tasks))
             await self._run_together(batch, tasks)
         except (DeadlineExceededError, UnavailableError) as error:
             for task in tasks:
                 _fail(task, error)
         # One request may have spoiled the call for all: each is tried again by itself.
         except ServingError:
+            return tasks
+        except Exception:
+            logger.exception("a batch failed; its requests run one by one")
             return tasks
         return []
 
@@ -255,6 +266,10 @@ class BatchingExecutor:
             )
         except ServingError as error:
             _fail(task, error)
+        except Exception:
+            # Whatever it is, the request must not wait for ever.
+            logger.exception("request failed")
+            _fail(task, InternalError("Internal server error."))
         else:
             _resolve(task, outputs)
 
@@ -281,6 +296,10 @@ def _common_rows(inputs: Tensors) -> int:
 
 def _concatenate(arrays: list[Array], padding: int) -> Array:
     widest = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
+    # A wide row makes all rows wide, in each dimension by itself.
+    size = (sum(map(len, arrays)) + padding) * math.prod(widest) * arrays[0].itemsize
+    if size - sum(array.nbytes for array in arrays) > MAX_PADDING_BYTES:
+        raise InvalidArgumentError("The requests of a batch differ too much to be padded.")
     arrays = [_widen(array, widest) for array in arrays]
     # Rows of padding are copies of the first, which the model is known to take.
     return np.concatenate(arrays + [arrays[0][:1]] * padding)

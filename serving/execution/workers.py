@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from lsp_keras.serving.errors import DeadlineExceededError, OverloadedError
+from lsp_keras.serving.errors import DeadlineExceededError, OverloadedError, UnavailableError
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -53,6 +53,7 @@ class Workers:
         Raises:
             OverloadedError: The queue is full.
             DeadlineExceededError: The time is up.
+            UnavailableError: The server is stopping, or may start no thread.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
 
@@ -61,15 +62,14 @@ class Workers:
                 raise DeadlineExceededError("Timed out while waiting to be run.")
             return function(*args, **kwargs)
 
-        def finished(future: "concurrent.futures.Future[Result]") -> None:
-            with self._lock:
-                self._pending -= 1
-            release()
-
         self._enter(release)
-        future = self._pool.submit(call)
+        try:
+            future = self._pool.submit(call)
+        except RuntimeError as error:
+            self._leave(release)
+            raise UnavailableError("The server is stopping, or has no thread left.") from error
         # Called by the thread, not when the caller goes: what it uses must outlast it.
-        future.add_done_callback(finished)
+        future.add_done_callback(lambda _: self._leave(release))
         return await asyncio.wrap_future(future)
 
     def _enter(self, release: Callable[[], None]) -> None:
@@ -80,6 +80,11 @@ class Workers:
                 return
         release()
         raise OverloadedError(f"The server is overloaded: {pending} requests are waiting.")
+
+    def _leave(self, release: Callable[[], None]) -> None:
+        with self._lock:
+            self._pending -= 1
+        release()
 
     def stop(self) -> None:
         """Waits for what runs."""

@@ -29,6 +29,8 @@ def read_text_proto(path: Path, message: Message) -> Message:
         raise InputError(f"Cannot read the configuration file {path}: {error}.") from error
     except text_format.ParseError as error:
         raise InputError(f"Invalid protobuf file: '{path}': {error}") from error
+    except RecursionError:
+        raise InputError(f"Invalid protobuf file: '{path}': it is nested too deeply.") from None
     return message
 
 

@@ -51,6 +51,9 @@ class ConfigWatcher:
             self._manager.configure(read_model_config(self._path))
         except (InputError, ServingError) as error:
             logger.error("configuration %s is not applied: %s", self._path, error)
+        except Exception:
+            # The thread must live to see the file mended.
+            logger.exception("configuration %s is not applied", self._path)
         else:
             logger.info("configuration %s is applied", self._path)
 

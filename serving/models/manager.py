@@ -1,7 +1,9 @@
 """All models of a server, and the thread that keeps them in step with their folders."""
 
 import logging
+import os
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -197,11 +199,11 @@ def _unknown_label(label: str) -> InvalidArgumentError:
 
 
 def _check_configs(configs: Sequence[ModelConfig]) -> None:
-    names = [config.name for config in configs]
+    names = Counter(config.name for config in configs)
     for config in configs:
         if not config.name:
             raise InvalidArgumentError("A model in the configuration has no name.")
-        if names.count(config.name) > 1:
+        if names[config.name] > 1:
             raise InvalidArgumentError(f"Model {config.name} is configured twice.")
         _find_versions(config)
 
@@ -209,8 +211,11 @@ def _check_configs(configs: Sequence[ModelConfig]) -> None:
 def _find_versions(config: ModelConfig) -> dict[int, Path]:
     try:
         return find_versions(config.base_path)
-    except OSError as error:
-        hint = ": it is a file, not the folder of a SavedModel" * config.base_path.is_file()
+    # No folder has a name with a zero byte in it.
+    except (OSError, ValueError) as error:
+        # `Path.is_file` raises for a name that is too long.
+        is_file = os.path.isfile(config.base_path)  # noqa: PTH113
+        hint = ": it is a file, not the folder of a SavedModel" * is_file
         raise InvalidArgumentError(
             f"Could not find base path {config.base_path} for servable {config.name}{hint}"
         ) from error

@@ -83,11 +83,17 @@ class Servable:
         Raises:
             ServingError: What the graph itself reports.
         """
-        call = self._call(signature, _timeout_bucket(timeout))
         try:
+            # What a damaged signature names may be no tensor of the graph.
+            call = self._call(signature, _timeout_bucket(timeout))
             values = call(*(inputs[name] for name in signature.inputs))
         except tf.errors.OpError as error:
             raise from_canonical(error.error_code, clean_message(error.message)) from error
+        except UnicodeDecodeError as error:
+            # The message quotes bytes that a client sent. TensorFlow's bindings do not get to its
+            # code then, which is nearly always that the bytes are wrong.
+            message = error.object.decode(errors="replace")
+            raise InvalidArgumentError(clean_message(message)) from error
         except (RuntimeError, TypeError, ValueError) as error:
             raise InternalError("The model could not be run.") from error
         return {

@@ -254,7 +254,10 @@ class ServedModel:
             self._changed.wait_for(lambda: not version.users)
             servable, version.servable = version.servable, None
         if servable:
-            servable.close()
+            try:
+                servable.close()
+            except Exception:
+                logger.exception("model %s version %d", self.config.name, version.number)
         self._set(version, State.END)
         logger.info("model %s version %d is unloaded", self.config.name, version.number)
 

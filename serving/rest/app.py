@@ -4,7 +4,8 @@ import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from lsp_keras.serving.authentication import Token
 from lsp_keras.serving.observability.metrics import CONTENT_TYPE, Metrics
@@ -12,7 +13,17 @@ from lsp_keras.serving.observability.readiness import Readiness
 from lsp_keras.serving.rest.handlers import RestHandlers, json_response, respond
 from lsp_keras.serving.rest.openapi import openapi
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+# Starlette takes it for all there are.
+_ANY_METHOD: list[str] = []
+
+
+class _AnyRoute(Route):
+    """Takes every request, those too whose path is no path or has a line feed in it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
 
 
 def make_app(
@@ -58,10 +69,10 @@ def make_app(
         return description
 
     # Routes are tried in turn, so what is asked most comes first.
-    routes: list[BaseRoute] = [Route("/v1/{path:path}", handlers.answer, methods=_METHODS)]
+    routes: list[BaseRoute] = [Route("/v1/{path:path}", handlers.answer, methods=_ANY_METHOD)]
     routes += [Route("/livez", live), Route("/readyz", ready), *pages]
     routes.append(Route("/openapi.json", describe))
     if metrics_path:
         routes.append(Route(metrics_path, show_metrics))
-    routes.append(Route("/{path:path}", handlers.answer, methods=_METHODS))
+    routes.append(_AnyRoute("/{path:path}", handlers.answer, methods=_ANY_METHOD))
     return Starlette(routes=routes)

@@ -89,6 +89,9 @@ def _card(servable: Servable) -> Any:
     path = servable.path / CARD_FILE
     try:
         check_file(path, _LONGEST_CARD)
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        # A card that cannot be sent, such as one with a number of 70 bits, is none either.
+        orjson.dumps(card)
+        return card
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

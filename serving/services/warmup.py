@@ -73,7 +73,8 @@ def warm_up(servable: Servable, *, iterations: int = 1) -> int:
 
 def _read(path: Path) -> list[Any]:
     try:
-        contents = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+        dataset = tf.data.TFRecordDataset(str(path)).take(MAX_RECORDS + 1)
+        contents = list(dataset.as_numpy_iterator())
         records = [prediction_log_pb2.PredictionLog.FromString(content) for content in contents]
     except (tf.errors.OpError, DecodeError) as error:
         raise InvalidArgumentError(f"The warm-up file {WARMUP_FILE} cannot be read.") from error

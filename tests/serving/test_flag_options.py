@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from lsp_keras.serving.codecs.gzip_body import MAX_MEMBERS, MAX_RATIO
 from lsp_keras.serving.codecs.tf_examples import MAX_COPIED_BYTES
 from lsp_keras.serving.codecs.wire import MAX_FIELDS
 from lsp_keras.serving.errors import MAX_MESSAGE_LENGTH, MAX_REST_MESSAGE_LENGTH
-from lsp_keras.serving.execution.batching import BatchingOptions
+from lsp_keras.serving.execution.batching import MAX_PADDING_BYTES, BatchingOptions
 from lsp_keras.serving.flag_options import models, server_options
 from lsp_keras.serving.flags import FLAGS
 from lsp_keras.serving.models.config_files import LONGEST_FILE
 from lsp_keras.serving.models.config_watcher import ConfigWatcher
 from lsp_keras.serving.models.manager import ModelManager
 from lsp_keras.serving.models.served_model import LoadPolicy
-from lsp_keras.serving.models.versions import LARGEST_VERSION
+from lsp_keras.serving.models.versions import LARGEST_VERSION, ModelConfig
 from lsp_keras.serving.options import DEFAULT_CONNECTIONS, ServerOptions, possible_connections
 from lsp_keras.serving.rest.protocol import ConnectionLimits
 from lsp_keras.serving.services.warmup import MAX_RECORDS
@@ -95,6 +96,37 @@ def test_flags_that_contradict_each_other(given, message) -> None:
         server_options(flags(**given))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"port": 70_000}, "`grpc_port` must be from 0 to 65535. Received: 70000"),
+        ({"rest_api_port": -1}, "`rest_port` must be from 0 to 65535"),
+        ({"max_grpc_bytes": 2**31}, "`max_grpc_bytes` must be -1 or from 1 to 2147483647"),
+        ({"max_grpc_bytes": 0}, "`max_grpc_bytes` must be -1 or from 1 to 2147483647"),
+        ({"max_connections": -1}, "`max_connections` must be zero or more"),
+        ({"header_timeout_in_ms": 2**31}, "`header_seconds` must be less than 2147483"),
+        ({"drain_seconds": float("nan")}, "`drain_seconds` must be zero or more"),
+    ],
+)
+def test_numbers_that_no_server_starts_with(given, message) -> None:
+    with pytest.raises(InputError, match=message):
+        server_options(flags(**given))
+
+
+@pytest.mark.parametrize(
+    "path", ["metrics", "", "/a b", "/{name}", "/{a:b}", "/a?b", "/a#b", "/%41", "/a\n"]
+)
+def test_a_path_of_the_metrics_that_no_url_has_is_refused(tmp_path, path: str) -> None:
+    with pytest.raises(InputError, match="must begin with / and hold no spaces"):
+        ServerOptions(metrics_path=path)
+    file = tmp_path / "monitoring.config"
+    written = path.replace("\n", "\\n")
+    file.write_text(f'prometheus_config {{ enable: true path: "{written}" }}')
+    if path:
+        with pytest.raises(InputError, match="must begin with / and hold no spaces"):
+            server_options(flags(monitoring_config_file=file))
+
+
 def test_models_come_from_a_file_or_a_folder(tmp_path) -> None:
     (config,) = models(flags(model_base_path=tmp_path / "svhn"))
     assert (config.name, config.base_path) == ("svhn", tmp_path / "svhn")
@@ -144,6 +176,49 @@ def test_a_changed_configuration_file_is_applied_and_a_wrong_one_is_not(tmp_path
     assert manager.models() == {"b": [1]}
 
 
+class Forgetful(ModelManager):
+    """A manager with a fault that nobody foresaw."""
+
+    def configure(self, configs: Sequence[ModelConfig]) -> None:
+        if any(config.name == "unforeseen" for config in configs):
+            raise TypeError("nobody thought of this")
+        super().configure(configs)
+
+
+@pytest.mark.parametrize("wrong", ['name: "a" base_path: "/a\\000b"', 'name: "unforeseen"', "]"])
+def test_whatever_is_wrong_with_a_configuration_the_next_one_is_applied(
+    tmp_path, caplog, wrong: str
+) -> None:
+    file = tmp_path / "models.config"
+
+    def write(config: str) -> None:
+        file.write_text(f"model_config_list {{ config {{ {config} }} }}")
+
+    def wait_for(models: dict[str, list[int]]) -> None:
+        for _ in range(500):
+            if manager.models() == models:
+                return
+            time.sleep(0.01)
+        pytest.fail(f"{models} are not served within five seconds")
+
+    (tmp_path / "a/1").mkdir(parents=True)
+    write(f'name: "first" base_path: "{tmp_path / "a"}"')
+    manager = Forgetful(LoadPolicy(FakeServable))  # type: ignore[arg-type]
+    manager.configure(models(flags(model_config_file=file)))
+    watcher = ConfigWatcher(file, manager, 0.01)
+    watcher.start()
+    write(wrong)
+    for _ in range(500):
+        if "is not applied" in caplog.text:
+            break
+        time.sleep(0.01)
+    assert "is not applied" in caplog.text
+    assert manager.models() == {"first": [1]}
+    write(f'name: "next" base_path: "{tmp_path / "a"}"')
+    wait_for({"next": [1]})
+    watcher.stop()
+
+
 def test_the_documentation_gives_every_limit_its_default() -> None:
     text = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
     table = text.split("## Limits", 1)[1].split("## Where", 1)[0]
@@ -160,6 +235,7 @@ def test_the_documentation_gives_every_limit_its_default() -> None:
         "gzip: members": MAX_MEMBERS,
         "depth of JSON lists": "64; 32 with NumPy 1",
         "copies of a context": f"{MAX_COPIED_BYTES} bytes",
+        "what a batch is padded by": f"{MAX_PADDING_BYTES} bytes",
         "tensor that repeats": f"{tensor_proto.MAX_REPEATED_BYTES} bytes",
         "fields of a gRPC message": MAX_FIELDS,
         "dimensions of a gRPC tensor": "64; 32 with NumPy 1",

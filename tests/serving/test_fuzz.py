@@ -21,7 +21,7 @@ LEAK = re.compile(
 )
 PREDICT = "/v1/models/affine:predict"
 URL_PARTS = ["v1", "models", "affine", "versions", "labels", "metadata", ":predict", "1", ".."]
-URL_PARTS += ["%2e", "%zz", "%00", "%F0", "?a", "/", ":", "9" * 30, "9" * 5000]
+URL_PARTS += ["%2e", "%zz", "%00", "%0A", "%F0", "?a", "/", ":", "9" * 30, "9" * 5000]
 METHODS = ["predict", "classify", "regress"]
 EXAMPLES = 100
 ALL_KINDS_EXAMPLES = 4000
@@ -158,7 +158,7 @@ compressed = st.builds(
 urls = st.builds(
     lambda parts, method: Rest(method, "/v1/" + "/".join(parts), b'{"instances": [[1, 2, 3]]}'),
     st.lists(st.sampled_from(URL_PARTS), max_size=7),
-    st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
+    st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"]),
 )
 large_sizes = st.integers(2**31, 2**62) | st.sampled_from([1000, 2**18, 2**20, 2**28])
 sizes = st.integers(-1, 4) | large_sizes
@@ -201,6 +201,60 @@ predictions = st.builds(
         st.lists(st.sampled_from(["y", "text", "z"]), max_size=2),
     ),
 )
+strange_texts = st.text("a\ud800\udfff\0\n", max_size=3)
+strange_objects = st.dictionaries(strange_texts, strange_texts, max_size=2)
+strange_documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "signature_name": strange_texts | signature_names,
+        "instances": st.lists(strange_texts | strange_objects, max_size=2),
+        "inputs": strange_texts | strange_objects,
+        "examples": st.lists(strange_objects, max_size=2),
+        "context": strange_objects,
+    },
+)
+# Rows for one input where there are several, and objects where there is one.
+other_forms = st.builds(
+    lambda signature, key, first, more: {"signature_name": signature, key: [first, *more]},
+    st.sampled_from(["echo", "lengths"]),
+    st.sampled_from(["instances", "inputs"]),
+    st.sampled_from([{"b64": "AA"}, {"b64": "AA", "floats": 1}, {"floats": 1}, "AA", 1, [], {}]),
+    st.lists(named | scalars, max_size=2),
+)
+copied_contexts = st.builds(
+    lambda signature, size, count: {
+        "signature_name": signature,
+        "context": {"x": 1.0, "more": "a" * size},
+        "examples": [{}] * count,
+    },
+    st.sampled_from(["classify", "regress"]),
+    st.integers(0, 20_000),
+    st.integers(1, 3000),
+)
+strange_bodies = st.builds(
+    lambda document: json.dumps(document).encode(),
+    strange_documents | other_forms | copied_contexts,
+)
+string_tensors = st.builds(
+    lambda strings: tensor_pb2.TensorProto(
+        dtype=7, tensor_shape={"dim": [{"size": len(strings)}]}, string_val=strings
+    ),
+    st.lists(st.binary(max_size=20), min_size=1, max_size=3),
+)
+empty_tensors = st.builds(
+    lambda dtype, sizes: tensor_pb2.TensorProto(
+        dtype=dtype, tensor_shape={"dim": [{"size": size} for size in sizes]}
+    ),
+    st.sampled_from([1, 7, 9]),
+    st.permutations([0, 2**20, 500]) | st.permutations([0, 2**29]) | st.permutations([0, 7]),
+)
+strange_messages = st.builds(
+    lambda inputs, signature: Rpc("Predict", predict_message(inputs, signature, [])),
+    st.fixed_dictionaries({"inputs": string_tensors})
+    | st.fixed_dictionaries({"data_bytes": string_tensors})
+    | st.fixed_dictionaries(dict.fromkeys(["floats", "integers", "text"], empty_tensors)),
+    st.sampled_from(["classify", "regress", "lengths", "echo"]),
+)
 many_fields = st.builds(
     lambda head, unit, repeats: Rpc("Predict", head + unit * repeats),
     st.sampled_from([b"", classification_pb2.ClassificationRequest().SerializeToString()]),
@@ -219,6 +273,8 @@ KINDS = {
     "any URL": urls,
     "any tensors": predictions,
     "any bytes over gRPC": raw_messages,
+    "strange strings, other forms and large claims": json_requests(strange_bodies),
+    "strange strings and large claims over gRPC": strange_messages,
 }
 LARGE_KINDS = {
     "bombs": json_requests(bombs).map(

@@ -1,12 +1,12 @@
 """Many requests, one call; and never one request's fault in another's answer."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from lsp_keras.serving.errors import InvalidArgumentError, UnavailableError
+from lsp_keras.serving.errors import InternalError, InvalidArgumentError, UnavailableError
 from lsp_keras.serving.execution.batching import BatchingExecutor, BatchingOptions
 from lsp_keras.serving.models.config_protos import BatchingParameters
 from lsp_keras.serving.models.signatures import Signature
@@ -40,6 +40,8 @@ class Doubler:
     async def run(self, handle: Any, signature: Any, inputs: dict, timeout: Any) -> dict:
         self.calls.append(inputs["x"])
         await self.gate.wait()
+        if np.isnan(inputs["x"]).any():
+            raise TypeError("nobody thought of this")
         if (inputs["x"] < 0).any():
             raise InvalidArgumentError("negative")
         return {"y": inputs["x"] * 2}
@@ -117,6 +119,42 @@ def test_the_request_at_fault_fails_alone() -> None:
         assert (good.tolist(), other.tolist()) == ([[2]], [[6]])
         assert isinstance(bad, InvalidArgumentError)
         assert handle.users == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("values", [[np.nan], [1, np.nan, 3], [np.nan, np.nan, -1]])
+def test_no_request_waits_for_ever_whatever_is_raised(values: list[float]) -> None:
+    kinds = {True: InternalError, False: np.ndarray}
+
+    async def scenario() -> None:
+        model, handle = Doubler(), FakeHandle()
+        executor = batcher(model, batch_timeout=0.02)
+        requests = gather(*(ask(executor, handle, value) for value in values))
+        answers = await asyncio.wait_for(requests, 5)
+        for value, answer in zip(values, answers, strict=True):
+            expected = InvalidArgumentError if value < 0 else kinds[bool(np.isnan(value))]
+            assert isinstance(answer, expected)
+        assert handle.users == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("shapes", "sizes"), [([(1, 1, 10_000), (1, 10_000, 1)], ()), ([(1, 70_000)], (1000,))]
+)
+def test_padding_takes_no_more_than_it_may(shapes, sizes) -> None:
+    async def scenario() -> None:
+        model, handle = Doubler(), cast("Any", FakeHandle())
+        executor = batcher(
+            model, batch_timeout=0.02, allowed_batch_sizes=sizes, pad_variable_length_inputs=True
+        )
+        arrays = [np.ones(shape, np.float32) for shape in shapes]
+        answers = await gather(
+            *(executor.run(handle, SIGNATURE, {"x": array}, 5.0) for array in arrays)
+        )
+        assert [answer.shape for answer in answers] == shapes
+        assert [call.shape for call in model.calls] == shapes
 
     asyncio.run(scenario())
 

@@ -6,7 +6,12 @@ import time
 
 import pytest
 
-from lsp_keras.serving.errors import DeadlineExceededError, OverloadedError, RequestTooLargeError
+from lsp_keras.serving.errors import (
+    DeadlineExceededError,
+    OverloadedError,
+    RequestTooLargeError,
+    UnavailableError,
+)
 from lsp_keras.serving.execution.calls import SMALL_BYTES, Call, Offload
 from lsp_keras.serving.execution.memory import MemoryBudget
 from lsp_keras.serving.execution.workers import Workers
@@ -90,3 +95,15 @@ def test_nothing_is_begun_once_the_time_is_up() -> None:
             await Offload(None).run(call, 0, lambda: pytest.fail("it was begun"))
 
     asyncio.run(scenario())
+
+
+def test_workers_that_have_stopped_refuse_and_hold_nothing() -> None:
+    workers, budget = Workers(1, 1), MemoryBudget(100)
+    workers.stop()
+    with budget.lease() as lease:
+        lease.grow(10)
+        call = Call(lease, size=SMALL_BYTES + 1)
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="The server is stopping"):
+                asyncio.run(Offload(workers).run(call, call.size, int))
+    assert (workers.pending, budget.used) == (0, 0)

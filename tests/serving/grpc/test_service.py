@@ -358,7 +358,17 @@ def test_reload_of_a_wrong_configuration_changes_nothing(models, stub) -> None:
         "INVALID_ARGUMENT",
         "Could not find base path /nowhere for servable affine",
     )
+    for path in ("/a\0b", "/" + "a" * 300):
+        entry.base_path = path
+        code, details = error_of(models.HandleReloadConfigRequest, message)
+        assert (code, "Could not find base path" in details) == ("INVALID_ARGUMENT", True)
     assert stub.Predict(request(x=np.zeros((1, 3), "f4")), timeout=10)
+
+
+@pytest.mark.parametrize("contents", [b"\xff", b"\x0a\xff\xff", b"{}", b"\0"])
+def test_bytes_that_are_no_example_are_the_clients_fault(stub, contents: bytes) -> None:
+    code, details = error_of(stub.Predict, request("classify", inputs=[contents]))
+    assert (code, "Could not parse example" in details) == ("INVALID_ARGUMENT", True)
 
 
 def test_health_and_reflection(channel) -> None:

@@ -67,6 +67,10 @@ def test_a_model_config_file(tmp_path) -> None:
             "model_config_list { config { model_version_policy { specific {} } } }",
             "must name versions",
         ),
+        (
+            "custom_model_config {" + 2000 * "[type.googleapis.com/google.protobuf.Any] {",
+            "nested too deeply",
+        ),
     ],
 )
 def test_wrong_model_config_files(tmp_path, text: str, message: str) -> None:

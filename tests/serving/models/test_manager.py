@@ -241,6 +241,26 @@ def test_a_failed_configuration_changes_nothing(base) -> None:
     assert manager.models() == {"m": [1]}
 
 
+@pytest.mark.parametrize("path", ["/a\0b", "/" + "a" * 300, "/" + "a/" * 3000, "/dev/null", "\0"])
+def test_a_base_path_that_no_folder_has_is_refused(base, path: str) -> None:
+    manager = make_manager()
+    reload(manager, ModelConfig("m", base))
+    with pytest.raises(InvalidArgumentError, match="Could not find base path"):
+        reload(manager, ModelConfig("m", Path(path)))
+    assert manager.models() == {"m": [1]}
+
+
+def test_a_version_that_cannot_be_closed_has_ended_all_the_same(base) -> None:
+    class Stuck(FakeServable):
+        def close(self) -> None:
+            raise OSError("it is stuck")
+
+    manager = ModelManager(LoadPolicy(Stuck))  # type: ignore[arg-type]
+    reload(manager, ModelConfig("m", base))
+    manager.stop()
+    assert states(manager) == {1: State.END}
+
+
 def test_handles_held_by_many_threads_are_all_released(base) -> None:
     manager = make_manager()
     reload(manager, ModelConfig("m", base))

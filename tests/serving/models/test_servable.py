@@ -83,6 +83,12 @@ def test_the_models_own_errors_keep_their_code_and_hide_where_they_come_from(ser
     assert ".py" not in raised.value.message
 
 
+def test_an_error_that_quotes_bytes_of_a_client_is_the_clients(servable) -> None:
+    inputs = {"inputs": as_strings([b"\xff\xfe no example"], (1,))}
+    with pytest.raises(InvalidArgumentError, match=r"parse example input.*: '\ufffd\ufffd no exam"):
+        servable.run(servable.signatures["classify"], inputs)
+
+
 def test_answers_at_once_are_not_mixed_up_where_a_sum_follows_biased_convolutions(
     tmp_path: Path, rng, biased_residual_model
 ) -> None:
@@ -139,6 +145,34 @@ def test_a_damaged_model_is_an_error_of_ours(affine_folder, tmp_path, damage) ->
     file.write_bytes(saved_model.SerializeToString())
     with pytest.raises(ServingError):
         Servable(tmp_path / "1")
+
+
+def test_a_signature_that_names_no_tensor_is_an_error_of_ours(affine_folder, tmp_path) -> None:
+    shutil.copytree(affine_folder / "1", tmp_path / "1")
+    file = tmp_path / "1/saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    signatures = saved_model.meta_graphs[0].signature_def
+    good = signatures["serving_default"]
+    damaged = []
+    for tensors in ("inputs", "outputs"):
+        for tensor in ("nowhere:0", "StatefulPartitionedCall:99", "", "a:b:c", "\x00", "^x"):
+            damaged.append(f"{tensors} {tensor}")
+            signatures[damaged[-1]].CopyFrom(good)
+            for info in getattr(signatures[damaged[-1]], tensors).values():
+                info.name = tensor
+    # A tensor that is fed and fetched.
+    damaged.append("same")
+    signatures["same"].CopyFrom(good)
+    signatures["same"].outputs["y"].CopyFrom(good.inputs["x"])
+    file.write_bytes(saved_model.SerializeToString())
+    servable = Servable(tmp_path / "1")
+    inputs = {"x": np.ones((1, 3), np.float32)}
+    for name in damaged:
+        with pytest.raises(ServingError):
+            servable.run(servable.signatures[name], inputs, 1.0)
+    outputs = servable.run(servable.signatures["serving_default"], inputs)
+    assert outputs["y"].tolist() == [[2.5, 2.5, 2.5]]
+    servable.close()
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,10 @@ def test_a_context_for_many_examples_is_refused(post, method: str) -> None:
         ("/v1/models/affine/versions/" + "9" * 5000 + ":predict", 400, "Failed to convert version"),
         ("/v1/models/affine:PREDICT", 400, "Malformed request: POST /v1/models/affine:PREDICT"),
         ("/elsewhere", 404, "Not found"),
+        ("/v1/models/a%0Ab:predict", 404, "Servable not found for request: Latest(a\nb)"),
+        ("/v1/models/%00:predict", 404, "Servable not found for request: Latest(\0)"),
+        ("/v1/%0A", 400, "Malformed request: POST /v1/%0A"),
+        ("/%0A", 404, "Not found: /%0A"),
     ],
 )
 def test_wrong_urls(post, path: str, status: int, message: str) -> None:
@@ -185,10 +189,13 @@ def test_other_spellings_of_the_url(post, path: str) -> None:
 
 def test_other_methods_are_malformed(server) -> None:
     url = f"http://127.0.0.1:{server.rest_port}{PREDICT}"
-    for method in ("PUT", "DELETE", "GET"):
+    for method in ("PUT", "DELETE", "GET", "PATCH", "TRACE", "PROPFIND", "LOCK", "PURGE", "LINK"):
         answer = requests.request(method, url, timeout=30)
         assert answer.status_code == 400
         assert answer.json()["error"] == f"Malformed request: {method} {PREDICT}"
+        elsewhere = requests.request(method, url.replace("/v1/", "/v2/"), timeout=30)
+        assert (elsewhere.status_code, list(elsewhere.json())) == (404, ["error"])
+    assert requests.head(url, timeout=30).status_code == 400
 
 
 def test_a_browsers_question_needs_an_origin(server) -> None:

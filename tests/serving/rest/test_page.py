@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ from PIL import Image
 from lsp_keras.export import export_model, make_card
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.options import ServerOptions
+from lsp_keras.serving.rest.page import CARD_FILE, _card
 from lsp_keras.serving.server import Server, running
 
 RECORD = {
@@ -239,3 +241,16 @@ def test_models_are_shown_to_holders_of_the_token_only(model_folder) -> None:
         assert requests.get(f"{url}/page/models", timeout=10).status_code == 401
         headers = {"Authorization": "Bearer secret"}
         assert requests.get(f"{url}/page/models", headers=headers, timeout=10).ok
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"a": ' + "9" * 30 + "}", '"\\ud800"', "[" * 300 + "]" * 300, "[" * 10**5, "\0"]
+)
+def test_a_card_that_cannot_be_sent_is_none(tmp_path, text: str) -> None:
+    file = tmp_path / CARD_FILE
+    file.parent.mkdir()
+    servable: Any = SimpleNamespace(path=tmp_path)
+    file.write_text('{"a": 1}')
+    assert _card(servable) == {"a": 1}
+    file.write_text(text)
+    assert _card(servable) is None

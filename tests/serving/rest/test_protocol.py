@@ -57,6 +57,7 @@ class Site:
             Route("/large", large),
         ]
         transport = RestTransport(Starlette(routes=routes), self._bound, None, self._limits)
+        self.transport = transport
         await transport.start()
         self._started.set()
         await asyncio.to_thread(self._stop.wait)
@@ -101,6 +102,15 @@ def read_answer(connection: socket.socket) -> tuple[int, bytes]:
     answer = http.client.HTTPResponse(connection)
     answer.begin()
     return answer.status, answer.read()
+
+
+def test_no_connection_becomes_a_websocket() -> None:
+    upgrade = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    upgrade += b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    with site() as started:
+        assert ask(started.connect(), GET.removesuffix(b"\r\n") + upgrade) == (200, b"0")
+        # Where no library for them is installed, the answer is this one in any case.
+        assert started.transport._config.ws == "none"
 
 
 HALVES = {
