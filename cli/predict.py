@@ -73,7 +73,8 @@ def _unreachable(error: Any) -> bool:
 def _record(path: str, prediction: "Prediction") -> dict[str, Any]:
     """What to print for one image."""
     return {
-        "image": os.fspath(path),
+        # As JSON can hold it: not every name is UTF-8.
+        "image": os.fsencode(path).decode(errors="replace"),
         "class": prediction.name,
         "label": prediction.label,
         "probability": prediction.probability,

@@ -213,6 +213,8 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     scheme, _, rest = base.partition(":")
     if scheme in SCHEMES and rest:
         check_local(rest)
+        if size is not None:
+            _refuse_size_in_name(rest, f"{rest}@{size}")
         return SCHEMES[scheme](rest), size
     try:
         source = registry.get("dataset", base)
@@ -222,6 +224,16 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
             "prepared:PATH for what `lsp-keras data prepare` wrote."
         ) from None
     return (source(**(settings or {})) if isinstance(source, type) else source), size
+
+
+def _refuse_size_in_name(path: str, whole: str) -> None:
+    """Refuses a folder whose own name ends like a size, for it would be taken for one."""
+    folder = Path(whole).expanduser()
+    if folder.is_dir() and not Path(path).expanduser().exists():
+        raise InputError(
+            f"{whole} means the images in {path} at the size after the @, and there is no {path}. "
+            f"Rename the folder {whole}, or link to it by another name."
+        )
 
 
 def source_with_options(

@@ -19,6 +19,12 @@ def describe_use(
     """What was found, what is used of it, and what is left out, by reason."""
     used = f"{len(train):,} to train on, {len(validation):,} to validate, {len(test):,} to test on"
     yield f"Images: {used}."
+    own = 0 if source.validation is None else len(source.validation.labels)
+    if len(validation) < own:
+        yield (
+            f"Of the {own:,} validation images {own - len(validation):,} are not used: "
+            "--validation-size takes more."
+        )
     yield from describe_left_out(source)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lsp_keras.plots.figure import save
+from lsp_keras.plots.figure import plain, save
 from lsp_keras.plots.run_curves import RUN_COLORS, RUN_STYLES
 from lsp_keras.runs.subjects.subject import Findings
 from lsp_keras.types import radius_text
@@ -44,8 +44,9 @@ def draw_findings(stem: Path, findings: Sequence[Findings]) -> list[Path]:
     Returns:
         The PNG files.
     """
-    diagnosed = {item.name: item.diagnosis for item in findings if item.diagnosis is not None}
-    profiled = {item.name: item.profile for item in findings if item.profile is not None}
+    named = {plain(item.name): item for item in findings}
+    diagnosed = {k: item.diagnosis for k, item in named.items() if item.diagnosis is not None}
+    profiled = {k: item.profile for k, item in named.items() if item.profile is not None}
     layered = {name: item for name, item in profiled.items() if item.spectra}
     figures: dict[str, tuple[Callable[[Any], Any], Mapping[str, Any]]] = {
         "curves": (draw_curves, diagnosed),
@@ -96,7 +97,7 @@ def draw_curves(diagnoses: Mapping[str, Any]) -> Any:
     panels[0].set_ylim(-2.0, 102.0)
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    verdicts = [f"{label}: {item.verdict}" for label, item in diagnoses.items()]
+    verdicts = [f"{label}: {plain(item.verdict)}" for label, item in diagnoses.items()]
     figure.suptitle("\n".join(fill(text, _WIDEST_TITLE) for text in verdicts), fontsize=9)
     return figure
 

@@ -13,6 +13,15 @@ def save(figure: Any, path: Path) -> None:
         figure.savefig(temporary, dpi=120)
 
 
+def plain(text: str) -> str:
+    """A text with names of the user's, as Matplotlib shows it.
+
+    A dollar sign begins no formula, and an underscore at the start hides nothing from a legend.
+    """
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 def set_from_zero(panel: Any) -> None:
     """Lets the vertical axis begin at zero and end a little above the highest value."""
     values = [float(value) for line in panel.get_lines() for value in line.get_ydata()]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lsp_keras.plots.figure import save, set_from_zero
+from lsp_keras.plots.figure import plain, save, set_from_zero
 from lsp_keras.plots.run_curves import BLUE, GRAY, ORANGE, RED
 from lsp_keras.runs.files.history import History
 
@@ -44,7 +44,8 @@ def draw_losses(path: Path, histories: Mapping[str, History], title: str) -> Non
         place.grid(alpha=0.3)
         place.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     places[-1].set_xlabel("epoch")
-    figure.suptitle(fill(f"{title}; the LSP loss is only measured", _WIDEST_TITLE), fontsize=10)
+    said = f"{plain(title)}; the LSP loss is only measured"
+    figure.suptitle(fill(said, _WIDEST_TITLE), fontsize=10)
     save(figure, path)
 
 
@@ -82,5 +83,5 @@ def draw_distances(path: Path, found: Mapping[str, Any], title: str) -> None:
     panels[0].set_ylabel("distance in logits / mean of the image's neighbors", fontsize=9)
     panels[0].set_xlim(low, high)
     panels[0].set_ylim(0.0, max(top, 1.05))
-    figure.suptitle(fill(title, _WIDEST_TITLE), fontsize=10)
+    figure.suptitle(fill(plain(title), _WIDEST_TITLE), fontsize=10)
     save(figure, path)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lsp_keras.plots.figure import plain
 from lsp_keras.runs.files.history import History, short_names
 
 # Told apart also by those who do not tell red from green (Okabe and Ito, 2008).
@@ -110,7 +111,7 @@ def compared_axes(histories: Sequence[History]) -> list[Axis]:
 def run_labels(histories: Sequence[History]) -> list[str]:
     """The runs' names with the radius of their validation and the images that they were given."""
     return [
-        f"{name}{_validated(history)}"
+        f"{plain(name)}{_validated(history)}"
         for name, history in zip(short_names(histories), histories, strict=True)
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from lsp_keras.plots.figure import save, set_from_zero
+from lsp_keras.plots.figure import plain, save, set_from_zero
 from lsp_keras.plots.run_curves import (
     AVERAGED,
     GRAY,
@@ -111,7 +111,7 @@ def _title(history: History) -> str:
     ]
     images = f": {' and '.join(counts)} images" if counts else ""
     best = f"; best epoch {history.best_epoch} (dotted)" if history.best_epoch else ""
-    return f"{name}{images}{best}"
+    return f"{plain(name)}{images}{best}"
 
 
 def _refuse_nothing(drawn: Sequence[Any], histories: Sequence[History]) -> None:

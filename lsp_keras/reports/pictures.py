@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lsp_keras.arrays import ArrayFileError, ArraySpec, read_npz
 from lsp_keras.runs.subjects.subject import Subject
 from lsp_keras.types import Floats, Integers, as_floats
 
+logger = logging.getLogger(__name__)
+
+# What a file of attacked images holds; see `Attacked`.
+_KEPT = {
+    **dict.fromkeys(("indices", "labels", "predictions"), ArraySpec(kinds="iu", ndim=1)),
+    "success": ArraySpec(kinds="b", ndim=1),
+    **dict.fromkeys(("clean", "adversarial"), ArraySpec(kinds="f", ndim=4)),
+}
+_MOST_BYTES = 2**33
 _NUM_PICTURES = 6
 _NUM_QUERIES = 4
 _NUM_NEIGHBORS = 8
@@ -48,8 +59,11 @@ def load_attacked(folder: Path) -> Attacked | None:
     """Those of the strongest attack that was kept: the one that broke the most images."""
     found = []
     for path in sorted(folder.glob("*.npz")):
-        with np.load(path, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in Attacked.__dataclass_fields__ if name in arrays}
+        try:
+            kept = read_npz(path, _KEPT, most_bytes=_MOST_BYTES)
+        except ArrayFileError as error:
+            logger.warning("%s is damaged and left out: %s", path, error)
+            continue
         found.append(Attacked(attack=path.stem.replace("+", "/"), **kept))
     return max(found, key=lambda item: int(item.success.sum()), default=None)
 

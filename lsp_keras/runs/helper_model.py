@@ -1,5 +1,6 @@
 """The frozen helper of a run: the user's own model, or one trained before the run and cached."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,21 +76,40 @@ def find_helper(
         return model
     own = helper_config(config)
     folder = _folder(own, dataset, cache)
-    if _epochs_done(folder) < own.epochs:
-        lock = folder.path.with_name(f"{folder.path.name}.lock")
-        with locked(lock, f"The helper {folder.path}", wait=True, announce=announce):
-            _complete(own, folder, train, announce)
-    else:
+    found = _cached(own, folder, announce)
+    if found is not None:
         announce(f"Helper: the one in {folder.path}.")
-    return load_classifier(folder.path).model
+        return found
+    lock = folder.path.with_name(f"{folder.path.name}.lock")
+    with locked(lock, f"The helper {folder.path}", wait=True, announce=announce):
+        # Another process may have made it in the meantime.
+        found = _cached(own, folder, announce)
+        if found is None:
+            _complete(own, folder, train, announce)
+            found = load_classifier(folder.path).model
+    return found
+
+
+def _cached(
+    own: FitConfig, folder: RunFolder, announce: Callable[[str], None]
+) -> keras.Model | None:
+    """The helper in the cache; `None` where it is not complete or damaged."""
+    if _epochs_done(folder) < own.epochs:
+        return None
+    try:
+        found: keras.Model = load_classifier(folder.path).model
+    except InputError as error:
+        announce(f"Helper: trained again. {error}")
+        return None
+    return found
 
 
 def _complete(
     own: FitConfig, folder: RunFolder, train: Train, announce: Callable[[str], None]
 ) -> None:
-    """Trains the helper unless another process has done so in the meantime."""
+    """Trains the helper, from where it was left unless it was complete and its model is damaged."""
     if _epochs_done(folder) >= own.epochs:
-        return
+        shutil.rmtree(folder.path)
     what = "going on with" if folder.config.exists() else "none for these settings yet; making"
     announce(
         f"Helper: {what} {folder.path}, {own.epochs} epochs of standard training. "

@@ -70,8 +70,10 @@ def measure(
                 own = replace(evaluation, num_examples=_images(plan, row))
                 results[row.name][seed] = _measured(plan, row, run, own)
             except (InputError, TrainingError) as error:
-                announce(f"{row.name}, seed {seed} failed: {error}")
-                results[row.name][seed] = Measured(failure=str(error))
+                # Notes and comments of a table are lines.
+                failure = " ".join(str(error).split())
+                announce(f"{row.name}, seed {seed} failed: {failure}")
+                results[row.name][seed] = Measured(failure=failure)
     _refuse_failures(results)
     return results
 

@@ -65,16 +65,17 @@ def find_outcome(
         try:
             record = read_json(path)
             entry = _entry(record, attack)
-        except (InputError, KeyError, TypeError, AttributeError):
+            if (
+                entry is not None
+                and record.get("model_fingerprint") == own
+                and is_on(datasets, record)
+                and record.get("seed") == SEED
+                and record.get("num_examples") == (num_examples or _whole_split(record))
+            ):
+                return outcome_of(record, entry, path)
+        # Others may keep files there, and records that say less.
+        except (InputError, KeyError, TypeError, AttributeError, ValueError):
             continue
-        if (
-            entry is not None
-            and record.get("model_fingerprint") == own
-            and is_on(datasets, record)
-            and record.get("seed") == SEED
-            and record.get("num_examples") == (num_examples or _whole_split(record))
-        ):
-            return outcome_of(record, entry, path)
     return None
 
 

@@ -403,3 +403,19 @@ def test_a_folder_that_may_not_be_read_is_named(make_folder, name):
     finally:
         (folder / name).chmod(0o700)
     assert load(f"folder:{folder}").info.class_names == ("cat", "dog")
+
+
+def test_a_folder_whose_name_ends_like_a_size_is_pointed_out(make_folder, tmp_path):
+    whole = make_folder(two_classes(5)).rename(tmp_path / "photos@32")
+    with pytest.raises(InputError, match=rf"there is no {tmp_path / 'photos'}\. Rename the folder"):
+        load(f"folder:{whole}")
+    assert load(f"folder:{whole}@16").info.image_shape == (16, 16, 3)
+
+
+def test_validation_images_beyond_the_usual_number_are_said_to_be_unused(make_folder):
+    parts = {"train": 5, "val": 4, "test": 2}
+    files = {f"{part}/{p}": v for part, n in parts.items() for p, v in two_classes(n).items()}
+    dataset = load(f"folder:{make_folder(files)}", validation_size=6)
+    assert "Of the 8 validation images 2 are not used: --validation-size takes more." in (
+        dataset.info.notes
+    )

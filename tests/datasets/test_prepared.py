@@ -8,7 +8,8 @@ from PIL import Image
 
 from lsp_keras.augmentations import Crop
 from lsp_keras.datasets import load, load_test, make_batches, prepare
-from lsp_keras.storage import fingerprint, write_json
+from lsp_keras.datasets.prepared.records import RecordImages
+from lsp_keras.storage import fingerprint, read_json, write_json
 from lsp_keras.stored_images import StoredImages
 from lsp_keras.types import NeighborTable
 from lsp_keras.validation import InputError
@@ -208,3 +209,62 @@ def test_damaged_facts_are_made_again(photos, tmp_path, content) -> None:
     again = load(f"prepared:{tmp_path / 'new'}")
     assert (again.info.mean, again.info.std) == (dataset.info.mean, dataset.info.std)
     assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_names", [1, 2]),
+        ("class_names", "ab"),
+        ("image_shape", [16, 20]),
+        ("image_shape", [16, -20, 3]),
+        ("image_shape", [16, 20, "3"]),
+        ("split_sizes", []),
+        ("notes", None),
+        ("splits", ["train"]),
+        ("splits", ["train", "test", 3]),
+        ("augmentation", 3),
+    ],
+)
+def test_a_manifest_of_other_values_is_named(folder, tmp_path, name, value) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    write_json(copy / "prepared.json", read_json(folder / "prepared.json") | {name: value})
+    with pytest.raises(InputError, match=f"is damaged: its {name} is none"):
+        load(f"prepared:{copy}")
+
+
+def change_a_bit(content: bytes) -> bytes:
+    return content[:200] + bytes([content[200] ^ 1]) + content[201:]
+
+
+@pytest.mark.parametrize(
+    "damage", [change_a_bit, lambda content: content[:-9], lambda content: b""]
+)
+def test_damaged_images_are_named(photos, tmp_path, damage) -> None:
+    prepare(f"folder:{photos}", tmp_path / "new")
+    path = tmp_path / "new" / "train.array_record"
+    path.write_bytes(damage(path.read_bytes()))
+    for facts in (tmp_path / "new").glob("*.json"):
+        if "facts" in facts.name:
+            facts.unlink()
+    with pytest.raises(InputError, match=r"train\.array_record is damaged.* Prepare it again"):
+        load(f"prepared:{tmp_path / 'new'}")
+
+
+def test_images_of_another_number_or_shape_are_named(photos, tmp_path) -> None:
+    prepare(f"folder:{photos}", tmp_path / "new")
+    path = tmp_path / "new" / "train.array_record"
+    for places, shape in ((9, (16, 20, 3)), (2, (20, 20, 3))):
+        with pytest.raises(InputError, match="holds other images"):
+            RecordImages(path, np.arange(places), shape)[:]
+
+
+def test_a_home_folder_is_the_same_when_it_is_written_and_read(
+    photos, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(photos)
+    prepare(f"folder:{photos}", "~/new")
+    assert (tmp_path / "new" / "prepared.json").is_file()
+    assert len(load("prepared:~/new", validation_size=0).train) == 8

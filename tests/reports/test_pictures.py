@@ -58,3 +58,10 @@ def test_the_attack_that_broke_the_most_is_shown(tmp_path) -> None:
         np.savez_compressed(tmp_path / f"{name}.npz", **arrays, distances=np.zeros(2))
     assert load_attacked(tmp_path).attack == "cascade/pgd"
     assert load_attacked(tmp_path / "nowhere") is None
+    # A damaged one is no reason to do without the others.
+    whole = (tmp_path / "cascade+pgd.npz").read_bytes()
+    for content in (b"", b"no archive", whole[: len(whole) // 2]):
+        (tmp_path / "cascade+pgd.npz").write_bytes(content)
+        assert load_attacked(tmp_path).attack == "fgsm"
+    np.savez(tmp_path / "cascade+pgd.npz", labels=np.array(["a"]))
+    assert load_attacked(tmp_path).attack == "fgsm"

@@ -10,7 +10,8 @@ import pytest
 
 from lsp_keras.datasets import load
 from lsp_keras.runs import FitConfig, FitResult, fit, read_config
-from lsp_keras.runs.helper_model import _check_images, helper_config
+from lsp_keras.runs.files.folder import RunFolder
+from lsp_keras.runs.helper_model import _check_images, find_helper, helper_config
 from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.validation import InputError
 
@@ -132,3 +133,28 @@ def test_a_helper_that_states_no_shape_is_told() -> None:
     for model in (keras.Sequential([keras.layers.Dense(3)]), several):
         with pytest.raises(InputError, match=r"own\.keras must be a Keras model of one input"):
             _check_images(model, "own.keras", info)
+
+
+@pytest.mark.parametrize("damaged", ["model.keras", "history.csv"])
+def test_a_damaged_helper_is_made_again(tmp_path: Path, damaged: str) -> None:
+    dataset = load("digits", num_train=20, validation_size=4)
+    config = resolve(FitConfig.of(method="hat", lsp=False, helper_epochs=2, num_train=20))
+    trained: list[bool] = []
+
+    def train(own: FitConfig, folder: RunFolder) -> None:
+        trained.append(folder.path.exists())
+        folder.path.mkdir(parents=True, exist_ok=True)
+        layers = [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(10)]
+        keras.Sequential(layers).save(folder.best_model)
+        folder.history.write_text("epoch,loss\n1,2.0\n2,1.0\n")
+
+    def find() -> keras.Model:
+        return find_helper(config, dataset, cache=tmp_path, train=train, announce=lambda text: None)
+
+    first = find()
+    assert find().count_params() == first.count_params()
+    assert trained == [False]
+    # A helper that was complete begins anew; one without its history goes on.
+    (only(tmp_path / "helpers") / damaged).write_bytes(b"\xff\xfe")
+    assert find().count_params() == first.count_params()
+    assert trained == [False, damaged == "history.csv"]

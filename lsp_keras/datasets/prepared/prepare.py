@@ -45,15 +45,16 @@ def prepare(
     Raises:
         InputError: As `load`, or there is something at `to`, or its name ends like a size.
     """
-    _check_name(Path(to))
-    check_new(Path(to))
+    folder = Path(to).expanduser()
+    _check_name(folder)
+    check_new(folder)
     source, options = source_with_options(name, None, reading)
     folders = Folders(Path(data_dir) if data_dir else None, find_cache_dir(cache_dir))
     opened = source.open(folders, options)
-    announce(f"{_header(name, opened)}\nWriting to {to}.")
-    write_prepared(opened, name, source.augmentation, Path(to), progress)
+    announce(f"{_header(name, opened)}\nWriting to {folder}.")
+    write_prepared(opened, name, source.augmentation, folder, progress)
     # Statistics and fingerprint are computed by the first load, and kept.
-    dataset = load(f"prepared:{to}", cache_dir=cache_dir)
+    dataset = load(f"prepared:{folder}", cache_dir=cache_dir)
     dataset.train.images.fingerprint()
     return dataset
 

@@ -1,9 +1,10 @@
 """Images in an ArrayRecord file, read by index on any number of threads."""
 
+import contextlib
 import io
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lsp_keras.datasets._memory import channel_statistics
 from lsp_keras.storage import fingerprint, fingerprint_anew, read_json, write_json
 from lsp_keras.stored_images import Array, StoredImages
 from lsp_keras.types import Images, Integers
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +64,16 @@ class RecordImages(StoredImages):
 
     def encoded(self, rows: Array) -> list[bytes]:
         places = self.places[np.asarray(rows).ravel()]
-        found: list[bytes] = self._reader().read(places.tolist()) if len(places) else []
+        with self._named_errors():
+            found: list[bytes] = self._reader().read(places.tolist()) if len(places) else []
         return found
 
     def decoded(self, rows: Array) -> Array:
         files = self.encoded(rows)
         images = np.empty((len(files), *self.shape[1:]), np.uint8)
-        for place, file in enumerate(files):
-            images[place] = np.asarray(Image.open(io.BytesIO(file))).reshape(self.shape[1:])
+        with self._named_errors():
+            for place, file in enumerate(files):
+                images[place] = np.asarray(Image.open(io.BytesIO(file))).reshape(self.shape[1:])
         return images.reshape(*np.shape(rows), *self.shape[1:])
 
     def taken(self, rows: Array) -> "RecordImages":
@@ -98,6 +101,17 @@ class RecordImages(StoredImages):
             # A folder that is only read gives the same numbers, each time anew.
             return dict(facts)
         return facts
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Names the file in whatever parsers raise for its damaged bytes."""
+        try:
+            yield
+        except Exception as error:
+            raise InputError(
+                f"{self.path} is damaged, or holds other images than {self.path.stem} of a "
+                f"prepared dataset ({first_line(error)}). Prepare it again."
+            ) from error
 
     def _reader(self) -> Any:
         """One for each thread: reading moves a place in the file."""

@@ -18,7 +18,16 @@ from lsp_keras.validation import InputError, listing
 _MANIFEST = "prepared.json"
 _CHUNK = 1024
 _SPLITS = ("train", "test", "validation")
-_COPIED = ("class_names", "image_shape", "split_sizes", "citation", "resize", "left_out", "notes")
+# What is copied from the source, and what it is in JSON.
+_COPIED = {
+    "class_names": list,
+    "image_shape": list,
+    "split_sizes": dict,
+    "citation": str,
+    "resize": str,
+    "left_out": dict,
+    "notes": list,
+}
 
 
 def write_prepared(
@@ -131,6 +140,14 @@ class PreparedSource(Source):
         missing = {*_COPIED, "augmentation", "splits"} - set(manifest)
         if missing:
             raise InputError(f"{path} is damaged: it lacks {listing(sorted(missing))}.")
+        wrong = [name for name, kind in _COPIED.items() if not isinstance(manifest[name], kind)]
+        wrong += [] if _is_shape(manifest["image_shape"]) else ["image_shape"]
+        wrong += [name for name in ("class_names", "notes") if not _are_texts(manifest[name])]
+        if not (_are_texts(manifest["splits"]) and {"train", "test"} <= {*manifest["splits"]}):
+            wrong.append("splits")
+        wrong += [] if isinstance(manifest["augmentation"], str | None) else ["augmentation"]
+        if wrong:
+            raise InputError(f"{path} is damaged: its {wrong[0]} is none.")
         return manifest
 
     def _split(self, key: str, shape: tuple[int, int, int]) -> SourceSplit:
@@ -155,3 +172,12 @@ class PreparedSource(Source):
             return read_npy(path, ArraySpec(kinds="i", ndim=1, rows=rows))
         except ArrayFileError as error:
             raise InputError(f"{path} holds no {what} of {key}: {error}.") from error
+
+
+def _is_shape(value: Any) -> bool:
+    numbers = isinstance(value, list) and [item for item in value if type(item) is int and item > 0]
+    return bool(numbers) and len(numbers) == len(value) == 3
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
