@@ -1,8 +1,9 @@
 """What the REST and gRPC sides of the client share; imports no TensorFlow."""
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -35,7 +36,7 @@ class ClientError(RuntimeError):
 
     Attributes:
         code: Canonical name such as `NOT_FOUND`, or the HTTP status as text; `UNREACHABLE`
-            where no answer came.
+            where no answer came, `UNREADABLE` where it is none of a model server.
     """
 
     def __init__(self, message: str, code: str) -> None:
@@ -45,6 +46,27 @@ class ClientError(RuntimeError):
 
 class TemporaryError(ClientError):
     """An error that another try may mend."""
+
+
+@contextlib.contextmanager
+def reading(address: str) -> Iterator[None]:
+    """Around what reads an answer, since anything may listen at an address.
+
+    Raises:
+        ClientError: The answer has another form than a model server's.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        message = f"{address} answers, but not as a model server does."
+        raise ClientError(message, "UNREADABLE") from error
 
 
 @dataclass(frozen=True)

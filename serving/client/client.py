@@ -26,6 +26,7 @@ __all__ = ["Client", "ClientError", "Prediction", "Retries"]
 
 Image = Path | str | bytes | Array
 _LARGEST_IMAGE = 2**27
+_IMAGE_OUTPUTS = ("class_names", "classes", "probabilities")
 _FORM = "http://localhost:8501 or grpc://localhost:8500"
 
 
@@ -161,16 +162,21 @@ class Client:
                 resizes; or all arrays of the model's size, uint8 or float in [0, 1].
 
         Raises:
-            InputError: A file is missing, or the images are of different kinds.
+            InputError: A file is missing, the images are of different kinds, or the model was not
+                written by `lsp-keras export`.
             ClientError: The server did not answer, or with an error.
         """
         if not images:
             return []
         signature, batch = _batch(images)
         outputs = self.predict(batch, signature=signature)
-        rows = zip(
-            outputs["class_names"], outputs["classes"], outputs["probabilities"], strict=True
-        )
+        missing = [name for name in _IMAGE_OUTPUTS if name not in outputs]
+        if missing:
+            raise InputError(
+                f"The model's signature {signature} has no {' and no '.join(missing)}, which those "
+                "have that `lsp-keras export` writes. Ask it with `predict`."
+            )
+        rows = zip(*(outputs[name] for name in _IMAGE_OUTPUTS), strict=True)
         return [_prediction(name, label, probabilities) for name, label, probabilities in rows]
 
     def status(self) -> list[dict[str, Any]]:
@@ -199,7 +205,10 @@ class Client:
 
 def _parse(url: str) -> tuple[str, str | None]:
     """Scheme with address, and the model if the URL names it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"`url` must be like {_FORM}. Received: {url!r}.") from error
     if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.netloc:
         raise InputError(f"`url` must be like {_FORM}. Received: {url!r}.")
     base = f"{parts.scheme}://{parts.netloc}"
@@ -219,6 +228,8 @@ def _arrays(inputs: Any, info: SignatureInfo) -> dict[str, Array]:
         inputs = {next(iter(info.inputs)): inputs}
     for name in inputs:
         check_choice("input", name, sorted(info.inputs))
+        if info.inputs[name] not in DTYPES:
+            raise InputError(f"The client cannot send the input {name}, a {info.inputs[name]}.")
     return {name: np.asarray(value, DTYPES[info.inputs[name]]) for name, value in inputs.items()}
 
 

@@ -13,8 +13,16 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from lsp_keras.serving.client.base import Array, ClientError, SignatureInfo, Target, TemporaryError
-from lsp_keras.serving.codecs.tensor_proto import decode_tensor, encode_tensor
+from lsp_keras.serving.client.base import (
+    Array,
+    ClientError,
+    SignatureInfo,
+    Target,
+    TemporaryError,
+    reading,
+)
+from lsp_keras.serving.codecs.tensor_proto import MAX_TENSOR_BYTES, decode_tensor, encode_tensor
+from lsp_keras.serving.errors import ServingError
 
 _TEMPORARY_CODES = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 # gRPC's own default of 4 MB is less than a batch of photographs.
@@ -43,6 +51,7 @@ class GrpcConnection:
         secure: bool,
         certificates: bytes | None,
     ) -> None:
+        self._address = address
         self._target = target
         self._timeout = timeout
         self._metadata = [("authorization", f"Bearer {token}")] if token is not None else []
@@ -61,10 +70,11 @@ class GrpcConnection:
         response = self._call(self._predictions.GetModelMetadata, request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata["signature_def"].Unpack(signatures)
-        return {
-            name: SignatureInfo(_types(proto.inputs), _types(proto.outputs))
-            for name, proto in signatures.signature_def.items()
-        }
+        with reading(self._address):
+            return {
+                name: SignatureInfo(_types(proto.inputs), _types(proto.outputs))
+                for name, proto in signatures.signature_def.items()
+            }
 
     def predict(
         self, name: str, info: SignatureInfo, inputs: Mapping[str, Array]
@@ -76,7 +86,14 @@ class GrpcConnection:
         for key, value in inputs.items():
             request.inputs[key].CopyFrom(encode_tensor(value))
         response = self._call(self._predictions.Predict, request)
-        return {key: decode_tensor(proto, key) for key, proto in response.outputs.items()}
+        try:
+            return {
+                key: decode_tensor(proto, key, max_empty_bytes=MAX_TENSOR_BYTES)
+                for key, proto in response.outputs.items()
+            }
+        except ServingError as error:
+            message = f"The answer of {self._address} cannot be read: {error.message}"
+            raise ClientError(message, "UNREADABLE") from error
 
     def status(self) -> list[dict[str, Any]]:
         """States of the model's versions, newest first."""
@@ -84,14 +101,15 @@ class GrpcConnection:
         self._fill(request.model_spec)
         response = self._call(self._models.GetModelStatus, request)
         states = get_model_status_pb2.ModelVersionStatus.State
-        return [
-            {
-                "version": str(entry.version),
-                "state": states.Name(entry.state),
-                "status": {"error_message": entry.status.error_message},
-            }
-            for entry in response.model_version_status
-        ]
+        with reading(self._address):
+            return [
+                {
+                    "version": str(entry.version),
+                    "state": states.Name(entry.state),
+                    "status": {"error_message": entry.status.error_message},
+                }
+                for entry in response.model_version_status
+            ]
 
     def close(self) -> None:
         """Frees the connection."""

@@ -17,6 +17,7 @@ from lsp_keras.serving.client.base import (
     SignatureInfo,
     Target,
     TemporaryError,
+    reading,
 )
 
 _TEMPORARY_STATUSES = {429, 502, 503}
@@ -38,7 +39,8 @@ def served_models(
     """
     with _session(token, certificates) as session:
         document = _send(session, "GET", f"{url}/v1/models", timeout)
-    return [str(model["name"]) for model in document["models"]]
+    with reading(url):
+        return [str(model["name"]) for model in document["models"]]
 
 
 def _session(token: str | None, certificates: str | None) -> requests.Session:
@@ -63,9 +65,10 @@ def _send(
     if not answer.ok:
         kind = TemporaryError if answer.status_code in _TEMPORARY_STATUSES else ClientError
         raise kind(_error_message(answer), str(answer.status_code))
-    # The standard parser knows NaN and Infinity, which servers write.
-    document: dict[str, Any] = json.loads(answer.content)
-    return document
+    with reading(url):
+        # The standard parser knows NaN and Infinity, which servers write.
+        document: dict[str, Any] = json.loads(answer.content)
+        return document
 
 
 class RestConnection:
@@ -92,11 +95,13 @@ class RestConnection:
 
     def signatures(self) -> dict[str, SignatureInfo]:
         """What the model offers."""
-        metadata = self._send("GET", "/metadata")["metadata"]
-        return {
-            name: SignatureInfo(_types(proto["inputs"]), _types(proto["outputs"]))
-            for name, proto in metadata["signature_def"]["signature_def"].items()
-        }
+        document = self._send("GET", "/metadata")
+        with reading(self._url):
+            signatures = document["metadata"]["signature_def"]["signature_def"]
+            return {
+                name: SignatureInfo(_types(proto["inputs"]), _types(proto["outputs"]))
+                for name, proto in signatures.items()
+            }
 
     def predict(
         self, name: str, info: SignatureInfo, inputs: Mapping[str, Array]
@@ -109,14 +114,17 @@ class RestConnection:
         answer = self._send(
             "POST", ":predict", orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
         )
-        outputs = answer["outputs"]
-        if len(info.outputs) == 1:
-            outputs = {next(iter(info.outputs)): outputs}
-        return {key: _from_json(value, info.outputs[key]) for key, value in outputs.items()}
+        with reading(self._url):
+            outputs = answer["outputs"]
+            if len(info.outputs) == 1:
+                outputs = {next(iter(info.outputs)): outputs}
+            return {key: _from_json(value, info.outputs[key]) for key, value in outputs.items()}
 
     def status(self) -> list[dict[str, Any]]:
         """States of the model's versions, newest first."""
-        return list(self._send("GET", "")["model_version_status"])
+        document = self._send("GET", "")
+        with reading(self._url):
+            return [dict(version) for version in document["model_version_status"]]
 
     def close(self) -> None:
         """Frees the connection."""

@@ -117,7 +117,9 @@ def _from_rows(rows: list[Any], specs: Mapping[str, TensorSpec]) -> Tensors:
                 raise _mixed(by_name=True, number=number)
         # One tensor for each input, made of all rows at once.
         if any(row.keys() != specs.keys() for row in rows):
-            raise InvalidArgumentError("keys")
+            raise InvalidArgumentError(
+                f"Keys of 'instances' must be equal to: {','.join(sorted(specs))}"
+            )
         return {name: to_tensor([row[name] for row in rows], specs[name]) for name in specs}
     except ServingError:
         # Row by row only now: it finds the words for the first row that is at fault.

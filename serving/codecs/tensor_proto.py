@@ -68,6 +68,7 @@ def decode_tensor(
     check: Callable[[TensorForm], None] = lambda form: None,
     *,
     max_repeated_bytes: int = MAX_REPEATED_BYTES,
+    max_empty_bytes: int = MAX_EMPTY_BYTES,
 ) -> Array:
     """The tensor in a `TensorProto`, whether in `tensor_content` or in a typed field.
 
@@ -77,8 +78,8 @@ def decode_tensor(
         proto: Message from a request.
         name: Name of the input, for messages.
         check: Function that is told what the tensor will be before any memory is taken for it.
-        max_repeated_bytes: Size up to which the last value is repeated; an empty tensor may span
-            `MAX_EMPTY_BYTES`, or as much as this.
+        max_repeated_bytes: Size up to which the last value is repeated.
+        max_empty_bytes: What an empty tensor may span in its other dimensions.
 
     Raises:
         InvalidArgumentError: Type, shape and values do not fit each other.
@@ -86,7 +87,7 @@ def decode_tensor(
     try:
         dtype = tf.as_dtype(proto.dtype)
         values = list_field(proto, dtype)
-        shape = _shape(proto, dtype, max(MAX_EMPTY_BYTES, max_repeated_bytes))
+        shape = _shape(proto, dtype, max_empty_bytes)
     except (TypeError, ValueError, KeyError):
         raise _parsing_error(name) from None
     # Each access copies the bytes.

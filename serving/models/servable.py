@@ -169,4 +169,5 @@ def _timeout_bucket(timeout: float | None) -> int:
     """Milliseconds, rounded up to a power of two: each value needs a call of its own."""
     if timeout is None:
         return 0
-    return 1 << max(0, math.ceil(math.log2(max(timeout, 0.001) * 1000)))
+    # An int64 holds it.
+    return 1 << min(62, max(0, math.ceil(math.log2(max(timeout, 0.001) * 1000))))

@@ -14,7 +14,6 @@ from lsp_keras.serving.codecs.json_decode import JsonRequest, decode_predict, si
 from lsp_keras.serving.codecs.json_document import json_cost, parse_document
 from lsp_keras.serving.codecs.json_encode import encode_predict
 from lsp_keras.serving.codecs.tensor_proto import (
-    MAX_REPEATED_BYTES,
     MAX_TENSOR_BYTES,
     TensorForm,
     decode_tensor,
@@ -44,6 +43,7 @@ from lsp_keras.serving.models.signatures import DEFAULT_SIGNATURE, Array, Signat
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
+_OWN_LIMITS = dict.fromkeys(["max_repeated_bytes", "max_empty_bytes"], MAX_TENSOR_BYTES)
 
 
 class Models(Protocol):
@@ -283,9 +283,9 @@ def _decode_inputs(protos: Mapping[str, Any], signature: Signature, call: Call) 
             signature.check_input(name, form.dtype, form.shape)
             call.lease.grow(form.num_bytes)
 
-        return decode_tensor(protos[name], name, check, max_repeated_bytes=max_repeated)
+        return decode_tensor(protos[name], name, check, **limits)
 
-    max_repeated = MAX_TENSOR_BYTES if call.is_own else MAX_REPEATED_BYTES
+    limits = _OWN_LIMITS if call.is_own else {}
     return {name: decode(name) for name in protos}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lsp_keras.serving import Client, ClientError, Retries
-from lsp_keras.serving.client.base import TemporaryError
+from lsp_keras.serving.client.base import SignatureInfo, TemporaryError
 from lsp_keras.serving.client.client import _batch, _prediction
 from lsp_keras.serving.models.versions import ModelConfig
 from lsp_keras.serving.server import running
@@ -86,6 +86,7 @@ def test_errors_say_what_the_server_says(client, server) -> None:
         ("localhost:8501", {}, "`url` must be like http://localhost:8501"),
         ("grpc://localhost:8500", {}, "Name the model"),
         ("http://localhost:8501/other/path", {}, "`url` must be like"),
+        ("http://[", {}, "`url` must be like"),
         ("http://h/v1/models/m", {"version": 1, "label": "x"}, "not both"),
     ],
 )
@@ -172,15 +173,68 @@ def test_a_server_with_one_model_needs_no_name(server, affine_folder) -> None:
         Client(url, retries=NO_RETRIES)
 
 
+ANSWERS = [b"<html>", b"", b"[]", b"null", b"\xff", b"[" * 100_000, b"9" * 5000, b"{}"]
+ANSWERS += [b'{"metadata": 1, "models": 1, "model_version_status": 1, "outputs": 1}']
+ANSWERS += [b'{"metadata": {"signature_def": {"signature_def": [1]}}, "models": [{}]}']
+ANSWERS += [b'{"models": [1], "model_version_status": [1], "outputs": {"y": [[1], 2]}}']
+ANSWERS += [b'{"model_version_status": [[1, 2, 3]], "outputs": {"z": 1}}']
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer[:30])
+def test_whatever_else_answers_is_an_error_of_ours(answer: bytes) -> None:
+    class Other(LikeTensorFlowServing):
+        body, status = answer, 200
+        do_POST = LikeTensorFlowServing.do_GET  # noqa: N815
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Other) as started:
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{started.server_port}"
+        with Client(url, model="m", retries=NO_RETRIES) as client:
+            info = SignatureInfo({"x": "DT_FLOAT"}, {"y": "DT_FLOAT", "w": "DT_STRING"})
+            calls = [
+                client.signatures,
+                client.status,
+                lambda: client._connection.predict("s", info, {"x": np.zeros(1, np.float32)}),
+                lambda: Client(url, retries=NO_RETRIES),
+            ]
+            for call in calls:
+                with pytest.raises(ClientError, match="not as a model server does") as raised:
+                    call()
+                assert raised.value.code == "UNREADABLE"
+        started.shutdown()
+
+
+def test_what_the_client_cannot_do_with_a_model_is_said(client) -> None:
+    client._signatures = {
+        "serving_bytes": SignatureInfo({"x": "DT_COMPLEX64"}, {}),
+        "serving_uint8": SignatureInfo({"floats": "DT_UINT8"}, {}),
+    }
+    client._connection, connection = NoOutputs(), client._connection
+    with pytest.raises(InputError, match="cannot send the input x, a DT_COMPLEX64"):
+        client.predict_images([b"png"])
+    with pytest.raises(InputError, match="serving_uint8 has no class_names and no probabilities"):
+        client.predict_images([np.zeros((2, 2, 3), np.uint8)])
+    client._connection, client._signatures = connection, None
+
+
+class NoOutputs:
+    """Stands for a server whose model is another one."""
+
+    def predict(self, *_: object) -> dict[str, Any]:
+        return {"classes": np.zeros(1)}
+
+
 class LikeTensorFlowServing(http.server.BaseHTTPRequestHandler):
     """Answers as TensorFlow Serving does where no model is named."""
 
+    body, status = b'{"error": "Missing model name in request."}', 400
+
     def do_GET(self) -> None:
-        body = b'{"error": "Missing model name in request."}'
-        self.send_response(400)
-        self.send_header("Content-Length", str(len(body)))
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(self.body)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -151,6 +151,12 @@ def test_a_value_among_objects_is_refused_wherever_it_stands(count: int) -> None
         decode(rows, a=tf.int32, b=tf.int32)
 
 
+def test_wrong_keys_are_refused_wherever_they_stand() -> None:
+    rows = [{"a": 1, "b": 2}] * 10_000 + [{"a": 1, "c": 2}]
+    with pytest.raises(InvalidArgumentError, match="Keys of 'instances' must be equal to: a,b"):
+        decode(json.dumps({"instances": rows}), a=tf.int32, b=tf.int32)
+
+
 def test_an_object_among_plain_rows_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="Expecting value/list but got object at item 1"):
         decode('{"instances": [1, {"a": 1}]}', a=tf.float32)

@@ -141,9 +141,9 @@ def test_batches_without_rows_may_span_images(shape) -> None:
     assert decode_tensor(proto(tf.float32, *shape), "x").shape == shape
 
 
-def test_the_servers_own_messages_may_span_more() -> None:
+def test_an_empty_tensor_may_span_as_much_as_is_said() -> None:
     own = proto(tf.float32, 0, 2**28)
-    assert decode_tensor(own, "x", max_repeated_bytes=MAX_TENSOR_BYTES).shape == (0, 2**28)
+    assert decode_tensor(own, "x", max_empty_bytes=MAX_TENSOR_BYTES).shape == (0, 2**28)
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.int4])

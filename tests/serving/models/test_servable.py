@@ -108,7 +108,9 @@ def test_answers_at_once_are_not_mixed_up_where_a_sum_follows_biased_convolution
     servable.close()
 
 
-@pytest.mark.parametrize(("seconds", "milliseconds"), [(None, 0), (0.001, 1), (1.0, 1024), (0, 1)])
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"), [(None, 0), (0.001, 1), (1.0, 1024), (0, 1), (1e30, 2**62)]
+)
 def test_timeouts_are_rounded_up_to_powers_of_two(seconds, milliseconds) -> None:
     assert _timeout_bucket(seconds) == milliseconds
 
