@@ -48,8 +48,8 @@ _parsing_lock = threading.Lock()
 # Bytes of memory for what each character begins or ends, as Python and NumPy keep it.
 _COSTS = {"[": 96, "{": 320, ",": 48, '"': 40}
 _CHUNK_BYTES = 1 << 20
-# First byte of a character that makes all characters of its string two or four bytes large, and what
-# the text and the strings made of it take then for each byte of the body.
+# First byte of a character that makes all characters of its string four or two bytes large, and
+# what the text and the strings made of it take then for each byte of the body.
 _WIDE = {0xF0: 6, 0xC4: 2}
 
 
