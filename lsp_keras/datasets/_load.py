@@ -209,6 +209,7 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
     Raises:
         InputError: There is none.
     """
+    check_name(name)
     base, size = split_size(name)
     scheme, _, rest = base.partition(":")
     if scheme in SCHEMES and rest:
@@ -224,6 +225,22 @@ def find_source(name: str, settings: Mapping[str, Any] | None = None) -> tuple[S
             "prepared:PATH for what `lsp-keras data prepare` wrote."
         ) from None
     return (source(**(settings or {})) if isinstance(source, type) else source), size
+
+
+def check_name(name: str) -> None:
+    """Refuses the name of a dataset that records could not hold, such as a folder's in Latin-1.
+
+    Raises:
+        InputError: It is no text in UTF-8.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="surrogateescape").decode(errors="replace")
+        raise InputError(
+            f"The name {shown} is no text in UTF-8, which records of runs are written in. Rename "
+            "the folder, or link to it by another name."
+        ) from error
 
 
 def _refuse_size_in_name(path: str, whole: str) -> None:

@@ -26,13 +26,17 @@ from lsp_keras.validation import InputError
 
 
 def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
-    """The run's images, in the shape that a model of one's own takes."""
+    """The run's images, in the shape that a model of one's own takes.
+
+    Raises:
+        InputError: They cannot be loaded, or none are left to choose an epoch by.
+    """
     reading: dict[str, Any] = {name: getattr(config, name) for name in READING}
     height, width, channels = file_shape(config.model.name)
     if height is not None and width is not None:
         reading["image_size"] = reading["image_size"] or (height, width)
     reading["channels"] = reading["channels"] or channels
-    return datasets.load(
+    dataset = datasets.load(
         config.dataset.name,
         settings=config.dataset.given,
         data_dir=config.data_dir,
@@ -43,6 +47,13 @@ def load_dataset(config: FitConfig, cache_dir: Path | None) -> Dataset:
         seed=config.data_seed,
         **reading,
     )
+    # Told before a helper or an encoder is trained.
+    if not len(dataset.validation):
+        raise InputError(
+            "A run chooses its epoch by validation images, and there are none beside "
+            f"{len(dataset.train):,} training images. Hold some out: --validation-size."
+        )
+    return dataset
 
 
 def build_classifier(config: FitConfig, info: DatasetInfo) -> keras.Model:

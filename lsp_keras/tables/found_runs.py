@@ -6,6 +6,7 @@ from typing import Any
 
 from lsp_keras.runs.files.folder import NOT_COMPARED, RunFolder
 from lsp_keras.runs.files.history import load_history, read_table
+from lsp_keras.runs.files.moved import images_name
 from lsp_keras.runs.settings.config import FitConfig, config_from
 from lsp_keras.runs.settings.resolve import in_force
 from lsp_keras.runs.settings.toml_file import read_config
@@ -50,8 +51,13 @@ def config_of(run: Path) -> FitConfig:
 
 def find_run(runs_dir: Path, config: FitConfig) -> Path | None:
     """The run of these settings in a folder of runs; a finished one before others."""
-    key = key_of(config)
-    found = [run for run, own in _runs(runs_dir) if key_of(own) == key]
+    key, images = key_of(config), images_name(config.dataset.name, None)
+    found = [
+        run
+        for run, own in _runs(runs_dir)
+        # A folder of images may be another one by the same relative path.
+        if key_of(own) == key and images_name(own.dataset.name, run) == images
+    ]
     return next((run for run in found if is_finished(run, config)), found[0] if found else None)
 
 

@@ -184,6 +184,17 @@ def test_a_name_that_reads_as_a_size_is_refused_before_anything_is_written(tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_that_records_cannot_hold_is_refused(photos, tmp_path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    with pytest.raises(InputError, match="caf\ufffd is no text in UTF-8"):
+        prepare(f"folder:{photos}", tmp_path / odd)
+    photos.rename(tmp_path / odd)
+    with pytest.raises(InputError, match="caf\ufffd is no text in UTF-8"):
+        load(f"folder:{tmp_path / odd}")
+    (tmp_path / "cafe").symlink_to(tmp_path / odd)
+    assert len(load(f"folder:{tmp_path / 'cafe'}").test) == 2
+
+
 def test_of_two_that_write_one_folder_the_second_is_refused(photos, tmp_path) -> None:
     target = tmp_path / "new"
 

@@ -1,12 +1,15 @@
 """Settings reach the objects that they are named after."""
 
+from pathlib import Path
+
 import keras
 import pytest
+from PIL import Image
 
 from lsp_keras.datasets import load
 from lsp_keras.methods import RobustTrainer
 from lsp_keras.regularizers import ADR, LFR, LSP
-from lsp_keras.runs.build import build_augmentation, build_classifier, build_trainer
+from lsp_keras.runs.build import build_augmentation, build_classifier, build_trainer, load_dataset
 from lsp_keras.runs.settings.config import FitConfig
 from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.validation import InputError
@@ -123,3 +126,14 @@ def test_contradictions_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         build(classifier, **settings)
+
+
+def test_a_run_without_validation_images_is_refused_at_once(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for index in range(5):
+            Image.new("RGB", (16, 16)).save(tmp_path / name / f"{index}.png")
+    config = FitConfig.of(dataset=f"folder:{tmp_path}")
+    with pytest.raises(InputError, match="none beside 8 training images"):
+        load_dataset(config, tmp_path)
+    assert len(load_dataset(config.changed(validation_size=2), tmp_path).validation) == 2

@@ -1,10 +1,12 @@
 """Which runs count as the same, and which as finished."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lsp_keras.runs import FitConfig
+from lsp_keras.runs.files.moved import folder_record
 from lsp_keras.runs.settings.config import write_config
 from lsp_keras.runs.settings.resolve import resolve
 from lsp_keras.tables.found_runs import find_run, is_finished, key_of
@@ -72,3 +74,18 @@ def test_a_run_is_finished_after_its_epochs_or_its_patience(tmp_path: Path) -> N
     assert is_finished(run, longer.changed(early_stopping=1))
     assert not is_finished(run, longer.changed(early_stopping=2))
     assert not is_finished(tmp_path / "none", config())
+
+
+def test_a_run_on_another_folder_of_the_same_name_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = config(dataset="folder:photos")
+    for place in ("a", "b"):
+        (tmp_path / place / "photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a")
+    run = make(tmp_path / "runs" / "mine", 2, dataset="folder:photos")
+    record = {"folder": folder_record("folder:photos", run)}
+    (run / "dataset.json").write_text(json.dumps(record))
+    assert find_run(tmp_path / "runs", own) == run
+    monkeypatch.chdir(tmp_path / "b")
+    assert find_run(tmp_path / "runs", own) is None

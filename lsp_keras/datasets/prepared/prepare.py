@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_keras.datasets._base import Folders, OpenSource
-from lsp_keras.datasets._load import load, source_with_options, split_size
+from lsp_keras.datasets._load import check_name, load, source_with_options, split_size
 from lsp_keras.datasets._notes import describe_left_out
 from lsp_keras.datasets.prepared.source import check_new, write_prepared
 from lsp_keras.storage import cache_dir as find_cache_dir
@@ -61,6 +61,7 @@ def prepare(
 
 def _check_name(to: Path) -> None:
     """Refuses a name that no later command could take for the folder."""
+    check_name(f"prepared:{to}")
     base, size = split_size(f"prepared:{to}")
     if size is not None:
         raise InputError(

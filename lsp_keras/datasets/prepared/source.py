@@ -175,8 +175,9 @@ class PreparedSource(Source):
 
 
 def _is_shape(value: Any) -> bool:
-    numbers = isinstance(value, list) and [item for item in value if type(item) is int and item > 0]
-    return bool(numbers) and len(numbers) == len(value) == 3
+    if not isinstance(value, list) or len(value) != 3:
+        return False
+    return all(type(item) is int and item > 0 for item in value)
 
 
 def _are_texts(value: Any) -> bool:

@@ -44,12 +44,13 @@ def present_name(name: str, run: Path) -> str:
     scheme = scheme_of_folder(name)
     if scheme is None:
         return name
-    size = _split(name)[1]
+    written, size = _split(name)
     places = _places(name, run)
     for place in places:
         if place.is_dir():
-            return f"{scheme}:{place}{size}"
-    listed = ", ".join(dict.fromkeys(str(place) for place in places))
+            shown = written if written.resolve() == place.resolve() else place
+            return f"{scheme}:{shown}{size}"
+    listed = ", ".join(dict.fromkeys(str(place) for place in places[::-1]))
     raise InputError(
         f"The images of {run} are not where they were: there is no {listed}. Move them back, or "
         f"say where they are: --dataset {scheme}:PATH."
@@ -84,16 +85,19 @@ def images_name(name: str, run: Path | None) -> str:
 
         return split_size(name)[0]
     places = _places(name, run)
-    found = next((place for place in places if place.is_dir()), places[-1])
+    found = next((place for place in places if place.is_dir()), places[0])
     return f"{scheme}:{found.resolve()}"
 
 
 def _places(name: str, run: Path | None) -> list[Path]:
-    """Where the folder of a dataset may lie: as it was named, and as its run recorded it."""
+    """Where the folder of a dataset may lie: as its run recorded it, else as it was named.
+
+    What is named relative to a working folder may be something else in another one.
+    """
     record = None if run is None else _record(run)
     places = [_split(name)[0]]
     if run is not None and record is not None:
-        places += [Path(record["absolute"]), run / record["relative"]]
+        places = [Path(record["absolute"]), run / record["relative"], *places]
     return places
 
 

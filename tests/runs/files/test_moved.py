@@ -50,6 +50,12 @@ def test_another_working_folder_does_not_matter(project: Path, monkeypatch) -> N
     )
 
 
+def test_another_folder_of_the_same_relative_name_is_not_taken(project: Path, monkeypatch) -> None:
+    (project.parent / "photos").mkdir()
+    monkeypatch.chdir(project.parent)
+    assert load(project / "runs" / "own") == 2
+
+
 def test_run_and_images_may_be_moved_together(project: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     moved = tmp_path / "elsewhere" / "project"

@@ -65,9 +65,7 @@ def test_training_from_a_file_takes_its_images(photographs, tmp_path) -> None:
     keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images))).save(
         tmp_path / "own.keras"
     )
-    config = FitConfig.of(dataset=photographs, model=str(tmp_path / "own.keras"))
+    config = FitConfig.of(dataset=photographs, model=str(tmp_path / "own.keras"), validation_size=2)
     assert load_dataset(config, tmp_path).info.image_shape == (24, 20, 1)
-    named = FitConfig.of(
-        dataset=photographs, model=str(tmp_path / "own.keras"), image_size="32x32", channels=3
-    )
+    named = config.changed(image_size="32x32", channels=3)
     assert load_dataset(named, tmp_path).info.image_shape == (32, 32, 3)
