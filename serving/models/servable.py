@@ -1,7 +1,6 @@
 """One loaded version of a model."""
 
 import gc
-import math
 import re
 import sys
 import threading
@@ -18,6 +17,9 @@ from lsp_keras.serving.models.signatures import Signature, Tensors, as_array
 from lsp_keras.validation import InputError, check_file
 
 TAGS = ("serve",)
+# When runs are cancelled. Few, for each needs a call of its own, which takes as long to make as a
+# first request, and twice the memory of all weights that are constants of the graph.
+TIMEOUTS_MS = (1 << 10, 1 << 12, 1 << 15, 1 << 20)
 
 # `{{function_node __inference_f_7}}`, `[[{{node g/Assert}}]]`, `[[node g (defined at f.py:1)]]`.
 _NODES = re.compile(r"\s{0,4}(?:\[\[(?:\{\{|node )[^\[\]]*\]\]|\{\{(?:function_)?node [^{}]*\}\})")
@@ -78,14 +80,14 @@ class Servable:
         Args:
             signature: Signature of this servable.
             inputs: Inputs by name, checked against the signature.
-            timeout: Seconds; the run is cancelled after at most twice that.
+            timeout: Seconds; the run is cancelled at the next of `TIMEOUTS_MS`, if there is one.
 
         Raises:
             ServingError: What the graph itself reports.
         """
         try:
             # What a damaged signature names may be no tensor of the graph.
-            call = self._call(signature, _timeout_bucket(timeout))
+            call = self._call(signature, _timeout_ms(timeout))
             values = call(*(inputs[name] for name in signature.inputs))
         except tf.errors.OpError as error:
             raise from_canonical(error.error_code, clean_message(error.message)) from error
@@ -165,9 +167,8 @@ def _without_fusion(config: Any) -> Any:
     return unfused
 
 
-def _timeout_bucket(timeout: float | None) -> int:
-    """Milliseconds, rounded up to a power of two: each value needs a call of its own."""
+def _timeout_ms(timeout: float | None) -> int:
+    """The next of `TIMEOUTS_MS`; 0 for none."""
     if timeout is None:
         return 0
-    # An int64 holds it.
-    return 1 << min(62, max(0, math.ceil(math.log2(max(timeout, 0.001) * 1000))))
+    return next((limit for limit in TIMEOUTS_MS if limit >= 1000 * timeout), 0)

@@ -20,6 +20,7 @@ from lsp_keras.serving.flags import FLAGS
 from lsp_keras.serving.models.config_files import LONGEST_FILE
 from lsp_keras.serving.models.config_watcher import ConfigWatcher
 from lsp_keras.serving.models.manager import ModelManager
+from lsp_keras.serving.models.servable import TIMEOUTS_MS
 from lsp_keras.serving.models.served_model import LoadPolicy
 from lsp_keras.serving.models.versions import LARGEST_VERSION, ModelConfig
 from lsp_keras.serving.options import DEFAULT_CONNECTIONS, ServerOptions, possible_connections
@@ -219,6 +220,10 @@ def test_whatever_is_wrong_with_a_configuration_the_next_one_is_applied(
     watcher.stop()
 
 
+def _listed(seconds: Sequence[int]) -> str:
+    return f"the next of {', '.join(map(str, seconds[:-1]))} and {seconds[-1]} s"
+
+
 def test_the_documentation_gives_every_limit_its_default() -> None:
     text = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
     table = text.split("## Limits", 1)[1].split("## Where", 1)[0]
@@ -235,6 +240,7 @@ def test_the_documentation_gives_every_limit_its_default() -> None:
         "gzip: members": MAX_MEMBERS,
         "depth of JSON lists": "64; 32 with NumPy 1",
         "copies of a context": f"{MAX_COPIED_BYTES} bytes",
+        "time for a model's run": _listed([round(limit / 1000) for limit in TIMEOUTS_MS]),
         "what a batch is padded by": f"{MAX_PADDING_BYTES} bytes",
         "tensor that repeats": f"{tensor_proto.MAX_REPEATED_BYTES} bytes",
         "fields of a gRPC message": MAX_FIELDS,

@@ -17,7 +17,7 @@ from lsp_keras.serving.errors import (
     NotFoundError,
     ServingError,
 )
-from lsp_keras.serving.models.servable import Servable, _timeout_bucket, clean_message
+from lsp_keras.serving.models.servable import TIMEOUTS_MS, Servable, _timeout_ms, clean_message
 from lsp_keras.serving.models.signatures import as_strings
 
 
@@ -109,10 +109,20 @@ def test_answers_at_once_are_not_mixed_up_where_a_sum_follows_biased_convolution
 
 
 @pytest.mark.parametrize(
-    ("seconds", "milliseconds"), [(None, 0), (0.001, 1), (1.0, 1024), (0, 1), (1e30, 2**62)]
+    ("seconds", "milliseconds"),
+    [(None, 0), (0, 1024), (1.024, 1024), (1.025, 4096), (30, 32768), (1000, 2**20), (1e30, 0)],
 )
-def test_timeouts_are_rounded_up_to_powers_of_two(seconds, milliseconds) -> None:
-    assert _timeout_bucket(seconds) == milliseconds
+def test_timeouts_are_rounded_up(seconds, milliseconds) -> None:
+    assert _timeout_ms(seconds) == milliseconds
+
+
+def test_clients_with_many_deadlines_cost_few_calls(servable) -> None:
+    inputs = {"data_bytes": as_strings([b"ab"], (1,))}
+    for timeout in (None, *np.geomspace(1e-3, 1e12, 60)):
+        outputs = servable.run(servable.signatures["lengths"], inputs, timeout)
+        assert outputs["length"].tolist() == [2]
+    made = [key for key in servable._calls if key[0] == "lengths"]
+    assert len(made) == len(TIMEOUTS_MS) + 1
 
 
 def test_what_is_no_saved_model_is_a_serving_error(tmp_path, affine_folder) -> None:
