@@ -2,12 +2,14 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 
 from lsp_keras.places import check_local, place, scheme_of
 from lsp_keras.storage import fingerprint
+from lsp_keras.validation import InputError
 
 _LONGEST, _HEAD = 60, 16
 
@@ -24,6 +26,16 @@ def as_file_name(text: str) -> str:
         return name
     # A name of a file may not be of any length, and two long ones must not become one.
     return f"{name[:_HEAD]}_{fingerprint(text)[:8]}_{name[_HEAD - _LONGEST :]}"
+
+
+def check_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Refuses, before any work is done, a file that no later command would read.
+
+    Raises:
+        InputError: Its name ends otherwise.
+    """
+    if path is not None and path.suffix != suffix:
+        raise InputError(f"{option} must end in {suffix}. Received: {path}.")
 
 
 class MachinePath(click.Path):

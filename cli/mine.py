@@ -9,7 +9,7 @@ import click
 
 from lsp_keras.choices import IndexName, SpaceName
 from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
-from lsp_keras.cli._paths import MachinePath
+from lsp_keras.cli._paths import MachinePath, check_suffix
 from lsp_keras.shards import Shard
 from lsp_keras.validation import InputError
 
@@ -120,6 +120,7 @@ def command(
     """
     if sum(choice is not None for choice in (features, encoder, embeddings)) > 1:
         raise InputError("Choose one of --features, --encoder and --embeddings.")
+    check_suffix("--output", output, ".npz")
     from lsp_keras import datasets
     from lsp_keras.cli._progress import stage_progress
     from lsp_keras.neighbors import (

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lsp_keras.cli._options import data_options, image_options, quiet_option, train_options
-from lsp_keras.cli._paths import MachinePath
+from lsp_keras.cli._paths import MachinePath, check_suffix
 
 
 @click.command()
@@ -93,6 +93,7 @@ def command(
     lsp-keras pretrain --dataset cifar10 --output encoder.keras
     lsp-keras mine --dataset cifar10 --encoder encoder.keras
     """
+    check_suffix("--output", output, ".keras")
     from lsp_keras import datasets
     from lsp_keras.pretraining import PretrainSettings, encoder_folder, find_or_pretrain
     from lsp_keras.runs.header import describe_pretraining

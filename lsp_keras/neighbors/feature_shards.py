@@ -79,17 +79,21 @@ def with_feature_shards(
     if missing or len(counts) > 1:
         what = f"are missing: {', '.join(missing)}" if missing else "are of different numbers"
         raise InputError(f"Shards of the features in {folder} {what}. Make them, or remove it.")
-    try:
-        parts = [
-            read_npy(
-                folder / name,
-                ArraySpec(kinds="f", ndim=2, rows=len(Shard(index, count).rows(len(images)))),
-            )
-            for index, name in enumerate(names)
-        ]
-    except ArrayFileError as error:
-        raise InputError(f"A shard of the features in {folder} is no use: {error}.") from error
+    parts = [
+        _read_shard(folder / name, len(Shard(index, count).rows(len(images))))
+        for index, name in enumerate(names)
+    ]
     return replace(source, encode=None, embeddings=dealt_together(parts))
+
+
+def _read_shard(path: Path, rows: int) -> npt.NDArray[Any]:
+    try:
+        return read_npy(path, ArraySpec(kinds="f", ndim=2, rows=rows))
+    except ArrayFileError as error:
+        raise InputError(
+            f"The shard of features {path} is no use: {error}. Make it again by mine --shard, or "
+            "remove its folder."
+        ) from error
 
 
 def _folder(

@@ -87,7 +87,7 @@ def load_subject(
     run = classifier.run
     settings = {} if run is None else read_config(run / "config.toml")
     if beside is not None and dataset is None:
-        dataset = _same_dataset(path, settings, beside)
+        dataset = _same_dataset(path, run, settings, beside)
     images = load_images(
         run,
         dataset=dataset,
@@ -108,16 +108,27 @@ def load_subject(
     )
 
 
-def _same_dataset(path: Path, settings: Mapping[str, Any], first: Subject) -> str | None:
-    """Name of the dataset of two models that are measured side by side."""
+def _same_dataset(
+    path: Path, run: Path | None, settings: Mapping[str, Any], first: Subject
+) -> str | None:
+    """Name of the dataset of two models that are measured side by side; `None` for its own."""
+    from lsp_keras.runs.files.moved import images_name
+
     name = first.settings.get("dataset")
     own = settings.get("dataset", name)
-    if own != name:
-        raise InputError(
-            f"--against must be a model of the same images: {path} was trained on {own}, not on "
-            f"{name}. Name a --dataset to compare them all the same."
-        )
-    return name
+    if own == name:
+        # Not the name in the settings: a folder may lie elsewhere now.
+        has_own = run is not None and "dataset" in settings
+        return None if has_own or name is None else str(first.context["dataset"]["name"])
+    # One folder may have several names.
+    places = ((own, run), (name, first.classifier.run))
+    named = [images_name(text, place) for text, place in places if isinstance(text, str)]
+    if len(named) == len(places) and len(set(named)) == 1:
+        return None
+    raise InputError(
+        f"--against must be a model of the same images: {path} was trained on {own}, not on "
+        f"{name}. Name a --dataset to compare them all the same."
+    )
 
 
 def load_rival(

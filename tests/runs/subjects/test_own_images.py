@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -12,10 +13,11 @@ from lsp_keras.attacks import FGSM
 from lsp_keras.classifiers import load_classifier
 from lsp_keras.evaluation import evaluate, model_fingerprint
 from lsp_keras.runs.subjects.own_images import is_on, own_datasets
-from lsp_keras.runs.subjects.subject import Subject, _autoattack_record
+from lsp_keras.runs.subjects.subject import Subject, _autoattack_record, _same_dataset
 from lsp_keras.runs.subjects.test_images import load_images
 from lsp_keras.tables.outcomes import find_outcome
 from lsp_keras.types import ThreatModel
+from lsp_keras.validation import InputError
 
 
 @pytest.fixture
@@ -79,3 +81,25 @@ def test_a_diagnosis_takes_autoattack_on_its_own_images(run: Path) -> None:
         assert found["dataset"]["name"] == name
     stranger = Subject("run", classifier, dataset, dataset.test, {"dataset": {"name": "mnist"}})
     assert _autoattack_record(stranger, threat) is None
+
+
+def test_models_side_by_side_may_name_one_folder_differently(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "other", "runs/a", "runs/b"):
+        Path(name).mkdir(parents=True)
+    own: Any = None
+    context = {"dataset": {"name": f"folder:{tmp_path / 'photos'}"}}
+    settings = {"dataset": "folder:photos"}
+    classifier = SimpleNamespace(run=Path("runs/a"))
+    first = Subject("a", classifier, own, own, context, settings)
+
+    def dataset(run: Path | None, **settings: str) -> str | None:
+        return _same_dataset(Path("b"), run, settings, first)
+
+    # `None` stands for the run's own, which are found where they lie now.
+    assert dataset(Path("runs/b"), dataset="folder:photos") is None
+    assert dataset(Path("runs/b"), dataset=f"folder:{tmp_path / 'photos'}@32") is None
+    assert dataset(None) == context["dataset"]["name"]
+    for other in ("folder:other", "digits", "prepared:photos"):
+        with pytest.raises(InputError, match=f"was trained on {other}, not on folder:photos"):
+            dataset(Path("runs/b"), dataset=other)
