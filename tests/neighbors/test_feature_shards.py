@@ -44,7 +44,7 @@ def test_shards_belong_to_their_images_and_encoder(tmp_path) -> None:
 def test_shards_of_different_numbers_and_damaged_ones_are_refused(tmp_path) -> None:
     path = write_feature_shard(IMAGES, SOURCE, Shard(0, 1), cache_dir=tmp_path)
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(InputError, match=r"The shard of features .*of-3\.npy is no use"):
+    with pytest.raises(InputError, match=r"The shard of features .*0-of-1\.npy is no use"):
         with_feature_shards(IMAGES, SOURCE, cache_dir=tmp_path)
     for index in range(2):
         write_feature_shard(IMAGES, SOURCE, Shard(index, 2), cache_dir=tmp_path)
