@@ -149,8 +149,8 @@ def _serve_embedded(flags: Mapping[str, Any]) -> None:
     try:
         _spare_the_collector()
         server.load()
-        if flags["model_config_file"] and flags["model_config_file_poll_wait_seconds"]:
-            seconds = flags["model_config_file_poll_wait_seconds"]
+        seconds = flags["model_config_file_poll_wait_seconds"]
+        if flags["model_config_file"] and seconds > 0:
             ConfigWatcher(flags["model_config_file"], server.manager, seconds).start()
         _announce(server.manager.models(), flags)
         server.run()

@@ -1,5 +1,6 @@
 """What a server answers, apart from how requests reach it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -298,7 +299,13 @@ def _predict_response(outputs: Tensors) -> Any:
 
 def _size(outputs: Tensors) -> int:
     """Bytes of the outputs as text or in messages, roughly."""
-    return 8 * sum(array.size for array in outputs.values())
+    return sum(map(_size_of, outputs.values()))
+
+
+def _size_of(array: Array) -> int:
+    # Rows without numbers have to be gone through too.
+    size = 8 * math.prod(max(length, 1) for length in array.shape)
+    return size + sum(map(len, array.flat)) if array.dtype == object else size
 
 
 def _check_task(servable: Servable, task: Any) -> Signature:

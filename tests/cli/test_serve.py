@@ -131,6 +131,22 @@ def test_a_folder_without_versions_is_refused(run_cli, model_folder, tmp_path) -
         assert message in result.stderr
 
 
+def test_what_no_server_starts_with_is_refused_at_once(run_cli, tmp_path) -> None:
+    # A folder that would not load: nothing is loaded before the options are looked at.
+    (tmp_path / "m/1").mkdir(parents=True)
+    config = tmp_path / "monitoring.config"
+    config.write_text('prometheus_config { enable: true path: "metrics" }')
+    for flags, message in [
+        (["--monitoring_config_file", config], "must begin with /"),
+        (["--max_grpc_bytes", "4294967296"], "`max_grpc_bytes` must be -1 or from 1 to 2147483647"),
+        (["--rest_api_port", "70000"], "`rest_port` must be from 0 to 65535"),
+    ]:
+        result = run_cli("serve", tmp_path / "m", "--embedded", *flags)
+        assert result.returncode == 2
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
+
+
 def test_a_model_of_keras_is_no_folder_to_serve_and_what_to_do_is_said(run_cli, tmp_path) -> None:
     (tmp_path / "runs/pets").mkdir(parents=True)
     for name in ("net.keras", "net.h5", "notes.txt", "runs/pets/model.keras"):
