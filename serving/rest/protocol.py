@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lsp_keras.serving.rest.parser import PlainParser
+
 _REFUSALS = {
     400: "400 Bad Request",
     431: "431 Request Header Fields Too Large",
@@ -90,10 +92,13 @@ class LimitedProtocol(HttpToolsProtocol):
         handshake: TLS handshake of the connection, if there is one.
     """
 
+    parser: PlainParser  # type: ignore[assignment]  # it has what uvicorn asks for
+
     def __init__(
         self, limits: ConnectionLimits, waiting: WaitingConnections, **arguments: Any
     ) -> None:
         super().__init__(**arguments)
+        self.parser = PlainParser(self)
         self._limits = limits
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
@@ -165,6 +170,8 @@ class LimitedProtocol(HttpToolsProtocol):
             raise ValueError("The head of the request is too large.")
 
     def on_headers_complete(self) -> None:
+        if self.parser.offers_protocol():
+            return
         self._in_head = False
         self._stray_bytes = 0
         self._stop_timer()
@@ -175,6 +182,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.offers_protocol():
+            return
         self._receiving = False
         self._stray_bytes = 0
         self._waiting.discard(self)

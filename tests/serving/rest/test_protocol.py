@@ -104,6 +104,50 @@ def read_answer(connection: socket.socket) -> tuple[int, bytes]:
     return answer.status, answer.read()
 
 
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+POST_OFFER = b"POST / HTTP/1.1\r\nhost: x\r\n" + OFFER
+LENGTH = b"content-length: 5\r\n\r\n"
+CHUNKS = b"transfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nl"
+OFFERS = {
+    "whole": [POST_OFFER + LENGTH + b"hello"],
+    "head and body": [POST_OFFER + LENGTH, b"hel", b"lo"],
+    "in the head": [POST_OFFER[:40], POST_OFFER[40:], LENGTH[:-1], LENGTH[-1:] + b"hello"],
+    "chunked": [POST_OFFER + CHUNKS, b"lo\r\n0\r\n\r\n"],
+    "by HTTP/1.0": [POST_OFFER.replace(b"1.1", b"1.0") + LENGTH + b"hello"],
+    "and no more": [POST_OFFER.replace(b"Upgrade,", b"Upgrade, close,") + LENGTH + b"hello"],
+}
+
+
+@pytest.mark.parametrize("pieces", OFFERS.values(), ids=OFFERS)
+def test_a_request_that_offers_another_protocol_is_answered_in_this_one(pieces, caplog) -> None:
+    with site() as started:
+        connection = started.connect()
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.02)
+        assert read_answer(connection) == (200, b"5")
+        if b"close" not in pieces[0] and b"1.0" not in pieces[0]:
+            assert ask(connection) == (200, b"0")
+    assert caplog.text == ""
+
+
+def test_offers_and_other_requests_follow_each_other() -> None:
+    offer = POST_OFFER + LENGTH + b"hello"
+    last = GET.replace(b"host", b"connection: close\r\nhost")
+    with site() as started:
+        answers = answer_of(started.connect(offer + GET + offer + offer + last))
+    assert answers.count(b"HTTP/1.1 200 OK") == 5
+    assert [answers.count(body) for body in (b"\r\n\r\n5", b"\r\n\r\n0")] == [3, 2]
+
+
+def test_the_head_of_an_offer_is_limited_too() -> None:
+    with site(max_header_bytes=1000) as started:
+        long = POST_OFFER + b"x: " + b"a" * 1000 + b"\r\n\r\n"
+        assert b"431" in answer_of(started.connect(long)).splitlines()[0]
+        tunnel = b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n"
+        assert b"400" in answer_of(started.connect(tunnel)).splitlines()[0]
+
+
 def test_no_connection_becomes_a_websocket() -> None:
     upgrade = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     upgrade += b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
