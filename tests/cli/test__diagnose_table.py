@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from lsp_keras.cli._diagnose_table import print_findings, statement
 from lsp_keras.runs.subjects.subject import Findings
-from lsp_keras.types import Flag
+from lsp_keras.types import Flag, ThreatModel
 
 
 def test_the_verdict_is_the_first_sentence_and_then_comes_what_to_do() -> None:
@@ -26,12 +26,15 @@ def test_failed_checks_come_first_and_other_numbers_are_folded(capsys) -> None:
     diagnosis = SimpleNamespace(
         lines=["Not to be trusted: bad."],
         checks=checks,
+        threat=ThreatModel.parse("8/255", "linf"),
         single_accuracies={"clean": 0.5},
         sweeps={"radius": {8 / 255: 0.25}},
     )
-    findings = [Findings("run", diagnosis, None)]
+    findings = [Findings("[red]run", diagnosis, None)]
     print_findings(findings)
     short = capsys.readouterr().out
+    # A name that looks like a style is printed as it is.
+    assert "[red]run" in short
     assert short.index("FAIL  0.5 (0.02)") < short.index("pass  0.01 (0.02)")
     assert "PGD, radius" not in short
     assert "With --details, and in the record: accuracy." in short

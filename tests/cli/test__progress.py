@@ -1,5 +1,7 @@
 """Progress in a pipe: plain lines, at once and at the end."""
 
+import sys
+
 import pytest
 
 from lsp_keras.cli import _progress
@@ -50,3 +52,18 @@ def test_attacks_and_steps_have_lines_of_their_own(
         "fgsm: 100%, 120 of 200 standing, 0 s",
         "Diagnosing it: 0%, one step, 0 s",
     ]
+
+
+@pytest.mark.parametrize("name", ["[/x] run", "[red]run"])
+def test_a_terminal_shows_names_that_look_like_styles(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with _progress.attack_progress() as attacked:
+        attacked(name, 1.0, 4, 2)
+    assert name in capsys.readouterr().err
+    for watched in (_progress.stage_progress(), _progress.step_progress(name)):
+        with watched as progress:
+            progress(name, 1, 1)
+        assert name in capsys.readouterr().err
