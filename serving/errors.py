@@ -2,9 +2,10 @@
 
 from typing import ClassVar
 
+# Bytes of a message over gRPC, which clients would not take if it were much longer.
 MAX_MESSAGE_LENGTH = 1024
-# Room for what is wrong with a value beside the value, of which as much is shown.
-MAX_REST_MESSAGE_LENGTH = 4 * MAX_MESSAGE_LENGTH
+# Room for that many letters of a value, and for what is wrong with it.
+MAX_REST_MESSAGE_LENGTH = 8 * MAX_MESSAGE_LENGTH
 TRUNCATED = "...TRUNCATED"
 
 
@@ -164,5 +165,14 @@ def from_canonical(number: int, message: str) -> ServingError:
 
 
 def truncate(message: str, length: int = MAX_MESSAGE_LENGTH) -> str:
-    """The message, cut as TensorFlow Serving cuts it."""
-    return message if len(message) <= length else message[:length] + TRUNCATED
+    """The message, cut as TensorFlow Serving cuts it, after so many bytes of UTF-8.
+
+    Example:
+        >>> truncate("Größe", 4)
+        'Grö...TRUNCATED'
+    """
+    # No more of a long message is encoded than is left of it.
+    encoded = message[: length + 1].encode(errors="replace")
+    if len(encoded) <= length:
+        return encoded.decode()
+    return encoded[:length].decode(errors="ignore") + TRUNCATED

@@ -50,8 +50,7 @@ def encode_predict(outputs: Tensors, *, by_rows: bool) -> bytes:
 
 def encode_error(error: ServingError) -> bytes:
     """Body of an error."""
-    message = truncate(error.message, MAX_REST_MESSAGE_LENGTH).encode(errors="replace").decode()
-    return orjson.dumps({"error": message})
+    return orjson.dumps({"error": truncate(error.message, MAX_REST_MESSAGE_LENGTH)})
 
 
 def _unnamed(columns: Mapping[str, Any]) -> Any:

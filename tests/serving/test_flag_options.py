@@ -248,7 +248,7 @@ def test_the_documentation_gives_every_limit_its_default() -> None:
         "what an empty gRPC tensor spans": f"{tensor_proto.MAX_EMPTY_BYTES} bytes",
         "bytes of a gRPC tensor": tensor_proto.MAX_TENSOR_BYTES,
         "pixels of an image file": f"{MAX_PIXELS}; {MAX_TRANSPARENT_PIXELS} with transparency",
-        "characters of an error": f"{MAX_MESSAGE_LENGTH}; {MAX_REST_MESSAGE_LENGTH} over REST",
+        "bytes of an error": f"{MAX_MESSAGE_LENGTH}; {MAX_REST_MESSAGE_LENGTH} over REST",
         "warm-up requests": MAX_RECORDS,
         "number of a version": LARGEST_VERSION,
         "bytes of a configuration file": LONGEST_FILE,

@@ -160,6 +160,17 @@ def test_long_messages_are_cut(stub) -> None:
     assert details.endswith("mmm...TRUNCATED")
 
 
+@pytest.mark.parametrize("letter", ["\U0001f600", "\u4e00", "é", "\n"])
+def test_long_messages_of_any_letters_arrive(stub, letter: str) -> None:
+    message = request(x=np.ones((1, 3), np.float32))
+    message.model_spec.name = letter * 5000
+    for _ in range(5):
+        code, details = error_of(stub.Predict, message)
+        assert code == "NOT_FOUND"
+        assert details.endswith(letter * 100 + "...TRUNCATED")
+        assert 1020 < len(details.removesuffix("...TRUNCATED").encode()) <= 1024
+
+
 def test_the_clients_deadline_bounds_the_run(stub, server) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         stub.Predict(request("slow", steps=np.int32(2**31 - 1)), timeout=0.2)
