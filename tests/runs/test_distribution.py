@@ -80,8 +80,8 @@ def check_equal(one, other) -> None:
 def check_alike(one, other) -> None:
     """The first epoch of one process and of two.
 
-    With a small ResNet the loss over three steps differed by 0.1 and 0.4 %; whether rounding alone
-    explains that is not known. Networks of two layers agree, see
+    With a small ResNet the loss over three steps differed by 0.1 and 0.4 %: the rounding of
+    synchronized statistics, which docs/scale.md measures. Networks of two layers agree, see
     `tests/training/test_distribution.py`.
     """
     assert one[0].keys() == other[0].keys()
