@@ -131,6 +131,7 @@ def say(text: str) -> None:
 def print_table(table: Any) -> None:
     """Title, table and notes on the terminal, without commands; as Markdown in a pipe."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from lsp_keras.tables.writers import to_markdown
@@ -141,9 +142,10 @@ def print_table(table: Any) -> None:
     console = Console(highlight=False)
     head, *rows = table.texts()
     kept = [place for place, name in enumerate(head) if name != "command"]
-    shown = Table(*(head[place] for place in kept), box=None)
+    shown = Table(*(escape(head[place]) for place in kept), box=None)
     for line, row in zip(table.lines, rows, strict=True):
-        shown.add_row(*(row[place] for place in kept), style="dim" if line.is_detail else None)
+        cells = (escape(row[place]) for place in kept)
+        shown.add_row(*cells, style="dim" if line.is_detail else None)
     console.print(table.title, style="bold", markup=False)
     console.print(shown)
     for note in table.notes:
