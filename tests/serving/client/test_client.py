@@ -116,7 +116,7 @@ def test_temporary_errors_are_tried_again_and_others_are_not() -> None:
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as fake:
-        threading.Thread(target=fake.serve_forever, daemon=True).start()
+        threading.Thread(target=fake.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{fake.server_port}"
         with Client(url, model="m", retries=Retries(count=3, seconds=0.001)) as client:
             assert client.status() == []
@@ -187,7 +187,7 @@ def test_whatever_else_answers_is_an_error_of_ours(answer: bytes) -> None:
         do_POST = LikeTensorFlowServing.do_GET  # noqa: N815
 
     with http.server.HTTPServer(("127.0.0.1", 0), Other) as started:
-        threading.Thread(target=started.serve_forever, daemon=True).start()
+        threading.Thread(target=started.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{started.server_port}"
         with Client(url, model="m", retries=NO_RETRIES) as client:
             info = SignatureInfo({"x": "DT_FLOAT"}, {"y": "DT_FLOAT", "w": "DT_STRING"})
@@ -242,7 +242,7 @@ class LikeTensorFlowServing(http.server.BaseHTTPRequestHandler):
 
 def test_a_server_that_does_not_list_its_models_needs_a_name() -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), LikeTensorFlowServing) as started:
-        threading.Thread(target=started.serve_forever, daemon=True).start()
+        threading.Thread(target=started.serve_forever, args=(0.01,), daemon=True).start()
         with pytest.raises(InputError, match="Name the model, or give its whole URL"):
             Client(f"http://127.0.0.1:{started.server_port}")
         started.shutdown()
