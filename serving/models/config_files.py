@@ -51,7 +51,7 @@ def model_configs(proto: Any) -> list[ModelConfig]:
     """Models of a `ModelServerConfig`.
 
     Raises:
-        InvalidArgumentError: It is no list of models.
+        InvalidArgumentError: It is no list of models, or one of them is incomplete.
         UnimplementedError: A model is for another platform than TensorFlow.
     """
     if proto.WhichOneof("config") != "model_config_list":
@@ -68,12 +68,11 @@ def _model_config(entry: Any) -> ModelConfig:
             f"Model {entry.name} has the platform {entry.model_platform!r}; "
             "only 'tensorflow' is served."
         )
-    return ModelConfig(
-        entry.name,
-        Path(entry.base_path),
-        _version_policy(entry.model_version_policy),
-        dict(entry.version_labels),
-    )
+    policy = _version_policy(entry.model_version_policy)
+    if not entry.base_path:
+        # It would be the folder that the server was started in.
+        raise InvalidArgumentError(f"Model {entry.name} has no base path.")
+    return ModelConfig(entry.name, Path(entry.base_path), policy, dict(entry.version_labels))
 
 
 def _version_policy(proto: Any) -> VersionPolicy:

@@ -186,7 +186,9 @@ class Forgetful(ModelManager):
         super().configure(configs)
 
 
-@pytest.mark.parametrize("wrong", ['name: "a" base_path: "/a\\000b"', 'name: "unforeseen"', "]"])
+@pytest.mark.parametrize(
+    "wrong", ['name: "a" base_path: "/a\\000b"', 'name: "unforeseen" base_path: "/m"', "]"]
+)
 def test_whatever_is_wrong_with_a_configuration_the_next_one_is_applied(
     tmp_path, caplog, wrong: str
 ) -> None:

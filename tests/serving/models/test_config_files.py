@@ -67,6 +67,7 @@ def test_a_model_config_file(tmp_path) -> None:
             "model_config_list { config { model_version_policy { specific {} } } }",
             "must name versions",
         ),
+        ("model_config_list { config { name: 'm' } }", "Model m has no base path"),
         (
             "custom_model_config {" + 2000 * "[type.googleapis.com/google.protobuf.Any] {",
             "nested too deeply",
