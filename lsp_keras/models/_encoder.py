@@ -27,7 +27,8 @@ def feature_encoder(classifier: keras.Model) -> keras.Model:
     if FEATURES not in names:
         raise InputError(f"The model {classifier.name!r} has no layer named {FEATURES!r}.")
     features = classifier.get_layer(FEATURES).output
-    return keras.Model(classifier.input, features, name="encoder")
+    # A sequence of layers that was never called has inputs, and no `input`.
+    return keras.Model(classifier.inputs[0], features, name="encoder")
 
 
 def compiled_encoder(encoder: keras.Model) -> Callable[[Any], tf.Tensor]:

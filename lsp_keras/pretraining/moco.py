@@ -122,7 +122,8 @@ class MoCoTrainer(keras.Model):
         count = tf.shape(images)[0]
         step = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
         seed = tf.stack([self.seed * _SEED_STRIDE + step, tf.constant(place, tf.int64)])
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=seed)
+        # Not `stateless_shuffle`, which has no kernel for GPUs.
+        order = tf.argsort(tf.random.stateless_uniform([count], seed))
         # Back in the queries' order, (batch, dimensions).
         keys = _unit(self.key_network(tf.gather(images, order), training=True)[1])
         return tf.stop_gradient(tf.gather(keys, tf.argsort(order)))
