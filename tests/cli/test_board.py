@@ -45,4 +45,5 @@ def test_the_masked_network_is_flagged_and_last(tmp_path: Path) -> None:
     lines = board(tmp_path, "--rows", "masked: pixels rounded to 8 levels;standard")
     assert [line.split("|")[1].strip()[:8] for line in lines[2:]] == ["standard", "masked: "]
     assert "unmoved_images" in lines[-1]
-    assert "none" in lines[-2]
+    # Two epochs of 256 digits: it need not be better than guessing, but it hides nothing.
+    assert "unmoved_images" not in lines[-2]
