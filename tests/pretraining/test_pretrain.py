@@ -88,7 +88,7 @@ def test_the_length_follows_the_number_of_images_and_what_was_asked_for_is_kept(
     assert PretrainSettings().resolved(full // 4).epochs == PUBLISHED_EPOCHS // 2
     lengths = [usual_epochs(number) for number in range(1, full, 97)]
     assert lengths == sorted(lengths)
-    assert lengths[0] == usual_epochs(100) == 30
+    assert lengths[0] == usual_epochs(100) == 80
     assert PretrainSettings(epochs=PUBLISHED_EPOCHS).resolved(130).epochs == PUBLISHED_EPOCHS
 
 
