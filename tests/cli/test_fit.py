@@ -98,7 +98,7 @@ def test_a_method_with_all_regularizers_is_one_command(tmp_path: Path, monkeypat
     [
         (["--epsilon", "8"], "did you mean 8/255"),
         (["--dataset", "cifar"], "Did you mean 'cifar10'"),
-        (["--model", "resnet"], "It must be one of 'preact_resnet18', 'resnet18', "),
+        (["--model", "resnet"], "It must be one of 'preact_resnet18', 'resnet14', "),
         (["--recipe", "cifar10_lps"], "Did you mean 'cifar10_lsp'"),
         (["--resume"], "Leave out --resume to start it"),
         (["--schedule", "linear"], "'--schedule': 'linear' is not one of"),
