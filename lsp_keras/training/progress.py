@@ -108,11 +108,12 @@ class ThroughputProgress(keras.callbacks.Callback):
 
     def _left(self, done: int) -> str:
         """Time left of all epochs; with what follows an epoch, once one has ended."""
-        steps = self._steps()
-        if not steps:
+        steps, seconds = self._steps(), self._step_seconds()
+        # The first step compiles, and tells nothing of those that follow.
+        if not steps or not seconds:
             return ""
-        now = (steps - done) * self._step_seconds()
-        epoch = self._mean_epoch() or steps * self._step_seconds()
+        now = (steps - done) * seconds
+        epoch = self._mean_epoch() or steps * seconds
         return f"  {_duration(now + (self._epochs() - self._epoch - 1) * epoch)} left"
 
     def _mean_epoch(self) -> float:

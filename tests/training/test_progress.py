@@ -63,6 +63,16 @@ def test_a_log_gets_a_line_every_half_minute(clock: Clock) -> None:
     assert lines[0].endswith("5 min left")
 
 
+def test_the_first_step_tells_no_time(clock: Clock) -> None:
+    stream = Terminal()
+    run_epoch(ThroughputProgress(50, stream=stream), clock, [30.0, 1.0, 1.0, 1.0, 1.0])
+    drawn = [line for line in stream.getvalue().split("\r") if "images/s" in line]
+    assert " 1/5 " in drawn[0]
+    assert "left" not in drawn[0]
+    # Three steps of this epoch and three epochs of five.
+    assert "18 s left" in drawn[1]
+
+
 def test_the_time_is_estimated_once(clock: Clock) -> None:
     stream = io.StringIO()
     callback = ThroughputProgress(50, stream=stream)
