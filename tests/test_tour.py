@@ -29,7 +29,7 @@ def test_the_notebook_runs_and_tells_what_it_claims(capsys) -> None:
     assert robust["adversarial"] > robust["standard"] + 0.1
     said = capsys.readouterr().out
     standard, held = (
-        int(said.partition(f"cifar10_{kind}: ")[2].split()[0]) for kind in ("standard", "robust")
+        int(said.partition(f"\ncifar10_{kind}: ")[2].split()[0]) for kind in ("standard", "robust")
     )
     assert held > standard + 3
     assert names["prediction"].name == str(names["test"].labels[0])
