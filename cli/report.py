@@ -11,12 +11,13 @@ import click
 
 from lsp_keras.cli._options import attack_options, norm_option, quiet_option
 from lsp_keras.cli._paths import MachinePath
+from lsp_keras.places import SERVERS
 from lsp_keras.processes import single_threaded_operators
 
 if TYPE_CHECKING:
     from lsp_keras.runs.subjects.subject import Subject
 
-_SCHEMES = ("http://", "https://", "grpc://", "grpcs://")
+_SCHEMES = tuple(f"{scheme}://" for scheme in SERVERS)
 
 
 @click.command()

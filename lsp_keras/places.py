@@ -9,13 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lsp_keras.validation import InputError
+from lsp_keras.validation import InputError, first_line
 
 # What a model's file in one of Keras's formats ends in.
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 # One slash is left of two where such an address went through `pathlib.Path`.
 _ADDRESS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}")
-_SERVERS = ("http", "https", "grpc", "grpcs")
+# Of addresses of served models.
+SERVERS = ("http", "https", "grpc", "grpcs")
 _INSTALL = {
     "s3": "pip install fsspec s3fs",
     "az": "pip install fsspec adlfs",
@@ -42,7 +43,7 @@ def check_local(path: Any) -> None:
     scheme = scheme_of(path)
     if scheme == "file":
         raise InputError(f"{address(path)} is a path of this machine: leave out the file://.")
-    if scheme in _SERVERS:
+    if scheme in SERVERS:
         raise InputError(f"{address(path)} is a served model, no file: name it by --url.")
     if scheme is not None:
         raise InputError(
@@ -89,7 +90,7 @@ def place(path: Any) -> Any:
 
 
 def _refusal(scheme: str, path: str, error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = first_line(error)
     remedy = f" {_INSTALL[scheme]} may bring what is missing." if scheme in _INSTALL else ""
     if isinstance(error, KeyError):
         reason = f"no library here knows {scheme}://; gs://, s3:// and az:// are known"

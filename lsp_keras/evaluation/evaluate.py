@@ -93,7 +93,8 @@ def evaluate(
     sample = as_floats(examples.images[:_SAMPLE])
     needy = [name for name, attack in attacks.items() if attack.uses_gradients]
     classifier = adapted(model, examples, needy)
-    reading = reading_fingerprint(classifier)
+    own = model_fingerprint(classifier.source)
+    reading = reading_fingerprint(own, classifier)
     kept = Journal.open(journal, reading, examples, attacks, batch_size=batch_size, seed=seed)
     traced = TracedModel(classifier.model, sample.shape[1:])
     moved = np.zeros(len(examples), bool)
@@ -131,7 +132,7 @@ def evaluate(
         flags=classifier.flags,
         seed=seed,
         batch_size=batch_size,
-        model_fingerprint=model_fingerprint(classifier.source),
+        model_fingerprint=own,
         versions=versions(),
         hardware=hardware(),
         seconds=time.monotonic() - started,

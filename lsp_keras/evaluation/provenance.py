@@ -25,9 +25,13 @@ def model_fingerprint(model: Any) -> str | None:
     return fingerprint([list(array.shape) for array in weights], *weights)
 
 
-def reading_fingerprint(classifier: Classifier) -> str | None:
-    """Digest of a model and of how it is read: its pixels' range, its output, what that answers."""
-    own = model_fingerprint(classifier.source)
+def reading_fingerprint(own: str | None, classifier: Classifier) -> str | None:
+    """Digest of a model and of how it is read: its pixels' range, its output, what that answers.
+
+    Args:
+        own: Fingerprint of the model, which takes a pass over its weights.
+        classifier: Classifier that the model was read as.
+    """
     return own and fingerprint(own, str(classifier.pixels), str(classifier.answers))
 
 

@@ -280,7 +280,7 @@ class _Work:
         threat = self._request.threat
         count = min(QUICK_IMAGES, self._request.num_images)
         return fingerprint(
-            reading_fingerprint(self._subject.classifier),
+            reading_fingerprint(self._fingerprint, self._subject.classifier),
             [threat.norm, threat.epsilon, self._request.seed],
             self._subject.context["dataset"]["name"],
             # A folder of the same name may hold other images by now.

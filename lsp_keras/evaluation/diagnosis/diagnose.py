@@ -110,7 +110,8 @@ def diagnose(
         transfer_from=_source_logits(transfer_from, classifier, examples),
         structure=None if structure is None else structure.under(predict, len(pixels)),
     )
-    reading = reading_fingerprint(classifier)
+    own = model_fingerprint(classifier.source)
+    reading = reading_fingerprint(own, classifier)
     kept = Journal.open(journal, reading, examples, lasting(plan), batch_size=batch_size, seed=seed)
     trials = run_attacks(
         plan,
@@ -142,7 +143,7 @@ def diagnose(
         num_examples=len(pixels),
         num_classes=classifier.num_classes,
         seed=seed,
-        model_fingerprint=model_fingerprint(classifier.source),
+        model_fingerprint=own,
         seconds=time.monotonic() - started,
         context={**(context or {}), "classifier": classifier.describe()},
     )
